@@ -1,0 +1,1 @@
+//! An embedded storage engine for data that must not be lost and must have one writer at a time.

@@ -1,0 +1,59 @@
+//! What a log runs on: files, clocks, randomness, threads. One value, so that nothing reaches past it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::vfs::Vfs;
+
+/// Random numbers that nobody can guess; in a simulation, numbers from its seed.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// Fills `buf`.
+    fn fill(&self, buf: &mut [u8]);
+
+    /// A random number.
+    fn next_u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+/// Whether background work has threads of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// A writer and a keeper thread for each log.
+    Own,
+    /// None: the calling thread does background work at the point where it falls due. Deterministic.
+    None,
+}
+
+/// What a log runs on.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// Files, directories, locks.
+    pub vfs: Arc<dyn Vfs>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Background work.
+    pub threads: Threads,
+}
+
+/// The randomness of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&self, buf: &mut [u8]) {
+        let mut done = 0;
+        while done < buf.len() {
+            match rustix::rand::getrandom(&mut buf[done..], rustix::rand::GetRandomFlags::empty()) {
+                Ok(n) => done += n,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => panic!("the system gives no random numbers: {e}"),
+            }
+        }
+    }
+}

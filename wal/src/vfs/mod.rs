@@ -1,0 +1,130 @@
+//! Door: every file, directory and lock. Nothing else in the project touches the file system.
+//!
+//! Two implementations: the operating system's (`os`) and a simulated disk (`sim`) that can cut power, tear,
+//! forget, fail the n-th call and fill up, all from one seed.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file system as a store sees it. All paths are full paths; errors are the system's own.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Opens a file. Files are created with mode 0600.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
+    /// Renames a file, replacing what has the name `to`. Durable only once the directory is synced.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file. Durable only once the directory is synced.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Names in a directory, in no particular order. `NotFound` where there is no such directory.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Makes a directory with mode 0700, and those above it that are missing. Fine if it exists.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock of a directory, or answers `None` where somebody has it. Never waits.
+    fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
+    /// Bytes that may still be allocated where `dir` lies.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// What kind of medium `dir` lies on.
+    fn medium(&self, dir: &Path) -> io::Result<Medium>;
+}
+
+/// An open file: positional reads and writes, no cursor.
+pub trait VfsFile: Send + Sync + fmt::Debug {
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// True for a file without bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Reads up to `buf.len()` bytes at `offset`; fewer only at the end of the file.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bufs`, one behind the other, at `offset`: one system call where the system takes it whole.
+    fn write_at(&self, bufs: &mut [io::IoSlice<'_>], offset: u64) -> io::Result<()>;
+    /// Makes the bytes of this file durable (`fdatasync`; a full flush where the system knows one).
+    fn sync(&self) -> io::Result<()>;
+    /// Allocates space for, and extends the file to, `bytes`. `StorageFull` where there is none.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// Tells the system how a range will be used. Advice only, but [`Advice::Drop`] must be tried.
+    fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()>;
+    /// Maps the first `bytes` for reading, or answers `None` where this disk has no maps.
+    fn map(&self, bytes: u64) -> io::Result<Option<Map>>;
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, to read.
+    Read,
+    /// An existing file, to read and write.
+    Write,
+    /// A file that must not exist yet, to read and write.
+    CreateNew,
+    /// A file to read and write, made or emptied.
+    Truncate,
+}
+
+/// How a range of a file will be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Soon, from front to back.
+    Sequential,
+    /// At random places.
+    Random,
+    /// Not from the cache any more: clean cached pages go, so that the next read asks the medium.
+    Drop,
+}
+
+/// What kind of medium a directory lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A disk of this machine, or what looks like one.
+    Local,
+    /// A network file system, by the system's name for it. Refused: its locks and syncs promise less.
+    Network(&'static str),
+}
+
+/// A held directory lock; dropping it gives the directory up.
+pub trait DirLock: Send + Sync + fmt::Debug {}
+
+/// Bytes of a file, mapped for reading. Kept alive by its clones.
+#[derive(Clone, Debug)]
+pub struct Map(Arc<memmap2::Mmap>);
+
+impl Map {
+    pub(crate) fn new(map: memmap2::Mmap) -> Self {
+        Self(Arc::new(map))
+    }
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Fills `buf` from `offset`.
+///
+/// # Errors
+///
+/// `UnexpectedEof` where the file ends first; the system's own otherwise.
+pub fn read_exact_at(file: &dyn VfsFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(&mut buf[done..], offset + done as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => done += n,
+        }
+    }
+    Ok(())
+}
