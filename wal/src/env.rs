@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::clock::Clock;
-use crate::vfs::Vfs;
+use crate::clock::{Clock, OsClock};
+use crate::vfs::{OsVfs, Vfs};
 
 /// Random numbers that nobody can guess; in a simulation, numbers from its seed.
 pub trait Entropy: Send + Sync + fmt::Debug {
@@ -39,6 +39,19 @@ pub struct Env {
     pub entropy: Arc<dyn Entropy>,
     /// Background work.
     pub threads: Threads,
+}
+
+impl Env {
+    /// The operating system's files, clocks and randomness, and threads.
+    #[must_use]
+    pub fn os() -> Self {
+        Self {
+            vfs: Arc::new(OsVfs),
+            clock: Arc::new(OsClock),
+            entropy: Arc::new(OsEntropy),
+            threads: Threads::Own,
+        }
+    }
 }
 
 /// The randomness of the operating system.

@@ -3,11 +3,17 @@
 //! Two implementations: the operating system's (`os`) and a simulated disk (`sim`) that can cut power, tear,
 //! forget, fail the n-th call and fill up, all from one seed.
 
+mod latch;
+mod os;
+
 use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use latch::Latch;
+pub use os::OsVfs;
 
 /// A file system as a store sees it. All paths are full paths; errors are the system's own.
 pub trait Vfs: Send + Sync + fmt::Debug {
@@ -45,9 +51,11 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn write_at(&self, bufs: &mut [io::IoSlice<'_>], offset: u64) -> io::Result<()>;
     /// Makes the bytes of this file durable (`fdatasync`; a full flush where the system knows one).
     fn sync(&self) -> io::Result<()>;
-    /// Allocates space for, and extends the file to, `bytes`. `StorageFull` where there is none.
+    /// Allocates space for, and extends the file to, `bytes`; never shortens it. `StorageFull` or `QuotaExceeded`
+    /// (see [`is_full`]) where there is none; the file may then be of any length up to `bytes`.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
-    /// Tells the system how a range will be used. Advice only, but [`Advice::Drop`] must be tried.
+    /// Tells the system how a range will be used; 0 `bytes` reach to the end. Advice only, but [`Advice::Drop`]
+    /// must be tried.
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()>;
     /// Maps the first `bytes` for reading, or answers `None` where this disk has no maps.
     fn map(&self, bytes: u64) -> io::Result<Option<Map>>;
@@ -73,7 +81,8 @@ pub enum Advice {
     Sequential,
     /// At random places.
     Random,
-    /// Not from the cache any more: clean cached pages go, so that the next read asks the medium.
+    /// Not from the cache any more: clean cached pages go, so that the next read asks the medium. A page that the
+    /// range covers in part stays.
     Drop,
 }
 
@@ -111,6 +120,12 @@ impl AsRef<[u8]> for Map {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// True for an error that says that the disk, or the user's share of it, is full.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Fills `buf` from `offset`.

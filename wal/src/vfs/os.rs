@@ -1,0 +1,286 @@
+//! Door: the files, directories and locks of the operating system.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile};
+use crate::raw;
+
+/// The file system of the operating system.
+///
+/// Files are made with mode 0600 and directories with 0700, descriptors are closed on `exec`, and interrupted or
+/// short calls are resumed. A lock is an exclusive `flock` on the directory itself (on a file `LOCK` in it where the
+/// system cannot lock directories): it ends with its handle or its process, whatever files are left behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsVfs;
+
+impl Vfs for OsVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        Ok(Arc::new(OsFile(open(path, flags_of(mode))?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::renameat(CWD, from, CWD, to))?)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::unlinkat(CWD, path, AtFlags::empty()))?)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(open_dir(dir)?)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        match retry_on_intr(|| rustix::fs::mkdirat(CWD, dir, Mode::RWXU)) {
+            Err(Errno::NOENT) => match dir.parent() {
+                Some(parent) if parent != Path::new("") => {
+                    self.create_dir(parent)?;
+                    self.create_dir(dir)
+                }
+                _ => Err(Errno::NOENT.into()),
+            },
+            Err(Errno::EXIST) => open_dir(dir).map(drop), // fine for a directory, NotADirectory for a file
+            other => Ok(other?),
+        }
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        flush_names(&open_dir(dir)?)
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let dir_itself = open_dir(dir)?;
+        match try_lock(&dir_itself) {
+            Ok(true) => Ok(Some(Box::new(OsLock { _held: dir_itself }))),
+            Ok(false) => Ok(None),
+            Err(_) => {
+                let file = open(&dir.join("LOCK"), OFlags::RDWR | OFlags::CREATE)?;
+                Ok(try_lock(&file)?.then(|| Box::new(OsLock { _held: file }) as _))
+            }
+        }
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = retry_on_intr(|| rustix::fs::statvfs(dir))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn medium(&self, dir: &Path) -> io::Result<Medium> {
+        Ok(medium_of(&retry_on_intr(|| rustix::fs::statfs(dir))?))
+    }
+}
+
+/// An open file of the operating system.
+#[derive(Debug)]
+struct OsFile(File);
+
+/// A descriptor whose `flock` nobody else can have while it is open.
+#[derive(Debug)]
+struct OsLock {
+    _held: File,
+}
+
+impl DirLock for OsLock {}
+
+impl VfsFile for OsFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match rustix::io::pread(&self.0, &mut buf[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, mut bufs: &mut [io::IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        io::IoSlice::advance_slices(&mut bufs, 0); // empty slices in front go
+        while let Some(first) = bufs.first() {
+            let written = match bufs.len() {
+                1 => rustix::io::pwrite(&self.0, first, offset),
+                n => rustix::io::pwritev(&self.0, &bufs[..n.min(SLICES_MAX)], offset),
+            };
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    io::IoSlice::advance_slices(&mut bufs, n);
+                    offset += n as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        flush(&self.0)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        match allocate(&self.0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.extend_with_zeros(bytes),
+            other => Ok(other?),
+        }
+    }
+
+    fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
+        advise(&self.0, offset, NonZeroU64::new(bytes).filter(|b| i64::try_from(b.get()).is_ok()), advice)
+    }
+
+    fn map(&self, bytes: u64) -> io::Result<Option<Map>> {
+        Ok(Some(Map::new(raw::map(&self.0, bytes)?)))
+    }
+}
+
+impl OsFile {
+    fn extend_with_zeros(&self, bytes: u64) -> io::Result<()> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let mut end = self.len()?;
+        while end < bytes {
+            let step = (bytes - end).min(ZEROS.len() as u64);
+            self.write_at(&mut [io::IoSlice::new(&ZEROS[..step as usize])], end)?;
+            end += step;
+        }
+        Ok(())
+    }
+}
+
+/// Most slices that every system takes in one call (`IOV_MAX`).
+const SLICES_MAX: usize = 1024;
+
+fn flags_of(mode: OpenMode) -> OFlags {
+    match mode {
+        OpenMode::Read => OFlags::RDONLY,
+        OpenMode::Write => OFlags::RDWR,
+        OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        OpenMode::Truncate => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC,
+    }
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    let mode = Mode::RUSR | Mode::WUSR;
+    Ok(retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, mode))?.into())
+}
+
+fn open_dir(dir: &Path) -> io::Result<File> {
+    open(dir, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+/// Takes the lock of an open file; false where somebody has it.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Content and what is needed to find it. Not resumed after anything but an interruption: a failed flush says that
+/// bytes may be lost, and the next one would not say it again.
+#[cfg(not(target_os = "macos"))]
+fn flush(file: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::fs::fdatasync(file))?)
+}
+
+#[cfg(target_os = "macos")]
+fn flush(file: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::fs::fcntl_fullfsync(file))?)
+}
+
+#[cfg(not(target_os = "macos"))]
+fn flush_names(dir: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::fs::fsync(dir))?)
+}
+
+#[cfg(target_os = "macos")]
+fn flush_names(dir: &File) -> io::Result<()> {
+    flush(dir)
+}
+
+#[cfg(not(target_os = "macos"))]
+fn allocate(file: &File, bytes: u64) -> rustix::io::Result<()> {
+    retry_on_intr(|| rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes))
+}
+
+#[cfg(target_os = "macos")]
+fn allocate(_: &File, _: u64) -> rustix::io::Result<()> {
+    Err(Errno::OPNOTSUPP) // its preallocation promises no space that a later write could rely on
+}
+
+#[cfg(not(target_os = "macos"))]
+fn advise(file: &File, offset: u64, bytes: Option<NonZeroU64>, advice: Advice) -> io::Result<()> {
+    let advice = match advice {
+        Advice::Sequential => rustix::fs::Advice::Sequential,
+        Advice::Random => rustix::fs::Advice::Random,
+        Advice::Drop => rustix::fs::Advice::DontNeed,
+    };
+    Ok(retry_on_intr(|| rustix::fs::fadvise(file, offset, bytes, advice))?)
+}
+
+#[cfg(target_os = "macos")]
+fn advise(_: &File, _: u64, _: Option<NonZeroU64>, _: Advice) -> io::Result<()> {
+    Ok(()) // no such call
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn medium_of(stat: &rustix::fs::StatFs) -> Medium {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers are of 32 bits")]
+    let magic = stat.f_type as u32;
+    NETWORK_BY_MAGIC
+        .iter()
+        .find(|(number, _)| *number == magic)
+        .map_or(Medium::Local, |(_, name)| Medium::Network(name))
+}
+
+/// Network file systems by the number that `statfs` gives. FUSE is not among them: it may be anything, and mostly
+/// is local.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NETWORK_BY_MAGIC: [(u32, &str); 12] = [
+    (0x0000_6969, "nfs"),
+    (0x0000_517b, "smb"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb2"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "ceph"),
+    (0x5346_414f, "afs"),
+    (0x6b41_4653, "afs"),
+    (0x7375_7245, "coda"),
+    (0x0bd0_0bd0, "lustre"),
+    (0x4750_4653, "gpfs"),
+    (0x1983_0326, "beegfs"),
+];
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn medium_of(stat: &rustix::fs::StatFs) -> Medium {
+    const NETWORK_BY_NAME: [&str; 6] = ["nfs", "smbfs", "afpfs", "webdav", "p9fs", "fusefs.sshfs"];
+    let name: Vec<u8> = stat.f_fstypename.iter().map(|c| *c as u8).take_while(|c| *c != 0).collect();
+    NETWORK_BY_NAME.into_iter().find(|known| known.as_bytes() == name).map_or(Medium::Local, Medium::Network)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use std::io::{ErrorKind, IoSlice};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn dir() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    (dir, path)
+}
+
+fn read_all(file: &dyn VfsFile) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
+    bytes
+}
+
+fn mode_of(path: &Path) -> u32 {
+    File::from(rustix::fs::openat(CWD, path, OFlags::RDONLY, Mode::empty()).unwrap())
+        .metadata()
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o7777
+}
+
+#[test]
+fn bytes_written_in_slices_are_read_back_as_one() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    file.write_at(&mut [IoSlice::new(b""), IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cd")], 3)
+        .unwrap();
+    file.write_at(&mut [IoSlice::new(b"xyz")], 0).unwrap();
+    file.write_at(&mut [], 100).unwrap();
+    file.sync().unwrap();
+    assert_eq!(read_all(&*file), b"xyzabcd");
+    assert_eq!(file.read_at(&mut [0; 10], 5).unwrap(), 2);
+    assert_eq!(file.read_at(&mut [0; 10], 7).unwrap(), 0);
+}
+
+#[test]
+fn more_slices_than_one_call_takes_are_all_written() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    let bytes: Vec<u8> = (0..3000_u32).map(|n| n as u8).collect();
+    let mut slices: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
+    file.write_at(&mut slices, 0).unwrap();
+    assert_eq!(read_all(&*file), bytes);
+}
+
+#[test]
+fn modes_are_private_whatever_the_umask() {
+    let (_keep, dir) = dir();
+    let umask = rustix::process::umask(Mode::empty());
+    OsVfs.create_dir(&dir.join("a/b")).unwrap();
+    OsVfs.open(&dir.join("a/b/f"), OpenMode::CreateNew).unwrap();
+    OsVfs.open(&dir.join("a/b/g"), OpenMode::Truncate).unwrap();
+    rustix::process::umask(umask);
+    for (name, mode) in [("a", 0o700), ("a/b", 0o700), ("a/b/f", 0o600), ("a/b/g", 0o600)] {
+        assert_eq!(mode_of(&dir.join(name)), mode, "{name}");
+    }
+}
+
+#[test]
+fn each_open_mode_asks_for_what_it_says() {
+    let (_keep, dir) = dir();
+    let path = dir.join("f");
+    let kind = |mode| OsVfs.open(&path, mode).map_err(|e| e.kind()).err();
+    assert_eq!(kind(OpenMode::Read), Some(ErrorKind::NotFound));
+    assert_eq!(kind(OpenMode::Write), Some(ErrorKind::NotFound));
+    OsVfs.open(&path, OpenMode::CreateNew).unwrap().write_at(&mut [IoSlice::new(b"old")], 0).unwrap();
+    assert_eq!(kind(OpenMode::CreateNew), Some(ErrorKind::AlreadyExists));
+    assert_eq!(read_all(&*OsVfs.open(&path, OpenMode::Write).unwrap()), b"old");
+    assert!(OsVfs.open(&path, OpenMode::Read).unwrap().write_at(&mut [IoSlice::new(b"x")], 0).is_err());
+    assert!(OsVfs.open(&path, OpenMode::Truncate).unwrap().is_empty().unwrap());
+}
+
+#[test]
+fn lock_is_refused_to_a_second_handle_until_the_first_goes() {
+    let (_keep, dir) = dir();
+    let held = OsVfs.lock(&dir).unwrap().expect("nobody has it");
+    assert!(OsVfs.lock(&dir).unwrap().is_none());
+    assert!(OsVfs.list(&dir).unwrap().is_empty(), "the lock is on the directory: it needs no file");
+    drop(held);
+    assert!(OsVfs.lock(&dir).unwrap().is_some());
+    assert_eq!(OsVfs.lock(&dir.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn allocated_space_reads_as_zeros_and_never_shortens() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    file.allocate(0).unwrap();
+    assert_eq!(file.len().unwrap(), 0);
+    file.allocate(10_000).unwrap();
+    assert_eq!(read_all(&*file), vec![0; 10_000]);
+    file.allocate(5).unwrap();
+    assert_eq!(file.len().unwrap(), 10_000);
+}
+
+#[test]
+fn zeros_stand_in_where_a_system_cannot_allocate() {
+    let (_keep, dir) = dir();
+    let file = OsFile(open(&dir.join("f"), flags_of(OpenMode::CreateNew)).unwrap());
+    file.write_at(&mut [IoSlice::new(b"kept")], 0).unwrap();
+    file.extend_with_zeros(200_000).unwrap();
+    let bytes = read_all(&file);
+    assert_eq!((bytes.len(), &bytes[..4]), (200_000, &b"kept"[..]));
+    assert!(bytes[4..].iter().all(|b| *b == 0));
+}
+
+#[test]
+fn map_shows_what_is_written_later() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    file.allocate(8192).unwrap();
+    let map = file.map(8192).unwrap().expect("a real file has a map");
+    file.write_at(&mut [IoSlice::new(b"later")], 4096).unwrap();
+    assert_eq!(&map[4096..4101], b"later");
+    assert_eq!(file.map(8193).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    drop(file);
+    assert_eq!(&map.clone()[4096..4101], b"later");
+}
+
+#[test]
+fn advice_is_taken_for_any_range() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    file.write_at(&mut [IoSlice::new(&[7; 10_000])], 0).unwrap();
+    file.sync().unwrap();
+    for advice in [Advice::Sequential, Advice::Random, Advice::Drop] {
+        for (offset, bytes) in [(0, 0), (0, 4096), (4096, u64::MAX), (1 << 40, 1)] {
+            file.advise(offset, bytes, advice).unwrap();
+        }
+    }
+    assert_eq!(read_all(&*file), vec![7; 10_000]);
+}
+
+#[test]
+fn names_are_listed_renamed_and_removed() {
+    let (_keep, dir) = dir();
+    OsVfs.open(&dir.join("a"), OpenMode::CreateNew).unwrap().write_at(&mut [IoSlice::new(b"a")], 0).unwrap();
+    OsVfs.open(&dir.join("b"), OpenMode::CreateNew).unwrap();
+    OsVfs.rename(&dir.join("a"), &dir.join("b")).unwrap();
+    OsVfs.create_dir(&dir.join("sub")).unwrap();
+    OsVfs.sync_dir(&dir).unwrap();
+    let mut names = OsVfs.list(&dir).unwrap();
+    names.sort();
+    assert_eq!(names, ["b", "sub"]);
+    assert_eq!(read_all(&*OsVfs.open(&dir.join("b"), OpenMode::Read).unwrap()), b"a");
+    OsVfs.remove(&dir.join("b")).unwrap();
+    assert_eq!(OsVfs.list(&dir).unwrap(), ["sub"]);
+    assert_eq!(OsVfs.list(&dir.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(OsVfs.remove(&dir.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn directory_that_exists_is_fine_and_a_file_in_its_place_is_not() {
+    let (_keep, dir) = dir();
+    OsVfs.create_dir(&dir).unwrap();
+    OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    assert_eq!(OsVfs.create_dir(&dir.join("f")).unwrap_err().kind(), ErrorKind::NotADirectory);
+}
+
+#[test]
+fn disk_of_the_test_is_local_and_has_space() {
+    let (_keep, dir) = dir();
+    assert_eq!(OsVfs.medium(&dir).unwrap(), Medium::Local);
+    assert!(OsVfs.free_bytes(&dir).unwrap() > 0);
+}
