@@ -9,14 +9,44 @@
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "freebsd")))]
 compile_error!("savehold knows the files and locks of Linux, Android, macOS and FreeBSD, not of this system");
 
-pub mod clock;
 pub mod error;
-pub mod limits;
 pub mod lsn;
+pub mod limits;
 pub mod raw;
+pub mod sync;
+pub mod schedule;
+pub mod clock;
 pub mod vfs;
-
 pub mod env;
+pub mod format;
+pub mod report;
+pub mod segment;
+pub mod options;
+pub mod scan;
+mod group;
+mod log;
+mod holder;
+mod recover;
+mod prepare;
+mod writer;
+mod keeper;
+mod ticket;
+mod reader;
+mod replay;
+mod iterate;
+mod retire;
+mod wal;
 
 pub use error::{Error, ErrorKind, Next, Result};
+pub use format::frame::Frame;
+pub use group::Placed;
+pub use iterate::Replay;
 pub use lsn::Lsn;
+pub use options::{Create, Durability, OnProgress, Options, Progress};
+pub use reader::Record;
+pub use replay::{Replayed, Replayer, STRETCH_BYTES};
+pub use report::{ClockNote, RecoveryReport};
+pub use scan::Verify;
+pub use ticket::Ticket;
+pub use wal::{Append, NotNow, Stats, Wal};
+pub use writer::Urgency;

@@ -1,0 +1,279 @@
+//! Pure: the frame, a record with its header on disk, and the parts of its body.
+//!
+//! ```text
+//! offset  0        4          8          12     13     16              16+head
+//!         +--------+----------+----------+------+------+---------------+------------------------+
+//!         | crc32  | head len | body len | kind | zero | head          | body: part part …      |
+//!         +--------+----------+----------+------+------+---------------+------------------------+
+//!
+//! part    0        4          8
+//!         +--------+----------+-----------+
+//!         | crc32  | len      | bytes     |
+//!         +--------+----------+-----------+
+//! ```
+//!
+//! The frame's crc32 covers bytes 4 to 16+head, then the frame's LSN and the file's binding (`checksum`). A part's
+//! crc32 covers its bytes, then the LSN and the part's offset in the frame; there is none over the whole body, so a
+//! read verifies what it returns and nothing more. Parts fill the body exactly.
+//! head len ≤ `HEAD_BYTES_MAX`, body len ≤ `BODY_BYTES_MAX`, both checked before anything is read or allocated.
+//! Little-endian. Kind numbers are on disk for ever: add, never renumber. A header of zeros is no frame: nothing was
+//! written there.
+
+use super::checksum::{Binding, Unplaced};
+use super::cursor::Take;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
+use crate::lsn::Lsn;
+
+/// Bytes before the head.
+pub const FRAME_HEADER_BYTES: usize = 16;
+
+/// Bytes before a part's own bytes.
+pub const PART_HEADER_BYTES: usize = 8;
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// The beginning of a group: see `group`.
+    Group = 1,
+    /// A record of the caller's.
+    Record = 2,
+    /// How earlier segments ended: see `group`.
+    Ends = 3,
+}
+
+impl FrameKind {
+    const fn from_u8(n: u8) -> Option<Self> {
+        match n {
+            1 => Some(Self::Group),
+            2 => Some(Self::Record),
+            3 => Some(Self::Ends),
+            _ => None,
+        }
+    }
+}
+
+/// Why bytes are no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// A header of zeros, or no room for a header: nothing was written here.
+    Nothing,
+    /// A length over its limit, or past the end of what may be read.
+    Length,
+    /// The checksum does not fit the bytes and their place.
+    Checksum,
+    /// The checksum fits, but the kind or a reserved field is not known: a newer format.
+    Kind,
+}
+
+/// A frame in its place, its header and head verified, its body not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRef<'a> {
+    /// What it holds.
+    pub kind: FrameKind,
+    /// Verified.
+    pub head: &'a [u8],
+    /// Not verified: see [`FrameRef::parts`].
+    pub body: &'a [u8],
+}
+
+impl<'a> FrameRef<'a> {
+    /// Bytes of the whole frame.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        FRAME_HEADER_BYTES + self.head.len() + self.body.len()
+    }
+
+    /// The parts of the body, each verified as it is reached.
+    #[must_use]
+    pub fn parts(&self, lsn: Lsn) -> Parts<'a> {
+        Parts { body: self.body, lsn, at: FRAME_HEADER_BYTES + self.head.len() }
+    }
+
+    /// True when the parts fill the body and every one is good.
+    #[must_use]
+    pub fn body_is_good(&self, lsn: Lsn) -> bool {
+        self.parts(lsn).all(|part| part.is_ok())
+    }
+}
+
+/// Reads the frame at the front of `bytes`, which stand at `lsn` of the file that `binding` names and may reach
+/// past the frame.
+///
+/// # Errors
+///
+/// Why there is no frame.
+#[inline]
+pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, Bad> {
+    let Some((header, rest)) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+        return Err(Bad::Nothing);
+    };
+    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let (crc, head_len, body_len) = (word(0), word(4) as usize, word(8) as usize);
+    if *header == [0; FRAME_HEADER_BYTES] {
+        return Err(Bad::Nothing);
+    }
+    if head_len > HEAD_BYTES_MAX || body_len > BODY_BYTES_MAX || head_len + body_len > rest.len() {
+        return Err(Bad::Length);
+    }
+    if Unplaced::of(&bytes[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding) != crc {
+        return Err(Bad::Checksum);
+    }
+    match FrameKind::from_u8(header[12]) {
+        Some(kind) if header[13..] == [0; 3] => {
+            Ok(FrameRef { kind, head: &rest[..head_len], body: &rest[head_len..head_len + body_len] })
+        }
+        _ => Err(Bad::Kind),
+    }
+}
+
+/// Reads the part at the front of `bytes`, which stand `offset` bytes behind the record's `lsn`.
+///
+/// # Errors
+///
+/// [`Bad::Length`] or [`Bad::Checksum`].
+#[inline]
+pub fn decode_part(bytes: &[u8], lsn: Lsn, offset: u32) -> Result<&[u8], Bad> {
+    let mut take = Take(bytes);
+    let (Some(crc), Some(len)) = (take.u32(), take.u32()) else { return Err(Bad::Length) };
+    let part = take.bytes(len as usize).ok_or(Bad::Length)?;
+    if Unplaced::of(part).part_at(lsn, offset) == crc { Ok(part) } else { Err(Bad::Checksum) }
+}
+
+/// The parts of one body; see [`FrameRef::parts`].
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    body: &'a [u8],
+    lsn: Lsn,
+    at: usize,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    /// The part's offset in the record and its bytes.
+    type Item = Result<(u32, &'a [u8]), Bad>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.body.is_empty() {
+            return None;
+        }
+        let Ok(offset) = u32::try_from(self.at) else {
+            self.body = &[];
+            return Some(Err(Bad::Length));
+        };
+        let part = decode_part(self.body, self.lsn, offset);
+        let step = part.map_or(self.body.len(), |part| PART_HEADER_BYTES + part.len());
+        self.body = &self.body[step..];
+        self.at += step;
+        Some(part.map(|part| (offset, part)))
+    }
+}
+
+/// A frame on its way to the log: encoded and checksummed, all but its place.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    bytes: Vec<u8>,
+    head: Unplaced,
+    first_part: Option<(u32, Unplaced)>,
+    more_parts: Vec<(u32, Unplaced)>,
+}
+
+impl Frame {
+    /// A record of the caller's: a head and the parts of a body.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] over `HEAD_BYTES_MAX` or `BODY_BYTES_MAX`.
+    pub fn record(head: &[u8], parts: &[&[u8]]) -> Result<Self> {
+        let body = parts.iter().map(|part| PART_HEADER_BYTES + part.len()).sum::<usize>();
+        let over = |what, bytes, max| {
+            Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "a record's {what} of {bytes} bytes is over the limit of {max}: split it over several records"
+                ),
+            )
+        };
+        if head.len() > HEAD_BYTES_MAX {
+            return Err(over("head", head.len(), HEAD_BYTES_MAX));
+        }
+        if body > BODY_BYTES_MAX {
+            return Err(over("body", body, BODY_BYTES_MAX));
+        }
+        Ok(Self::encode(FrameKind::Record, head, parts, body))
+    }
+
+    /// A frame of the log's own, without a body.
+    pub(crate) fn own(kind: FrameKind, head: &[u8]) -> Self {
+        debug_assert!(head.len() <= HEAD_BYTES_MAX);
+        Self::encode(kind, head, &[], 0)
+    }
+
+    fn encode(kind: FrameKind, head: &[u8], parts: &[&[u8]], body: usize) -> Self {
+        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + head.len() + body);
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&length(head.len()).to_le_bytes());
+        bytes.extend_from_slice(&length(body).to_le_bytes());
+        bytes.extend_from_slice(&[kind as u8, 0, 0, 0]);
+        bytes.extend_from_slice(head);
+        let (covered, mut first_part, mut more_parts) = (Unplaced::of(&bytes[4..]), None, Vec::new());
+        for part in parts {
+            let placed = (length(bytes.len()), Unplaced::of(part));
+            if first_part.is_none() {
+                first_part = Some(placed);
+            } else {
+                more_parts.push(placed);
+            }
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&length(part.len()).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self { bytes, head: covered, first_part, more_parts }
+    }
+
+    /// Bytes that the frame takes in the log.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The offset of part `n` in the frame: what the caller stores to read it again.
+    #[must_use]
+    pub fn part_offset(&self, n: usize) -> Option<u32> {
+        let part = if n == 0 { self.first_part } else { self.more_parts.get(n - 1).copied() };
+        part.map(|(offset, _)| offset)
+    }
+
+    /// Completes the checksums for the place the frame was given.
+    #[inline]
+    pub(crate) fn place(&mut self, lsn: Lsn, binding: Binding) {
+        for (offset, crc) in self.first_part.iter().chain(&self.more_parts) {
+            let at = *offset as usize;
+            self.bytes[at..at + 4].copy_from_slice(&crc.part_at(lsn, *offset).to_le_bytes());
+        }
+        self.bytes[..4].copy_from_slice(&self.head.frame_at(lsn, binding).to_le_bytes());
+    }
+
+    /// The finished bytes; only after [`Frame::place`].
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes the finished bytes away.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+/// Writes a verified frame's header checksum anew, for another file: its parts know nothing of the file.
+pub(crate) fn rebind(frame: &mut [u8], head_len: usize, lsn: Lsn, binding: Binding) {
+    let crc = Unplaced::of(&frame[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding);
+    frame[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn length(n: usize) -> u32 {
+    u32::try_from(n).expect("bounded by BODY_BYTES_MAX and HEAD_BYTES_MAX")
+}
+
+const _: () = assert!(FRAME_HEADER_BYTES + HEAD_BYTES_MAX + BODY_BYTES_MAX <= u32::MAX as usize);

@@ -1,0 +1,7 @@
+//! Pure: every byte of the log. `wal/README.md` draws the whole map; here each picture stands above its encoder.
+
+pub mod checksum;
+pub mod cursor;
+pub mod frame;
+pub mod group;
+pub mod header;

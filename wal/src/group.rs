@@ -1,0 +1,306 @@
+//! Pure: which frame stands where. Called under the sequencing lock; touches no file.
+//!
+//! Invariants:
+//! - *Final*: a place handed out never changes. A group is closed under the same lock that fills it.
+//! - *Aligned*: what a sync follows ends at a 4 KiB boundary, so bytes once synced are never written again.
+//! - *Whole*: no record and no group spans segments. The last block of each segment is kept for a mark.
+//! - *Stated*: the first group of a segment states how those before it ended.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::format::frame::{Frame, FrameKind};
+use crate::format::group::{GROUP_FRAME_BYTES, StatedEnd, align, encode_ends};
+use crate::limits::{BLOCK_BYTES, GROUP_BYTES_MAX};
+use crate::lsn::Lsn;
+use crate::options::Durability;
+use crate::segment::file::Segment;
+
+/// Frames up to this size are copied behind one another; larger ones are written from where they are.
+const COPY_BYTES_MAX: usize = 32 << 10;
+
+/// A buffered run without any boundary for this long gets one, so that several threads can enter the log.
+const RUN_BYTES_MAX: u64 = 256 << 10;
+
+/// Frames that will be written with one call.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Where its first frame stands.
+    pub(crate) start: Lsn,
+    /// Behind its last frame.
+    pub(crate) end: Lsn,
+    /// Where it stands.
+    pub(crate) segment: Arc<Segment>,
+    /// For the first group of a segment: the segment before it, which must be durable first.
+    pub(crate) predecessor: Option<Arc<Segment>>,
+    /// The bytes, beginning with room for the group's own frame.
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// Frames behind the group's own.
+    pub(crate) frames: u32,
+    /// Records among them.
+    pub(crate) records: u32,
+    /// Their bytes.
+    pub(crate) record_bytes: u64,
+    /// A sync follows the write.
+    pub(crate) synced: bool,
+    /// Zeros follow to the next block.
+    pub(crate) padded: bool,
+    open: bool,
+    copying: bool,
+}
+
+impl Group {
+    fn new(start: Lsn, segment: Arc<Segment>, mut first: Vec<u8>) -> Self {
+        first.clear();
+        first.resize(GROUP_FRAME_BYTES, 0);
+        Self {
+            start,
+            end: start.plus(GROUP_FRAME_BYTES as u64),
+            segment,
+            predecessor: None,
+            chunks: vec![first],
+            frames: 0,
+            records: 0,
+            record_bytes: 0,
+            synced: false,
+            padded: false,
+            open: true,
+            copying: true,
+        }
+    }
+
+    /// Nothing but its own frame.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.frames == 0
+    }
+
+    /// Behind its padding, if it has any.
+    pub(crate) fn padded_end(&self) -> Lsn {
+        if self.padded { align(self.end).expect("capacities are multiples of a block") } else { self.end }
+    }
+
+    fn takes(&self, bytes: u64) -> bool {
+        let held = self.end.bytes_since(self.start).unwrap_or(0);
+        self.open && held + bytes <= GROUP_BYTES_MAX && self.end.plus(bytes) <= data_end(&self.segment)
+    }
+
+    fn push(&mut self, frame: &mut Frame) -> Lsn {
+        let lsn = self.end;
+        frame.place(lsn, self.segment.binding);
+        self.end = lsn.plus(frame.len() as u64);
+        self.frames += 1;
+        let whole = frame.len() > COPY_BYTES_MAX;
+        match self.chunks.last_mut() {
+            Some(last) if self.copying && !whole => last.extend_from_slice(frame.bytes()),
+            _ => self.chunks.push(frame.take_bytes()),
+        }
+        self.copying = !whole;
+        lsn
+    }
+}
+
+/// Where a record was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its place.
+    pub lsn: Lsn,
+    /// Behind its last byte.
+    pub end: Lsn,
+}
+
+/// There is no prepared room for a frame of this many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
+/// The order of the log.
+#[derive(Debug)]
+pub(crate) struct Sequencer {
+    /// Where the next group begins, unless the last one is still open.
+    at: Lsn,
+    /// The last place from which on there was no boundary.
+    run_start: Lsn,
+    groups: VecDeque<Group>,
+    /// The segment that is being filled.
+    active: Option<Arc<Segment>>,
+    /// The prepared one behind it.
+    next: Option<Arc<Segment>>,
+    /// Ends that no segment states yet.
+    unstated: Vec<StatedEnd>,
+    /// An empty buffer, kept for the next group.
+    spare: Vec<u8>,
+}
+
+impl Sequencer {
+    /// A log that goes on at `at` in `active`, or in the first segment that will be prepared.
+    pub(crate) fn new(at: Lsn, active: Option<Arc<Segment>>, unstated: Vec<StatedEnd>) -> Self {
+        Self { at, run_start: at, groups: VecDeque::new(), active, next: None, unstated, spare: Vec::new() }
+    }
+
+    /// Gives `frame` its place and completes its checksums. The frame's bytes are gone afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]: nothing changed; a segment of [`Sequencer::room_for`] must be prepared first.
+    pub(crate) fn push(&mut self, frame: &mut Frame, durability: Durability) -> Result<Placed, NoRoom> {
+        let bytes = frame.len() as u64;
+        if !self.groups.back().is_some_and(|group| group.takes(bytes)) {
+            self.open_group(bytes)?;
+        }
+        let group = self.groups.back_mut().expect("one was just found or opened");
+        let lsn = group.push(frame);
+        group.records += 1;
+        group.record_bytes += bytes;
+        group.synced |= durability == Durability::Synced;
+        Ok(Placed { lsn, end: group.end })
+    }
+
+    fn open_group(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        self.close_last();
+        let needed = GROUP_FRAME_BYTES as u64 + bytes;
+        match &self.active {
+            Some(active) if fits(active, self.at, needed) => {
+                let group = Group::new(self.at, active.clone(), std::mem::take(&mut self.spare));
+                self.groups.push_back(group);
+                Ok(())
+            }
+            _ => self.begin_next(bytes),
+        }
+    }
+
+    /// Begins the prepared segment with a group that states how those before it ended.
+    fn begin_next(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        match &self.next {
+            Some(next) if next.capacity >= self.room_for(bytes) => {}
+            _ => return Err(NoRoom),
+        }
+        let next = self.next.take().ok_or(NoRoom)?;
+        let mut ends = std::mem::take(&mut self.unstated);
+        let mut group = Group::new(next.base, next.clone(), std::mem::take(&mut self.spare));
+        if let Some(last) = self.active.replace(next) {
+            last.set_end(self.at);
+            ends.push(StatedEnd { base: last.base, generation: last.generation, end: self.at });
+            group.predecessor = Some(last);
+        }
+        group.push(&mut Frame::own(FrameKind::Ends, &encode_ends(&ends)));
+        self.at = group.start;
+        self.run_start = group.start;
+        self.groups.push_back(group);
+        Ok(())
+    }
+
+    /// Smallest capacity of a next segment that can begin with a frame of `bytes`.
+    pub(crate) fn room_for(&self, bytes: u64) -> u64 {
+        let ends = Frame::own(FrameKind::Ends, &encode_ends(&self.unstated)).len() as u64 + 24;
+        (GROUP_FRAME_BYTES as u64 + ends + bytes).next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES
+    }
+
+    /// True where a frame of `bytes` finds room without another segment.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let needed = GROUP_FRAME_BYTES as u64 + bytes;
+        let tail = self.tail();
+        let after =
+            if self.groups.back().is_some_and(|g| g.open) { align(tail).unwrap_or(Lsn::MAX) } else { tail };
+        self.active.as_ref().is_some_and(|active| fits(active, after, needed))
+            || self.next.as_ref().is_some_and(|next| next.capacity >= self.room_for(bytes))
+    }
+
+    fn close_last(&mut self) {
+        let Some(group) = self.groups.back_mut().filter(|group| group.open) else { return };
+        group.open = false;
+        let run = group.end.bytes_since(self.run_start).unwrap_or(0);
+        group.padded |= group.synced || run >= RUN_BYTES_MAX;
+        self.at = group.padded_end();
+        if group.padded {
+            self.run_start = self.at;
+        }
+    }
+
+    /// The oldest group that waits to be written, closed.
+    pub(crate) fn take(&mut self) -> Option<Group> {
+        if self.groups.len() == 1 {
+            self.close_last();
+        }
+        self.groups.pop_front()
+    }
+
+    /// Gives a written group's buffer back.
+    pub(crate) fn reuse(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= 2 * GROUP_BYTES_MAX as usize && buffer.capacity() > self.spare.capacity() {
+            self.spare = buffer;
+        }
+    }
+
+    /// True while groups wait to be written.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Records in the group that is being filled.
+    pub(crate) fn records_waiting(&self) -> u32 {
+        self.groups.back().map_or(0, |group| group.records)
+    }
+
+    /// Behind the last frame that was given a place.
+    pub(crate) fn tail(&self) -> Lsn {
+        self.groups.back().filter(|group| group.open).map_or(self.at, |group| group.end)
+    }
+
+    /// Ends what was placed so far at a block boundary, with a mark where nothing waits; says where that is and in
+    /// which segment. A sync of everything before it may follow.
+    pub(crate) fn cut(&mut self) -> Option<(Lsn, Arc<Segment>)> {
+        let active = self.active.clone()?;
+        match self.groups.back_mut().filter(|group| group.open) {
+            Some(group) => group.padded = true,
+            None if self.at.offset().is_multiple_of(BLOCK_BYTES) => return Some((self.at, active)),
+            None => self.push_mark(&active),
+        }
+        self.close_last();
+        Some((self.at, active))
+    }
+
+    /// Places a mark in a block of its own; `None` where something waits, or where no block is left.
+    pub(crate) fn mark(&mut self) -> Option<(Lsn, Arc<Segment>)> {
+        let active = self.active.clone()?;
+        let aligned = self.at.offset().is_multiple_of(BLOCK_BYTES);
+        if self.has_work() || !aligned || self.at.plus(BLOCK_BYTES) > active.capacity_end() {
+            return None;
+        }
+        self.push_mark(&active);
+        self.close_last();
+        Some((self.at, active))
+    }
+
+    fn push_mark(&mut self, active: &Arc<Segment>) {
+        let mut group = Group::new(self.at, active.clone(), std::mem::take(&mut self.spare));
+        group.padded = true;
+        self.groups.push_back(group);
+    }
+
+    /// The segment that is being filled.
+    pub(crate) fn active(&self) -> Option<&Arc<Segment>> {
+        self.active.as_ref()
+    }
+
+    /// The prepared segment.
+    pub(crate) fn next(&self) -> Option<&Arc<Segment>> {
+        self.next.as_ref()
+    }
+
+    /// Takes the prepared segment away: one that is too small is replaced.
+    pub(crate) fn take_next(&mut self) -> Option<Arc<Segment>> {
+        self.next.take()
+    }
+
+    /// Hands over a prepared and named segment.
+    pub(crate) fn set_next(&mut self, next: Arc<Segment>) {
+        self.next = Some(next);
+    }
+}
+
+fn data_end(segment: &Segment) -> Lsn {
+    segment.base.plus(segment.capacity - BLOCK_BYTES)
+}
+
+fn fits(segment: &Segment, at: Lsn, bytes: u64) -> bool {
+    at.checked_add(bytes).is_some_and(|end| end <= data_end(segment))
+}

@@ -1,0 +1,118 @@
+//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync.
+//!
+//! The keeper thread sleeps until something is due, or rests where nothing is. Where a log has no threads, `tick` does
+//! the same work when the caller's clock says so.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::error::{ErrorKind, Result};
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::prepare::RETRY_AFTER;
+
+impl Log {
+    /// The keeper thread.
+    pub(crate) fn run_keeper(&self) {
+        loop {
+            let alarm = self.tick();
+            let mut state = self.keeper.state.lock();
+            if state.stop {
+                return;
+            }
+            if !state.rung {
+                match alarm {
+                    Some(after) => {
+                        self.keeper.ring.wait_for(&mut state, after);
+                    }
+                    None => {
+                        self.keeper.resting.store(true, Ordering::Release);
+                        self.keeper.ring.wait(&mut state);
+                    }
+                }
+            }
+            state.rung = false;
+            self.keeper.resting.store(false, Ordering::Release);
+            if state.stop {
+                return;
+            }
+        }
+    }
+
+    /// Does what is due, and says when something will be next; `None` where nothing is under way. Failures halt the
+    /// log, whose waiters then learn of them.
+    pub(crate) fn tick(&self) -> Option<Duration> {
+        if self.check().is_err() {
+            return None;
+        }
+        let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark()];
+        alarms.into_iter().flatten().min()
+    }
+
+    fn tend_segment(&self) -> Option<Duration> {
+        match self.prepare_ahead() {
+            Err(e) if e.kind() == ErrorKind::Full => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    fn tend_buffered(&self) -> Option<Duration> {
+        let now = self.env.clock.boot();
+        let (since, bytes) = self.order.lock().unsynced?;
+        let due = since + self.options.sync_after;
+        if now < due && bytes < self.options.sync_after_bytes {
+            return Some(due - now);
+        }
+        _ = self.sync_placed();
+        None
+    }
+
+    fn tend_mark(&self) -> Option<Duration> {
+        let now = self.env.clock.boot();
+        let due = self.order.lock().unmarked? + self.options.mark_after;
+        if now < due {
+            return Some(due - now);
+        }
+        _ = self.write_mark();
+        None
+    }
+
+    /// Makes everything durable that has a place now, and says through where.
+    pub(crate) fn sync_placed(&self) -> Result<Lsn> {
+        let cut = self.order.lock().frames.cut();
+        let Some((through, segment)) = cut else { return Ok(self.durable.get()) };
+        self.kick();
+        self.wait(through, through)?;
+        if self.durable.get() >= through {
+            return Ok(through);
+        }
+        let behind = self.order.lock().unsynced.take();
+        if let Err(e) = self.sync_segment(&segment) {
+            return Err(self.halt(&e));
+        }
+        self.durable.raise(through);
+        let mut order = self.order.lock();
+        if behind.is_some() {
+            order.unmarked = Some(self.env.clock.boot());
+        }
+        Ok(through)
+    }
+
+    /// Proves the last sync: a mark that says how far the log is durable, itself synced.
+    pub(crate) fn write_mark(&self) -> Result<()> {
+        let mut order = self.order.lock();
+        let behind = order.frames.has_work() || self.durable.get() < order.frames.tail();
+        order.unmarked = None; // a group under way proves this sync; its own sync asks again
+        let marked = if behind { None } else { order.frames.mark() };
+        drop(order);
+        let Some((end, segment)) = marked else { return Ok(()) };
+        self.kick();
+        self.wait(end, end)?;
+        if let Err(e) = self.sync_segment(&segment) {
+            return Err(self.halt(&e));
+        }
+        self.durable.raise(end);
+        self.counters.marks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

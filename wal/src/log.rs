@@ -1,0 +1,217 @@
+//! Door: the state that all handles and threads of one open log share.
+//!
+//! Locks, in the order in which they are taken: `catalog`, then `order`, then the waiters' list; `segments` is a leaf.
+//! No lock is held across a write or a sync but `catalog`, which no commit takes while there is room.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::StoreId;
+use crate::group::Sequencer;
+use crate::lsn::Lsn;
+use crate::options::Options;
+use crate::segment::catalog::Catalog;
+use crate::segment::file::Segment;
+use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
+use crate::vfs::DirLock;
+use crate::vfs::Latch;
+
+/// The state of one open log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    // constant after open
+    pub(crate) env: Env,
+    pub(crate) root: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) store: StoreId,
+    pub(crate) process: u32,
+    pub(crate) time: EngineTime,
+
+    // under their own locks
+    pub(crate) lock: Mutex<Option<Box<dyn DirLock>>>,
+    pub(crate) catalog: Mutex<Catalog>,
+    pub(crate) order: Mutex<Order>,
+    pub(crate) segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    pub(crate) waiters: Waiters,
+
+    /// Woken when the writer thread is handed the writing.
+    pub(crate) hand_over: Condvar,
+    /// Woken when less is in flight.
+    pub(crate) drained: Condvar,
+    pub(crate) keeper: KeeperBell,
+
+    // without a lock
+    /// The system has everything before it.
+    pub(crate) accepted: Watermark,
+    /// The medium has everything before it.
+    pub(crate) durable: Watermark,
+    /// Commits before it have their answer.
+    pub(crate) acknowledged: Watermark,
+    pub(crate) latch: Latch,
+    pub(crate) failure: OnceLock<Error>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// What the sequencing lock protects.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) frames: Sequencer,
+    /// Somebody is writing: a committer for its own group, or the writer thread.
+    pub(crate) writing: bool,
+    /// The writing was handed to the writer thread.
+    pub(crate) handed: bool,
+    /// The writer thread ends.
+    pub(crate) stop: bool,
+    /// Bytes with a place and without an answer.
+    pub(crate) in_flight: u64,
+    /// The catalog says that the log goes on: places may be handed out.
+    pub(crate) begun: bool,
+    /// Why no segment could be prepared, and when that was tried (boot clock).
+    pub(crate) full: Option<(Error, Duration)>,
+    /// When the oldest unsynced bytes were written, and how many there are.
+    pub(crate) unsynced: Option<(Duration, u64)>,
+    /// When the last sync ended, if no mark proves it yet.
+    pub(crate) unmarked: Option<Duration>,
+    /// Records of the last group: how much company a commit has.
+    pub(crate) company: u32,
+}
+
+/// Wakes the keeper; see `keeper`.
+#[derive(Debug, Default)]
+pub(crate) struct KeeperBell {
+    pub(crate) state: Mutex<KeeperState>,
+    pub(crate) ring: Condvar,
+    /// It sleeps without an alarm: the first thing to do must wake it.
+    pub(crate) resting: AtomicBool,
+}
+
+/// What the keeper is told.
+#[derive(Debug, Default)]
+pub(crate) struct KeeperState {
+    pub(crate) rung: bool,
+    pub(crate) stop: bool,
+}
+
+impl KeeperBell {
+    /// Wakes the keeper now.
+    pub(crate) fn ring(&self) {
+        self.state.lock().rung = true;
+        self.ring.notify_one();
+    }
+
+    /// Wakes the keeper if nothing else would.
+    pub(crate) fn ring_if_resting(&self) {
+        if self.resting.load(Ordering::Relaxed) && self.resting.swap(false, Ordering::AcqRel) {
+            self.ring();
+        }
+    }
+}
+
+/// Counted since open.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records: AtomicU64,
+    pub(crate) groups: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) marks: AtomicU64,
+    pub(crate) segments: AtomicU64,
+}
+
+/// Engine time: the wall clock as read at open, advanced by the boot clock, never falling.
+#[derive(Debug)]
+pub(crate) struct EngineTime {
+    wall_us: u64,
+    boot: Duration,
+    last_us: AtomicU64,
+}
+
+impl EngineTime {
+    /// Goes on from `last_us`, or from the wall clock where that is later.
+    pub(crate) fn new(clock: &dyn Clock, last_us: u64) -> Self {
+        let wall_us = clock.wall_us().max(last_us);
+        Self { wall_us, boot: clock.boot(), last_us: AtomicU64::new(wall_us) }
+    }
+
+    /// Now, microseconds since 1970.
+    pub(crate) fn now_us(&self, clock: &dyn Clock) -> u64 {
+        let since = clock.boot().saturating_sub(self.boot);
+        let now = self.wall_us.saturating_add(u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
+        self.last_us.fetch_max(now, Ordering::AcqRel).max(now)
+    }
+}
+
+impl Log {
+    /// Refuses where this handle may not write any more.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the log was closed: open it again"));
+        }
+        if std::process::id() != self.process {
+            let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
+            return Err(Error::new(ErrorKind::Forked, say));
+        }
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all writing through this handle: a write or a sync failed. Every waiter is woken and learns that its
+    /// outcome is unknown.
+    pub(crate) fn halt(&self, why: &Error) -> Error {
+        let say = format!(
+            "{}: nothing more is written; close and open again to learn what survived",
+            why.message()
+        );
+        let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
+        self.drained.notify_all();
+        for sleeper in self.waiters.reached(Lsn::MAX) {
+            sleeper.wake();
+        }
+        failure
+    }
+
+    /// The error of a record that has a place and will get no answer.
+    pub(crate) fn unknown(&self, lsn: Lsn) -> Error {
+        let why = self.failure.get().map_or("the log was closed", |failure| failure.message());
+        Error::new(ErrorKind::Unknown, format!("the record at {lsn} may or may not be durable: {why}"))
+            .at(lsn)
+    }
+
+    /// Wakes everybody who waited for `place`.
+    pub(crate) fn wake_reached(&self, place: Lsn) {
+        for sleeper in self.waiters.reached(place) {
+            sleeper.wake();
+        }
+    }
+
+    /// The segment that holds `lsn`.
+    pub(crate) fn segment_of(&self, lsn: Lsn) -> Option<Arc<Segment>> {
+        let segments = self.segments.read();
+        let behind = segments.partition_point(|s| s.base <= lsn);
+        segments[..behind].iter().rev().find(|s| lsn < s.end().unwrap_or(s.capacity_end())).cloned()
+    }
+
+    /// Adds an open segment in its place.
+    pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
+        let mut segments = self.segments.write();
+        let mut list = segments.to_vec();
+        let at = list.partition_point(|s| (s.base, s.generation) < (segment.base, segment.generation));
+        list.insert(at, segment);
+        *segments = Arc::new(list);
+    }
+
+    /// Forgets a segment; who reads it goes on reading.
+    pub(crate) fn drop_segment(&self, base: Lsn, generation: u32) {
+        let mut segments = self.segments.write();
+        let keep = |s: &&Arc<Segment>| (s.base, s.generation) != (base, generation);
+        *segments = Arc::new(segments.iter().filter(keep).cloned().collect());
+    }
+}

@@ -1,0 +1,213 @@
+//! Corridor: the next segment, made and named before any place in it is handed out.
+//!
+//! Steps: lock the catalog, decide the size, make the file (space, header, syncs), name it in MANIFEST, hand it to the
+//! sequencer. Commits go on meanwhile in the segment before.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::env::Threads;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::header::{SegmentHeader, SegmentKind};
+use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::segment::catalog::Catalog;
+use crate::segment::file::{Fill, Segment, entry_of};
+use crate::segment::manifest::{self, NotReplaced};
+use crate::sync::MutexGuard;
+
+/// A full disk is asked again after this time.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Groups larger than this on average pay for zeros twice: space is then only allocated.
+const ZEROS_GROUP_BYTES_MAX: u64 = 64 << 10;
+
+/// Largest capacity that is zero-written before the first group shows what groups are like.
+const ZEROS_UNSEEN_BYTES_MAX: u64 = 1 << 20;
+
+impl Log {
+    /// Makes room for a frame of `bytes`, or says why there is none. May take as long as preparing a segment takes.
+    pub(crate) fn make_room(&self, bytes: u64) -> Result<()> {
+        let mut catalog = self.catalog.lock();
+        self.check()?;
+        let order = self.order.lock();
+        if order.begun && order.frames.has_room(bytes) {
+            return Ok(()); // somebody else was faster
+        }
+        if let Some((full, tried)) = &order.full
+            && self.env.threads == Threads::Own
+            && self.env.clock.boot() < *tried + RETRY_AFTER
+        {
+            return Err(full.clone());
+        }
+        drop(order);
+        self.prepare_next(&mut catalog, bytes)
+    }
+
+    /// Prepares the segment behind the active one, if there is none.
+    pub(crate) fn prepare_ahead(&self) -> Result<()> {
+        let mut catalog = self.catalog.lock();
+        self.check()?;
+        let order = self.order.lock();
+        if !order.begun || order.frames.active().is_none() || order.frames.next().is_some() {
+            return Ok(());
+        }
+        drop(order);
+        self.prepare_next(&mut catalog, 0)
+    }
+
+    fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, bytes: u64) -> Result<()> {
+        let done = self.try_prepare_next(catalog, bytes);
+        let mut order = self.order.lock();
+        match &done {
+            Ok(()) => order.full = None,
+            Err(e) if e.kind() == ErrorKind::Full => {
+                order.full = Some((e.clone(), self.env.clock.boot()));
+            }
+            Err(_) => {}
+        }
+        drop(order);
+        self.keeper.ring_if_resting();
+        done
+    }
+
+    fn try_prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, bytes: u64) -> Result<()> {
+        let (plan, too_small) = self.plan_next(catalog, bytes)?;
+        let mut named = Catalog::clone(catalog);
+        named.clean_end = None;
+        self.note_ends(&mut named);
+        let Some(header) = plan else {
+            self.name(catalog, named)?; // room enough, but the catalog still said that the log was closed
+            self.order.lock().frames_begin(too_small);
+            return Ok(());
+        };
+        let fill = self.fill_for(header.capacity);
+        let made = Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
+        let segment = match made {
+            Ok(segment) => Arc::new(segment),
+            Err(e) => return Err(self.not_prepared(e, too_small, header.capacity)),
+        };
+        if let Some(small) = &too_small {
+            named.segments.retain(|s| (s.base, s.generation) != (small.base, small.generation));
+        }
+        named.name(entry_of(&header));
+        if let Err(e) = self.name(catalog, named) {
+            _ = self.env.vfs.remove(&segment.path);
+            return Err(self.not_prepared(e, too_small, header.capacity));
+        }
+        if let Some(small) = too_small {
+            self.drop_segment(small.base, small.generation);
+            _ = self.env.vfs.remove(&small.path); // unnamed and empty: if it stays, the next open removes it
+        }
+        self.add_segment(segment.clone());
+        self.counters.segments.fetch_add(1, Ordering::Relaxed);
+        let mut order = self.order.lock();
+        order.frames.set_next(segment);
+        order.begun = true;
+        Ok(())
+    }
+
+    /// The header of the segment to make, if one is needed, and the prepared one that it replaces.
+    fn plan_next(
+        &self,
+        catalog: &Catalog,
+        bytes: u64,
+    ) -> Result<(Option<SegmentHeader>, Option<Arc<Segment>>)> {
+        let mut order = self.order.lock();
+        let needed = order.frames.room_for(bytes);
+        if order.frames.has_room(bytes) && (order.frames.active().is_some() && !order.begun) {
+            return Ok((None, order.frames.take_next()));
+        }
+        let too_small = order.frames.take_next();
+        let doubled =
+            order.frames.active().map_or(self.options.segment_bytes_min, |active| active.capacity * 2);
+        drop(order);
+        let capacity = doubled.min(self.options.segment_bytes_max).max(needed).next_multiple_of(BLOCK_BYTES);
+        debug_assert!(capacity <= SEGMENT_BYTES_LIMIT, "records are bounded");
+        let (base, generation) = match &too_small {
+            Some(small) => (small.base, small.generation + 1),
+            None => (catalog.frontier, 0),
+        };
+        if base.checked_add(capacity).is_none_or(|end| end.offset() >= Lsn::OFFSET_MAX) {
+            let say = "this timeline of the log is used up: back up the store and restore it, which begins a new one";
+            return Err(Error::new(ErrorKind::Full, say));
+        }
+        let header = SegmentHeader {
+            kind: SegmentKind::Log,
+            store: self.store,
+            base,
+            capacity,
+            number: self.env.entropy.next_u64(),
+            created_us: self.env.clock.wall_us(),
+            generation,
+            end: Lsn::NONE,
+        };
+        Ok((Some(header), too_small))
+    }
+
+    /// Ends that became facts since the catalog was written.
+    pub(crate) fn note_ends(&self, named: &mut Catalog) {
+        let durable = self.durable.get();
+        for segment in self.segments.read().iter() {
+            if let (Some(end), Some(entry)) =
+                (segment.end(), named.entry_mut(segment.base, segment.generation))
+                && entry.end.is_none()
+                && end <= durable
+            {
+                entry.end = Some(end);
+            }
+        }
+    }
+
+    /// Replaces the catalog on disk, then here.
+    pub(crate) fn name(&self, catalog: &mut Catalog, mut named: Catalog) -> Result<()> {
+        named.generation += 1;
+        named.time_us = self.time.now_us(&*self.env.clock);
+        match manifest::replace(&*self.env.vfs, &self.root, &named) {
+            Ok(()) => {
+                *catalog = named;
+                Ok(())
+            }
+            Err(NotReplaced::Full(e)) => Err(e),
+            Err(NotReplaced::Failed(e)) => Err(self.halt(&e)),
+        }
+    }
+
+    fn not_prepared(&self, e: Error, too_small: Option<Arc<Segment>>, capacity: u64) -> Error {
+        if e.kind() != ErrorKind::Full {
+            return if self.failure.get().is_some() { e } else { self.halt(&e) };
+        }
+        if let Some(small) = too_small {
+            self.order.lock().frames.set_next(small);
+        }
+        let free = self.env.vfs.free_bytes(&self.root).unwrap_or(0);
+        let say = format!(
+            "no space for the next {capacity} bytes of log ({free} free): nothing was written; free some space, writing \
+             resumes by itself ({})",
+            e.message()
+        );
+        Error::new(ErrorKind::Full, say)
+    }
+
+    fn fill_for(&self, capacity: u64) -> Fill {
+        let (bytes, groups) =
+            (self.counters.bytes.load(Ordering::Relaxed), self.counters.groups.load(Ordering::Relaxed));
+        let syncs = self.counters.syncs.load(Ordering::Relaxed);
+        let small = match bytes.checked_div(groups) {
+            Some(mean) => mean <= ZEROS_GROUP_BYTES_MAX && syncs * 4 >= groups,
+            None => capacity <= ZEROS_UNSEEN_BYTES_MAX,
+        };
+        if small { Fill::Zeros } else { Fill::Allocate }
+    }
+}
+
+impl crate::log::Order {
+    fn frames_begin(&mut self, next: Option<Arc<Segment>>) {
+        self.begun = true;
+        if let Some(next) = next {
+            self.frames.set_next(next);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Corridor: a record or a part of one, verified, by its place.
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_part};
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::segment::file::Segment;
+
+/// A record as it was appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place.
+    pub lsn: Lsn,
+    /// Its head.
+    pub head: Bytes,
+    /// The parts of its body, each with its offset in the record.
+    pub parts: Vec<(u32, Bytes)>,
+}
+
+impl Record {
+    /// The whole body, its parts behind one another.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        match self.parts.as_slice() {
+            [] => Bytes::new(),
+            [(_, part)] => part.clone(),
+            parts => parts.iter().flat_map(|(_, part)| part.iter().copied()).collect(),
+        }
+    }
+}
+
+/// Most bytes of a record that are read before its length is known.
+const FIRST_READ_BYTES: usize = 16 << 10;
+
+impl Log {
+    /// The record at `lsn`, every byte verified.
+    pub(crate) fn read(&self, lsn: Lsn) -> Result<Record> {
+        let segment = self.readable(lsn)?;
+        let mut bytes = segment.read(lsn, FIRST_READ_BYTES)?;
+        let needed = frame_bytes(&bytes).ok_or_else(|| damaged(&segment, lsn, "record"))?;
+        if needed > bytes.len() {
+            bytes = segment.read(lsn, needed)?;
+        }
+        let frame = decode(&bytes, lsn, segment.binding).map_err(|_| damaged(&segment, lsn, "record"))?;
+        if frame.kind != FrameKind::Record {
+            return Err(gone(lsn));
+        }
+        let parts = frame
+            .parts(lsn)
+            .map(|part| part.map(|(offset, part)| (offset, bytes.slice_ref(part))))
+            .collect::<Result<_, _>>()
+            .map_err(|_| damaged(&segment, lsn, "body of the record"))?;
+        Ok(Record { lsn, head: bytes.slice_ref(frame.head), parts })
+    }
+
+    /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.
+    pub(crate) fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
+        let segment = self.readable(lsn)?;
+        let at = lsn.checked_add(u64::from(offset)).ok_or_else(|| gone(lsn))?;
+        let whole = segment.read(at, PART_HEADER_BYTES + bytes as usize)?;
+        match decode_part(&whole, lsn, offset) {
+            Ok(part) if part.len() == bytes as usize => Ok(whole.slice_ref(part)),
+            _ => Err(damaged(&segment, at, "part")),
+        }
+    }
+
+    fn readable(&self, lsn: Lsn) -> Result<std::sync::Arc<Segment>> {
+        if lsn >= self.accepted.get() {
+            return Err(gone(lsn));
+        }
+        self.segment_of(lsn).ok_or_else(|| gone(lsn))
+    }
+}
+
+/// The length that a frame's header states, if it keeps the limits.
+fn frame_bytes(bytes: &[u8]) -> Option<usize> {
+    let field = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    let (head, body) = (field(4)?, field(8)?);
+    (head <= HEAD_BYTES_MAX && body <= BODY_BYTES_MAX).then_some(FRAME_HEADER_BYTES + head + body)
+}
+
+fn gone(lsn: Lsn) -> Error {
+    Error::new(ErrorKind::Gone, format!("no record at {lsn}: it was retired, or never written")).at(lsn)
+}
+
+fn damaged(segment: &Segment, at: Lsn, what: &str) -> Error {
+    let say = format!(
+        "the {what} at {at} is damaged ({}, offset {}): everything else is readable; run `savehold verify`",
+        segment.path.display(),
+        segment.file_offset(at)
+    );
+    Error::new(ErrorKind::Corrupt, say).at(at)
+}

@@ -1,0 +1,448 @@
+//! Corridor: where the log ends, and making that a fact. Modifies no segment.
+//!
+//! 1. Take stock: named segments are there, unfinished files go, a finished rest segment counts.
+//! 2. Sync the last segments: what is read from here on will still be there after another crash.
+//! 3. Skim them: the proven end P.
+//! 4. Drop the cached pages past P and read those bytes again from the medium.
+//! 5. Judge. Corrupt: refuse. Torn with good records past P: write them anew, as a rest segment.
+//! 6. Write down how every segment ended.
+//!
+//! A crash at any of these leaves what was there, or the finished rest segment, of which step 1 takes note.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::Binding;
+use crate::format::frame::{Frame, FrameKind, rebind};
+use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, StatedEnd, align};
+use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
+use crate::lsn::Lsn;
+use crate::scan::tail::{Facts, Verdict, judge};
+use crate::scan::{Skim, Span, Verify, first_bad, skim};
+use crate::segment::catalog::{Catalog, SegmentEntry};
+use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
+use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
+use crate::vfs::{Advice, OpenMode};
+
+/// Where the log ends, as a fact.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Nothing needed judging, or a clean close was confirmed.
+    pub(crate) clean: bool,
+    /// P.
+    pub(crate) proven: Lsn,
+    /// Behind the last record.
+    pub(crate) end: Lsn,
+    /// The segment that goes on, after a clean close.
+    pub(crate) active: Option<Arc<Segment>>,
+    /// The prepared segment behind it.
+    pub(crate) next: Option<Arc<Segment>>,
+    /// All segments that hold records.
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// Ends that no segment states yet.
+    pub(crate) unstated: Vec<StatedEnd>,
+    /// The newest engine time seen.
+    pub(crate) time_us: u64,
+    /// Groups that could not be kept.
+    pub(crate) groups_dropped: u64,
+    /// Bytes looked at.
+    pub(crate) scanned_bytes: u64,
+    /// The catalog changed and must be replaced before anything is served.
+    pub(crate) changed: bool,
+}
+
+/// What recovery works with.
+pub(crate) struct Recovery<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) root: &'a Path,
+    pub(crate) access: Access,
+    pub(crate) catalog: &'a mut Catalog,
+}
+
+/// A segment without a stated end, and what a skim found in it.
+struct Candidate {
+    segment: Arc<Segment>,
+    skim: Skim,
+    stated: Option<Vec<StatedEnd>>,
+}
+
+impl Recovery<'_> {
+    /// Finds the end of the log and makes it a fact, in the catalog given; replacing it on disk is the caller's.
+    pub(crate) fn run(mut self) -> Result<Recovered> {
+        let mut changed = self.take_stock()?;
+        let mut segments = self.open_segments()?;
+        let open: Vec<Arc<Segment>> = segments.iter().filter(|s| s.end().is_none()).cloned().collect();
+        let clean_end = self.catalog.clean_end;
+        if clean_end.is_none() {
+            self.sync_all(&open)?;
+        }
+        let mut candidates = open.into_iter().map(|s| self.skim(s)).collect::<Result<Vec<_>>>()?;
+        self.settle_stated(&candidates)?;
+        let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
+        let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
+
+        let last = candidates.iter().rposition(|c| c.stated.is_some());
+        let unbegun = candidates.split_off(last.map_or(0, |n| n + 1));
+        let tail = candidates.pop();
+        let facts = self.gather(tail.as_ref(), &unbegun)?;
+        let dropped = facts.groups_behind;
+        let mut recovered = Recovered {
+            clean: tail.is_none() && unbegun.is_empty(),
+            proven: facts.proven,
+            end: facts.first_bad,
+            active: None,
+            next: None,
+            segments: Vec::new(),
+            unstated: Vec::new(),
+            time_us,
+            groups_dropped: dropped,
+            scanned_bytes,
+            changed: false,
+        };
+        match (judge(&facts), tail) {
+            (Verdict::Corrupt { at, proven }, tail) => {
+                let place = tail.as_ref().or(unbegun.first()).map(|c| c.segment.clone());
+                return Err(self.refuse(at, proven, place));
+            }
+            (Verdict::Clean { .. }, Some(tail)) => {
+                recovered.clean = true;
+                recovered.active = Some(tail.segment);
+                recovered.next = unbegun.into_iter().next().map(|c| c.segment);
+            }
+            (_, tail) => {
+                changed |= tail.is_some() || !unbegun.is_empty();
+                self.close_tail(tail, facts, &mut segments)?;
+                self.close_unbegun(&unbegun, &mut segments);
+            }
+        }
+        if recovered.active.is_none() {
+            recovered.unstated = self.unstated();
+            recovered.end = recovered
+                .end
+                .max(self.catalog.segments.iter().filter_map(|e| e.end).max().unwrap_or(Lsn::NONE));
+            recovered.proven = recovered.proven.min(recovered.end);
+        }
+        let prepared = recovered.next.as_ref().map(|next| (next.base, next.generation));
+        recovered.segments = segments;
+        debug_assert!(
+            prepared.is_none_or(|p| recovered.segments.iter().any(|s| (s.base, s.generation) == p))
+        );
+        recovered.changed = changed;
+        Ok(recovered)
+    }
+
+    /// Step 1: files and catalog agree, or it is said how they do not.
+    fn take_stock(&mut self) -> Result<bool> {
+        let dir = self.root.join(LOG_DIR);
+        let names = self.env.vfs.list(&dir).map_err(|e| Error::io(ErrorKind::Io, "listing", &dir, e))?;
+        let mut changed = false;
+        for name in names {
+            let path = dir.join(&name);
+            if name.ends_with(UNFINISHED) {
+                self.remove(&path)?;
+                continue;
+            }
+            let Some((base, generation)) = parse_segment_name(&name) else { continue };
+            if self.catalog.entry_mut(base, generation).is_none() {
+                changed |= self.unnamed(&path)?;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// A file that the catalog does not name: a finished rest segment counts, a segment that nothing was ever written
+    /// in goes, anything else is evidence of a lost catalog.
+    fn unnamed(&mut self, path: &PathBuf) -> Result<bool> {
+        let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
+        let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
+        let header = match read_header(&*file, path) {
+            Ok(header) => header,
+            Err(e) if e.kind() == ErrorKind::Format => return Err(e),
+            Err(_) => {
+                self.remove(path)?; // its header never reached the disk, so no place in it was ever handed out
+                return Ok(false);
+            }
+        };
+        if header.store != self.catalog.store {
+            return Err(corrupt(path, "belongs to another store"));
+        }
+        if header.kind == SegmentKind::Rest {
+            let holds = |e: &&mut SegmentEntry| {
+                e.kind == SegmentKind::Log && e.base <= header.base && header.base < e.capacity_end()
+            };
+            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds)
+                && old.end.is_none_or(|end| end >= header.base)
+                && old.capacity_end() == header.base.plus(header.capacity)
+            {
+                old.end = Some(header.base);
+                old.damaged = true;
+                self.catalog.name(entry_of(&header));
+                return Ok(true);
+            }
+            return Err(corrupt(path, "is a rest segment that fits no segment named in MANIFEST"));
+        }
+        let segment =
+            Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
+        let view = segment.view()?;
+        let span = Span { base: segment.base, binding: segment.binding, data: view.data() };
+        if span.probe(segment.base).next().is_some() {
+            return Err(corrupt(path, "holds records and is not named in MANIFEST"));
+        }
+        self.remove(path)?;
+        Ok(false)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e))
+    }
+
+    fn open_segments(&self) -> Result<Vec<Arc<Segment>>> {
+        let open = |entry: &SegmentEntry| {
+            Segment::open(&*self.env.vfs, self.root, entry, self.catalog.store, self.access).map(Arc::new)
+        };
+        self.catalog.segments.iter().map(open).collect()
+    }
+
+    /// Step 2.
+    fn sync_all(&self, open: &[Arc<Segment>]) -> Result<()> {
+        for segment in open {
+            segment
+                .file
+                .sync()
+                .map_err(|e| Error::io(ErrorKind::Io, "syncing before reading", &segment.path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Step 3, one segment. The map, if there is one, goes at the end: mapped pages cannot be dropped from the cache.
+    fn skim(&self, segment: Arc<Segment>) -> Result<Candidate> {
+        let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
+        let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
+        let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
+        let read = if map.is_none() { Some(segment.view()?) } else { None };
+        let data = match (&map, &read) {
+            (Some(map), _) => map.get(DATA_OFFSET as usize..).unwrap_or_default(),
+            (None, Some(view)) => view.data(),
+            (None, None) => &[],
+        };
+        let span = Span { base: segment.base, binding: segment.binding, data };
+        let (skim, stated) = (skim(&span), span.stated_ends());
+        drop((map, read));
+        Ok(Candidate { segment, skim, stated })
+    }
+
+    /// Ends that a begun successor states are facts.
+    fn settle_stated(&mut self, candidates: &[Candidate]) -> Result<()> {
+        for pair in candidates.windows(2) {
+            let [before, after] = pair else { continue };
+            let Some(stated) = &after.stated else { continue };
+            let (base, generation) = (before.segment.base, before.segment.generation);
+            let own = stated.iter().find(|end| (end.base, end.generation) == (base, generation));
+            let Some(own) = own.filter(|end| end.end >= base && end.end <= before.segment.capacity_end())
+            else {
+                return Err(corrupt(&after.segment.path, "does not state how the segment before it ended"));
+            };
+            before.segment.set_end(own.end);
+            if let Some(entry) = self.catalog.entry_mut(base, generation) {
+                entry.end = Some(own.end);
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them.
+    fn gather(&self, tail: Option<&Candidate>, unbegun: &[Candidate]) -> Result<Facts> {
+        let clean_end = self.catalog.clean_end;
+        let stated = tail.iter().copied().chain(unbegun).map(|c| c.skim.durable_through).max();
+        let floor =
+            stated.unwrap_or(Lsn::NONE).max(self.catalog.checkpoint).max(clean_end.unwrap_or(Lsn::NONE));
+        let behind: u64 = unbegun.iter().map(|c| c.skim.groups + c.skim.groups_behind).sum();
+        let Some(tail) = tail else {
+            let settled = self.catalog.segments.iter().filter_map(|e| e.end).max();
+            let first_bad = match unbegun.first() {
+                // everything before an unbegun segment has a stated end, and ends before its base
+                Some(first) if floor > first.segment.base => first.segment.base,
+                _ => floor.max(settled.unwrap_or(Lsn::NONE)),
+            };
+            return Ok(Facts { proven: floor, first_bad, clean_end, groups_behind: behind });
+        };
+        let proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
+        let first_bad = self.first_bad(tail, proven)?;
+        let kept = |lsn: Lsn| lsn <= first_bad;
+        let lost = u64::from(!kept(tail.skim.chain_end)) + tail.skim.groups_behind + behind;
+        Ok(Facts { proven, first_bad, clean_end, groups_behind: lost })
+    }
+
+    fn first_bad(&self, tail: &Candidate, proven: Lsn) -> Result<Lsn> {
+        let Some(bytes) = tail.skim.chain_end.bytes_since(proven) else { return Ok(tail.skim.chain_end) };
+        if bytes == 0 {
+            return Ok(proven);
+        }
+        let data = reread(&tail.segment, proven, bytes)?;
+        Ok(first_bad(&Span { base: proven, binding: tail.segment.binding, data: &data }, proven))
+    }
+
+    /// Steps 5 and 6 for the last begun segment.
+    fn close_tail(
+        &mut self,
+        tail: Option<Candidate>,
+        facts: Facts,
+        segments: &mut Vec<Arc<Segment>>,
+    ) -> Result<()> {
+        let Some(tail) = tail else { return Ok(()) };
+        let segment = &tail.segment;
+        let ends = facts.proven;
+        if facts.first_bad > facts.proven {
+            let header = self.rest_header(segment, facts);
+            let rest = self.write_rest(segment, &header)?;
+            self.catalog.name(entry_of(&header));
+            let at = segments.partition_point(|s| (s.base, s.generation) < (header.base, header.generation));
+            segments.insert(at, Arc::new(rest));
+        }
+        segment.set_end(ends);
+        let damaged = facts.groups_behind > 0 || facts.first_bad > facts.proven;
+        if let Some(entry) = self.catalog.entry_mut(segment.base, segment.generation) {
+            entry.end = Some(ends);
+            entry.damaged = damaged;
+        }
+        Ok(())
+    }
+
+    fn rest_header(&self, segment: &Segment, facts: Facts) -> SegmentHeader {
+        let same_base = self.catalog.segments.iter().filter(|e| e.base == facts.proven);
+        SegmentHeader {
+            kind: SegmentKind::Rest,
+            store: self.catalog.store,
+            base: facts.proven,
+            capacity: segment.capacity_end().bytes_since(facts.proven).expect("inside the segment"),
+            number: self.env.entropy.next_u64(),
+            created_us: self.env.clock.wall_us(),
+            generation: same_base.map(|e| e.generation + 1).max().unwrap_or(0),
+            end: facts.first_bad,
+        }
+    }
+
+    /// Writes the records behind P anew: under a temporary name, synced, renamed, the directory synced.
+    fn write_rest(&self, old: &Segment, header: &SegmentHeader) -> Result<Segment> {
+        let bytes = header.end.bytes_since(header.base).expect("behind P");
+        let mut data = reread(old, header.base, bytes)?;
+        rewrite(&mut data, header, old.binding)?;
+        let whole = align(header.end).and_then(|end| end.bytes_since(header.base)).unwrap_or(bytes);
+        data.resize(usize::try_from(whole.min(header.capacity)).expect("inside a segment"), 0);
+        let dir = self.root.join(LOG_DIR);
+        let name = segment_name(header.base, header.generation);
+        let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
+        let write = || {
+            let file = self.env.vfs.open(&unfinished, OpenMode::Truncate)?;
+            file.write_at(&mut [IoSlice::new(&header.encode()), IoSlice::new(&data)], 0)?;
+            file.sync()?;
+            self.env.vfs.rename(&unfinished, &path)?;
+            self.env.vfs.sync_dir(&dir)
+        };
+        write().map_err(|e| {
+            let kind =
+                if e.kind() == std::io::ErrorKind::StorageFull { ErrorKind::Full } else { ErrorKind::Io };
+            Error::io(kind, &format!("recovery needs {} bytes for", whole + DATA_OFFSET), &path, e)
+        })?;
+        Segment::open(&*self.env.vfs, self.root, &entry_of(header), header.store, self.access)
+    }
+
+    /// Prepared segments that nothing was written in are given up, and their places with them; where something stands
+    /// in one, it stays as evidence.
+    fn close_unbegun(&mut self, unbegun: &[Candidate], segments: &mut Vec<Arc<Segment>>) {
+        for candidate in unbegun {
+            let segment = &candidate.segment;
+            let same = |base, generation| (base, generation) == (segment.base, segment.generation);
+            if candidate.skim.groups + candidate.skim.groups_behind == 0 {
+                self.catalog.segments.retain(|e| !same(e.base, e.generation));
+                segments.retain(|s| !same(s.base, s.generation));
+                continue;
+            }
+            segment.set_end(segment.base);
+            if let Some(entry) = self.catalog.entry_mut(segment.base, segment.generation) {
+                entry.end = Some(segment.base);
+                entry.damaged = true;
+            }
+        }
+    }
+
+    /// The ends that the next segment to begin will state: of the last begun segment and all behind it.
+    fn unstated(&self) -> Vec<StatedEnd> {
+        let begun = |e: &SegmentEntry| e.kind == SegmentKind::Log && e.end != Some(e.base);
+        let from = self.catalog.segments.iter().rposition(begun).unwrap_or(0);
+        let stated =
+            |e: &SegmentEntry| e.end.map(|end| StatedEnd { base: e.base, generation: e.generation, end });
+        self.catalog.segments[from..].iter().filter_map(stated).collect()
+    }
+
+    fn refuse(&self, at: Lsn, proven: Lsn, segment: Option<Arc<Segment>>) -> Error {
+        let place = segment.map_or_else(String::new, |s| {
+            format!(" ({}, offset {})", s.path.display(), s.file_offset(at.max(s.base)))
+        });
+        let say = format!(
+            "acknowledged data are missing: the log is proven through {proven} and ends at {at}{place}. Everything before \
+             {at} is readable. Nothing was changed; restore a backup, or run `savehold repair --to NEW_DIR --report FILE`"
+        );
+        Error::new(ErrorKind::Corrupt, say).at(at)
+    }
+}
+
+/// Drops the cached pages of a range and reads it again.
+fn reread(segment: &Segment, from: Lsn, bytes: u64) -> Result<Vec<u8>> {
+    let offset = segment.file_offset(from);
+    let beyond = segment.capacity_end().bytes_since(from).unwrap_or(bytes);
+    let io = |e| Error::io(ErrorKind::Io, "dropping cached pages of", &segment.path, e);
+    segment.file.advise(offset, beyond, Advice::Drop).map_err(io)?;
+    let there = segment.file_len()?.saturating_sub(offset).min(bytes);
+    let mut data = vec![0; usize::try_from(there).expect("inside a segment")];
+    segment.read_into(&mut data, from)?;
+    Ok(data)
+}
+
+/// Binds the frames in `data` to another file, and shortens the last group to what is there.
+fn rewrite(data: &mut [u8], header: &SegmentHeader, old: Binding) -> Result<()> {
+    let changed =
+        || Error::new(ErrorKind::Io, "the log's tail changed while it was being recovered: open again");
+    let (binding, mut at) = (header.binding(), 0);
+    while at < data.len() {
+        let lsn = header.base.plus(at as u64);
+        let rest = &data[at..];
+        let Some(mut head) = group_head(rest, lsn, old) else {
+            return if rest.len() < GROUP_FRAME_BYTES { Ok(()) } else { Err(changed()) };
+        };
+        let whole = head.bytes as usize <= rest.len();
+        let span = Span { base: lsn, binding: old, data: rest };
+        let held = (head.bytes as usize).min(rest.len());
+        let mut frames = Vec::new();
+        let group = crate::scan::GroupAt { lsn, head };
+        _ = span.walk(group, Verify::Heads, |lsn, frame| frames.push((lsn, frame.head.len())));
+        let next = if whole { head.next(lsn) } else { None };
+        if !whole {
+            head.bytes = u32::try_from(held).expect("shorter than before");
+            head.frames = u32::try_from(frames.len()).expect("fewer than before");
+            head.padded = false;
+        }
+        let mut own = Frame::own(FrameKind::Group, &head.encode());
+        own.place(lsn, binding);
+        data[at..at + GROUP_FRAME_BYTES].copy_from_slice(own.bytes());
+        for (frame, head_len) in frames {
+            let start =
+                at + usize::try_from(frame.bytes_since(lsn).expect("in the group")).expect("in the group");
+            rebind(&mut data[start..], head_len, frame, binding);
+        }
+        match next.and_then(|next| next.bytes_since(header.base)) {
+            Some(next) => at = usize::try_from(next).expect("inside a segment"),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// The head of a group whose frames may be cut off.
+fn group_head(bytes: &[u8], lsn: Lsn, binding: Binding) -> Option<GroupHead> {
+    let frame = crate::format::frame::decode(bytes, lsn, binding).ok()?;
+    if frame.kind == FrameKind::Group { GroupHead::decode(frame.head) } else { None }
+}

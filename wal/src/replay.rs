@@ -1,0 +1,300 @@
+//! Corridor: every record from a place on, in one pass over the mapped log, on as many threads as are useful.
+//!
+//! The log is cut into stretches of 4 MiB. A thread enters a stretch at the first group that begins at a block
+//! boundary in it and leaves at the first such group behind it. That a thread entered at a true group and not inside
+//! a record's body is proved afterwards: each stretch must have been left just where the next was entered. A forged
+//! entry would need the file's secret number; if one ever passes, the replay says so and is done again by one thread.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::FrameKind;
+use crate::limits::BLOCK_BYTES;
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::options::Progress;
+use crate::scan::{GroupAt, Span, Verify};
+use crate::schedule;
+use crate::segment::file::{Segment, View};
+use crate::sync::Mutex;
+
+/// Bytes of log that one thread takes at a time.
+pub const STRETCH_BYTES: u64 = 4 << 20;
+
+/// Who replays. Each thread has one of its own; records come in log order within a stretch, stretches in any order.
+pub trait Replayer: Send {
+    /// A record: its place, the engine time of its group, its verified head and the offset of its body in it.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the replay.
+    fn record(&mut self, lsn: Lsn, time_us: u64, head: &[u8], body_offset: u32) -> Result<()>;
+}
+
+/// What a replay went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Records handed out.
+    pub records: u64,
+    /// Bytes of log covered.
+    pub bytes: u64,
+    /// Groups.
+    pub groups: u64,
+}
+
+/// One stretch of one segment.
+struct Stretch {
+    segment: usize,
+    from: Lsn,
+    to: Lsn,
+}
+
+/// How one stretch was gone through.
+#[derive(Clone, Copy, Debug)]
+struct Passage {
+    entered: Option<Lsn>,
+    left: Lsn,
+}
+
+/// What all threads of one replay share.
+struct Shared<'a> {
+    log: &'a Log,
+    segments: Vec<(Arc<Segment>, Lsn)>,
+    stretches: Vec<Stretch>,
+    views: Vec<Mutex<(Option<View>, usize)>>,
+    from: Lsn,
+    verify: Verify,
+    next: AtomicUsize,
+    done_bytes: AtomicU64,
+    begun: Duration,
+    told: Mutex<Duration>,
+}
+
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+impl Log {
+    /// Replays every record at or behind `from` into `replayers`, one a thread.
+    pub(crate) fn replay_into<R: Replayer>(
+        &self,
+        from: Lsn,
+        verify: Verify,
+        replayers: Vec<R>,
+    ) -> Result<(Replayed, Vec<R>)> {
+        let shared = Shared::plan(self, from, verify);
+        let threads = replayers.len();
+        let replayers: Vec<Mutex<Option<R>>> = replayers.into_iter().map(|r| Mutex::new(Some(r))).collect();
+        let answers = schedule::share(threads, |n| {
+            let mut replayer = replayers[n].lock().take().expect("each thread has its own");
+            let passed = shared.run(&mut replayer);
+            passed.map(|(passages, counted)| (passages, counted, replayer))
+        });
+        let mut passages: Vec<Option<Passage>> = shared.stretches.iter().map(|_| None).collect();
+        let (mut total, mut back) = (Replayed::default(), Vec::new());
+        let mut failed: Option<Error> = None;
+        for answer in answers {
+            match answer {
+                Ok((passed, counted, replayer)) => {
+                    passed.into_iter().for_each(|(n, passage)| passages[n] = Some(passage));
+                    total.records += counted.records;
+                    total.bytes += counted.bytes;
+                    total.groups += counted.groups;
+                    back.push(replayer);
+                }
+                Err(e) if failed.as_ref().is_none_or(|f| e.lsn() < f.lsn()) => failed = Some(e),
+                Err(_) => {}
+            }
+        }
+        match failed {
+            Some(e) => Err(e),
+            None => shared.prove(&passages).map(|()| (total, back)),
+        }
+    }
+}
+
+impl<'a> Shared<'a> {
+    fn plan(log: &'a Log, from: Lsn, verify: Verify) -> Self {
+        let through = log.accepted.get();
+        let segments: Vec<(Arc<Segment>, Lsn)> = log
+            .segments
+            .read()
+            .iter()
+            .map(|s| (s.clone(), s.end().unwrap_or(s.capacity_end()).min(through)))
+            .filter(|(s, end)| *end > s.base && *end > from)
+            .collect();
+        let mut stretches = Vec::new();
+        for (n, (segment, end)) in segments.iter().enumerate() {
+            let mut at = segment.base;
+            while at < *end {
+                let to = at.checked_add(STRETCH_BYTES).map_or(*end, |to| to.min(*end));
+                stretches.push(Stretch { segment: n, from: at, to });
+                at = to;
+            }
+        }
+        let views = segments.iter().enumerate().map(|(n, _)| {
+            let users = stretches.iter().filter(|s| s.segment == n).count();
+            Mutex::new((None, users))
+        });
+        Self {
+            log,
+            views: views.collect(),
+            segments,
+            stretches,
+            from,
+            verify,
+            next: AtomicUsize::new(0),
+            done_bytes: AtomicU64::new(0),
+            begun: log.env.clock.monotonic(),
+            told: Mutex::new(log.env.clock.monotonic()),
+        }
+    }
+
+    fn run(&self, replayer: &mut impl Replayer) -> Result<(Vec<(usize, Passage)>, Replayed)> {
+        let (mut passages, mut counted) = (Vec::new(), Replayed::default());
+        loop {
+            let n = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(stretch) = self.stretches.get(n) else { return Ok((passages, counted)) };
+            let passed =
+                self.view(stretch.segment).and_then(|view| self.pass(stretch, &view, replayer, &mut counted));
+            self.give_back(stretch.segment);
+            match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
+                Ok(passage) => passages.push((n, passage)),
+                Err(e) => {
+                    self.next.store(self.stretches.len(), Ordering::Relaxed); // the others stop too
+                    return Err(e);
+                }
+            }
+        }
+    }
+
+    fn view(&self, segment: usize) -> Result<View> {
+        let mut slot = self.views[segment].lock();
+        if let (Some(view), _) = &*slot {
+            return Ok(view.clone());
+        }
+        let view = self.segments[segment].0.view()?;
+        slot.0 = Some(view.clone());
+        Ok(view)
+    }
+
+    fn give_back(&self, segment: usize) {
+        let mut slot = self.views[segment].lock();
+        slot.1 -= 1;
+        if slot.1 == 0 {
+            slot.0 = None;
+        }
+    }
+
+    fn span<'v>(&self, segment: usize, view: &'v View) -> Span<'v> {
+        let (segment, end) = &self.segments[segment];
+        let bytes = end.bytes_since(segment.base).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let data = view.data();
+        Span { base: segment.base, binding: segment.binding, data: &data[..bytes.min(data.len())] }
+    }
+
+    fn pass(
+        &self,
+        stretch: &Stretch,
+        view: &View,
+        replayer: &mut impl Replayer,
+        counted: &mut Replayed,
+    ) -> Result<Passage> {
+        let span = self.span(stretch.segment, view);
+        let (segment, end) = &self.segments[stretch.segment];
+        let entered =
+            if stretch.from == segment.base { Some(stretch.from) } else { self.entry(&span, stretch) };
+        let Some(mut at) = entered else { return Ok(Passage { entered: None, left: stretch.to }) };
+        while at < *end && !(at >= stretch.to && at.offset().is_multiple_of(BLOCK_BYTES)) {
+            let group = span.group(at).map_err(|_| missing(segment, at))?;
+            self.group(&span, segment, group, replayer, counted)?;
+            at = group.head.next(at).ok_or_else(|| missing(segment, at))?;
+        }
+        counted.bytes += stretch.to.bytes_since(stretch.from).unwrap_or(0);
+        Ok(Passage { entered, left: at })
+    }
+
+    fn entry(&self, span: &Span<'_>, stretch: &Stretch) -> Option<Lsn> {
+        span.probe(stretch.from).next().map(|group| group.lsn).filter(|lsn| *lsn < stretch.to)
+    }
+
+    #[inline]
+    fn group(
+        &self,
+        span: &Span<'_>,
+        segment: &Segment,
+        group: GroupAt,
+        replayer: &mut impl Replayer,
+        counted: &mut Replayed,
+    ) -> Result<()> {
+        let mut failed = Ok(());
+        counted.groups += 1;
+        let walked = span.walk(group, self.verify, |lsn, frame| {
+            if frame.kind == FrameKind::Record && lsn >= self.from && failed.is_ok() {
+                counted.records += 1;
+                let body =
+                    u32::try_from(frame.bytes() - frame.body.len()).expect("bounded by HEAD_BYTES_MAX");
+                failed = replayer.record(lsn, group.head.time_us, frame.head, body);
+            }
+        });
+        walked.map_err(|bad| missing(segment, bad))?;
+        failed
+    }
+
+    fn tell(&self, stretch: &Stretch) -> Result<()> {
+        let bytes = stretch.to.bytes_since(stretch.from).unwrap_or(0);
+        let done_bytes = self.done_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let Some(on_progress) = &self.log.options.progress else { return Ok(()) };
+        let now = self.log.env.clock.monotonic();
+        let total_bytes = self.stretches.iter().filter_map(|s| s.to.bytes_since(s.from)).sum();
+        let mut told = self.told.lock();
+        if now.saturating_sub(*told) < TELL_EVERY && done_bytes < total_bytes {
+            return Ok(());
+        }
+        *told = now;
+        drop(told);
+        let elapsed = now.saturating_sub(self.begun);
+        let left = total_bytes.saturating_sub(done_bytes) as f64 / done_bytes.max(1) as f64;
+        let remaining = elapsed.mul_f64(left);
+        match (on_progress.0)(Progress { done_bytes, total_bytes, elapsed, remaining }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::new(
+                ErrorKind::Aborted,
+                "opening was stopped by the progress callback: nothing was changed",
+            )),
+        }
+    }
+
+    /// Each stretch was left where the next was entered, and each segment at its end.
+    fn prove(&self, passages: &[Option<Passage>]) -> Result<()> {
+        let mut at = Lsn::NONE;
+        for (n, (stretch, passage)) in self.stretches.iter().zip(passages).enumerate() {
+            let (segment, end) = &self.segments[stretch.segment];
+            if stretch.from == segment.base {
+                at = segment.base;
+            }
+            let Some(passage) = passage else { return Err(missing(segment, stretch.from)) };
+            match passage.entered {
+                Some(entered) if entered == at => at = passage.left,
+                None if at >= stretch.to => {}
+                _ => return Err(missing(segment, at)),
+            }
+            let last = self.stretches.get(n + 1).is_none_or(|next| next.segment != stretch.segment);
+            if last && at != *end {
+                return Err(missing(segment, at));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(segment: &Segment, at: Lsn) -> Error {
+    let say = format!(
+        "acknowledged data are damaged at {at} ({}, offset {}): nothing was changed; restore a backup, or run `savehold \
+         repair --to NEW_DIR --report FILE`",
+        segment.path.display(),
+        segment.file_offset(at.max(segment.base))
+    );
+    Error::new(ErrorKind::Corrupt, say).at(at)
+}

@@ -1,0 +1,204 @@
+//! Pure: reading a segment's bytes front to back. Gathers facts and writes nothing; `tail` judges them.
+//!
+//! Three gaits. `groups` hops from group to group by their first frames. `probe` looks behind damage, at each 4 KiB
+//! boundary, where every group after a sync begins. `walk` goes through the frames of one group.
+
+pub mod tail;
+
+use crate::format::checksum::Binding;
+use crate::format::frame::{Bad, FrameKind, FrameRef, decode};
+use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, StatedEnd, align, decode_ends};
+use crate::limits::BLOCK_BYTES;
+use crate::lsn::Lsn;
+
+/// A run of log bytes in one file: the byte at `base` is `data[0]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// LSN of the first byte.
+    pub base: Lsn,
+    /// What binds frames to the file.
+    pub binding: Binding,
+    /// The bytes, as far as they may be read.
+    pub data: &'a [u8],
+}
+
+/// A group in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupAt {
+    /// Where it begins.
+    pub lsn: Lsn,
+    /// What its first frame says.
+    pub head: GroupHead,
+}
+
+/// How much of each frame a walk verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Header and head: enough where the log is proven.
+    Heads,
+    /// Every byte.
+    Bodies,
+}
+
+impl<'a> Span<'a> {
+    /// The bytes from `lsn` on; empty outside the span.
+    #[inline]
+    #[must_use]
+    pub fn from(&self, lsn: Lsn) -> &'a [u8] {
+        let at = lsn.bytes_since(self.base).and_then(|n| usize::try_from(n).ok());
+        at.and_then(|at| self.data.get(at..)).unwrap_or_default()
+    }
+
+    /// Behind the last byte.
+    #[must_use]
+    pub fn end(&self) -> Lsn {
+        self.base.checked_add(self.data.len() as u64).unwrap_or(Lsn::MAX)
+    }
+
+    /// The group that begins at `lsn`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none; [`Bad::Length`] also where the group would reach past the span.
+    pub fn group(&self, lsn: Lsn) -> Result<GroupAt, Bad> {
+        let bytes = self.from(lsn);
+        let frame = decode(bytes, lsn, self.binding)?;
+        if frame.kind != FrameKind::Group || !frame.body.is_empty() {
+            return Err(Bad::Kind);
+        }
+        let head = GroupHead::decode(frame.head).ok_or(Bad::Kind)?;
+        if head.bytes as usize > bytes.len() {
+            return Err(Bad::Length);
+        }
+        Ok(GroupAt { lsn, head })
+    }
+
+    /// Groups in a chain from `lsn` on, ending before the first bad one.
+    #[must_use]
+    pub fn groups(&self, lsn: Lsn) -> Groups<'a> {
+        Groups { span: *self, at: lsn }
+    }
+
+    /// Groups at block boundaries from `lsn` on, whatever lies between.
+    pub fn probe(&self, lsn: Lsn) -> impl Iterator<Item = GroupAt> + use<'a> {
+        let span = *self;
+        let first = align(lsn).unwrap_or(Lsn::MAX);
+        let blocks = span.end().bytes_since(first).unwrap_or(0).div_ceil(BLOCK_BYTES);
+        (0..blocks).filter_map(move |n| span.group(first.plus(n * BLOCK_BYTES)).ok())
+    }
+
+    /// Hands every frame behind the group's first one to `visit`, in order.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first bad frame, or of the first bad body where bodies are verified.
+    #[inline]
+    pub fn walk(
+        &self,
+        group: GroupAt,
+        verify: Verify,
+        mut visit: impl FnMut(Lsn, FrameRef<'a>),
+    ) -> Result<(), Lsn> {
+        let bytes = self.from(group.lsn);
+        let group_bytes = &bytes[..bytes.len().min(group.head.bytes as usize)];
+        let mut at = GROUP_FRAME_BYTES;
+        while at < group_bytes.len() {
+            let lsn = group.lsn.plus(at as u64);
+            let frame = decode(&group_bytes[at..], lsn, self.binding).map_err(|_| lsn)?;
+            if verify == Verify::Bodies && !frame.body_is_good(lsn) {
+                return Err(lsn);
+            }
+            visit(lsn, frame);
+            at += frame.bytes();
+        }
+        Ok(())
+    }
+
+    /// The ends that the segment's first group states; `None` where no good first group stands.
+    #[must_use]
+    pub fn stated_ends(&self) -> Option<Vec<StatedEnd>> {
+        let group = self.group(self.base).ok()?;
+        let lsn = self.base.plus(GROUP_FRAME_BYTES as u64);
+        let frame = decode(self.from(lsn), lsn, self.binding).ok()?;
+        if group.head.frames == 0 || frame.kind != FrameKind::Ends { None } else { decode_ends(frame.head) }
+    }
+}
+
+/// A chain of groups; see [`Span::groups`].
+#[derive(Clone, Copy, Debug)]
+pub struct Groups<'a> {
+    span: Span<'a>,
+    at: Lsn,
+}
+
+impl Groups<'_> {
+    /// Where the chain stands: after the last group handed out, behind its padding.
+    #[must_use]
+    pub fn at(&self) -> Lsn {
+        self.at
+    }
+}
+
+impl Iterator for Groups<'_> {
+    type Item = GroupAt;
+
+    #[inline]
+    fn next(&mut self) -> Option<GroupAt> {
+        let group = self.span.group(self.at).ok()?;
+        self.at = group.head.next(self.at)?;
+        Some(group)
+    }
+}
+
+/// What a skim over one segment finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skim {
+    /// Groups in the chain from the front.
+    pub groups: u64,
+    /// Where the chain ends.
+    pub chain_end: Lsn,
+    /// Groups behind the end of the chain, at block boundaries.
+    pub groups_behind: u64,
+    /// The largest `durable_through` of any of them.
+    pub durable_through: Lsn,
+    /// The largest time of any of them.
+    pub time_us: u64,
+}
+
+/// Hops over the groups of a segment and looks behind where they end.
+#[must_use]
+pub fn skim(span: &Span<'_>) -> Skim {
+    let mut skim =
+        Skim { groups: 0, chain_end: span.base, groups_behind: 0, durable_through: Lsn::NONE, time_us: 0 };
+    let mut chain = span.groups(span.base);
+    while let Some(group) = chain.next() {
+        skim.groups += 1;
+        skim.note(&group);
+    }
+    skim.chain_end = chain.at();
+    for group in span.probe(skim.chain_end) {
+        skim.groups_behind += 1;
+        skim.note(&group);
+    }
+    skim
+}
+
+impl Skim {
+    fn note(&mut self, group: &GroupAt) {
+        self.durable_through = self.durable_through.max(group.head.durable_through);
+        self.time_us = self.time_us.max(group.head.time_us);
+    }
+}
+
+/// Verifies every byte from `from`, where a group begins, and says where the first bad frame or body stands: behind
+/// the last good group where there is none.
+#[must_use]
+pub fn first_bad(span: &Span<'_>, from: Lsn) -> Lsn {
+    let mut chain = span.groups(from);
+    while let Some(group) = chain.next() {
+        if let Err(bad) = span.walk(group, Verify::Bodies, |_, _| {}) {
+            return bad;
+        }
+    }
+    chain.at()
+}

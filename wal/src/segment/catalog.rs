@@ -1,0 +1,256 @@
+//! Pure: the catalog, what MANIFEST says: which segments there are, how they ended, which timelines there were.
+//!
+//! ```text
+//! offset  0        8         12      16           16+len
+//!         +--------+---------+-------+------------+--------+
+//!         | magic  | version | len   | body       | crc32  |
+//!         +--------+---------+-------+------------+--------+
+//!
+//! body    0            8          24           32           40          48         56         60
+//!         +------------+----------+------------+------------+-----------+----------+----------+
+//!         | generation | store id | checkpoint | clean end  | frontier  | time µs  | features | timelines,
+//!         +------------+----------+------------+------------+-----------+----------+----------+
+//!         segments, reports, attachment
+//! timeline   u16 number, u48 zero, u64 branch LSN, u64 begun µs
+//! segment    u64 base, u64 capacity, u64 number, u64 end LSN, u32 generation, u8 kind, u8 flags, u16 zero
+//! report     u32 len, bytes (see `report`)
+//! attachment u32 len, bytes of whoever is above the log
+//! ```
+//!
+//! Each list begins with a count of four bytes. magic is `SAVEMANI`; crc32 covers everything before itself. len ≤
+//! `CATALOG_BYTES_MAX`. Segments stand in the order of (base, generation). Little-endian, for ever.
+
+use crate::format::checksum::{Binding, StoreId};
+use crate::format::cursor::{Put, Take};
+use crate::format::frame::Bad;
+use crate::format::header::{SegmentKind, sizes_are_sane};
+use crate::limits::REPORTS_MAX;
+use crate::lsn::Lsn;
+use crate::report::RecoveryReport;
+
+const MAGIC: &[u8; 8] = b"SAVEMANI";
+const VERSION: u32 = 1;
+const FLAG_ENDED: u8 = 1;
+const FLAG_DAMAGED: u8 = 2;
+
+/// Largest body of a catalog.
+pub const CATALOG_BYTES_MAX: usize = 64 << 20;
+
+/// One segment as the catalog names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentEntry {
+    /// LSN of its first data byte.
+    pub base: Lsn,
+    /// Bytes of LSN space that it owns.
+    pub capacity: u64,
+    /// The file's random number.
+    pub number: u64,
+    /// Tells files of the same base apart.
+    pub generation: u32,
+    /// What it is.
+    pub kind: SegmentKind,
+    /// Behind its last good frame, once that is a fact.
+    pub end: Option<Lsn>,
+    /// Bytes behind `end` were damaged or dropped; they go to quarantine before the file goes.
+    pub damaged: bool,
+}
+
+impl SegmentEntry {
+    /// Behind the last LSN that it owns.
+    #[must_use]
+    pub fn capacity_end(&self) -> Lsn {
+        self.base.plus(self.capacity)
+    }
+
+    /// What binds its frames to it.
+    #[must_use]
+    pub fn binding(&self, store: StoreId) -> Binding {
+        Binding::new(store, self.number)
+    }
+}
+
+/// One timeline: a run of LSNs that share their high sixteen bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// The high sixteen bits.
+    pub number: u16,
+    /// Where it left its parent; [`Lsn::NONE`] for a store's first.
+    pub branch: Lsn,
+    /// Wall clock when it began, microseconds since 1970.
+    pub begun_us: u64,
+}
+
+/// What MANIFEST says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    /// Grows by one with each replacement.
+    pub generation: u64,
+    /// The store's identity.
+    pub store: StoreId,
+    /// Everything before it is durable and need not be replayed.
+    pub checkpoint: Lsn,
+    /// Set by a clean close: the log ends here and goes on here. Cleared before anything is written behind it.
+    pub clean_end: Option<Lsn>,
+    /// No LSN at or behind it was ever handed out.
+    pub frontier: Lsn,
+    /// Engine time when this was written, microseconds since 1970: time goes on from here at the least.
+    pub time_us: u64,
+    /// Oldest first; the last is the present one.
+    pub timelines: Vec<Timeline>,
+    /// In the order of (base, generation).
+    pub segments: Vec<SegmentEntry>,
+    /// Newest last.
+    pub reports: Vec<RecoveryReport>,
+    /// What the layer above keeps here.
+    pub attachment: Vec<u8>,
+}
+
+impl Catalog {
+    /// The catalog of a new store.
+    #[must_use]
+    pub fn new(store: StoreId, timeline: Timeline) -> Self {
+        Self {
+            generation: 1,
+            store,
+            checkpoint: Lsn::NONE,
+            clean_end: None,
+            frontier: Lsn::new(timeline.number, 0),
+            time_us: timeline.begun_us,
+            timelines: vec![timeline],
+            segments: Vec::new(),
+            reports: Vec::new(),
+            attachment: Vec::new(),
+        }
+    }
+
+    /// Adds a segment in its place and moves the frontier past it.
+    pub fn name(&mut self, entry: SegmentEntry) {
+        let key = |e: &SegmentEntry| (e.base, e.generation);
+        let at = self.segments.partition_point(|e| key(e) < key(&entry));
+        self.segments.insert(at, entry);
+        self.frontier = self.frontier.max(entry.capacity_end());
+    }
+
+    /// The entry of a segment.
+    pub fn entry_mut(&mut self, base: Lsn, generation: u32) -> Option<&mut SegmentEntry> {
+        self.segments.iter_mut().find(|e| (e.base, e.generation) == (base, generation))
+    }
+
+    /// Adds a report and forgets the oldest over the limit.
+    pub fn keep_report(&mut self, report: RecoveryReport) {
+        self.reports.push(report);
+        let over = self.reports.len().saturating_sub(REPORTS_MAX);
+        self.reports.drain(..over);
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let count = |n: usize| u32::try_from(n).expect("far fewer than four billion");
+        let mut body = Put::default();
+        body.u64(self.generation).bytes(&self.store.0).u64(self.checkpoint.raw());
+        body.u64(self.clean_end.unwrap_or(Lsn::NONE).raw()).u64(self.frontier.raw()).u64(self.time_us).u32(0);
+        body.u32(count(self.timelines.len()));
+        for t in &self.timelines {
+            body.u16(t.number).bytes(&[0; 6]).u64(t.branch.raw()).u64(t.begun_us);
+        }
+        body.u32(count(self.segments.len()));
+        for s in &self.segments {
+            let flags = u8::from(s.end.is_some()) * FLAG_ENDED + u8::from(s.damaged) * FLAG_DAMAGED;
+            body.u64(s.base.raw()).u64(s.capacity).u64(s.number).u64(s.end.unwrap_or(Lsn::NONE).raw());
+            body.u32(s.generation).u8(s.kind as u8).u8(flags).u16(0);
+        }
+        body.u32(count(self.reports.len()));
+        for report in &self.reports {
+            body.counted(&report.encode());
+        }
+        body.counted(&self.attachment);
+        let mut file = Put::default();
+        file.bytes(MAGIC).u32(VERSION).counted(&body.0);
+        let crc = crc32fast::hash(&file.0);
+        file.u32(crc);
+        file.0
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    ///
+    /// [`Bad::Kind`]: a newer format. Otherwise why it is unreadable.
+    pub fn decode(file: &[u8]) -> Result<Self, Bad> {
+        if file.is_empty() {
+            return Err(Bad::Nothing);
+        }
+        let mut take = Take(file);
+        let magic = take.bytes(MAGIC.len()).ok_or(Bad::Length)?;
+        let version = take.u32().ok_or(Bad::Length)?;
+        let body = take.counted(CATALOG_BYTES_MAX).ok_or(Bad::Length)?;
+        let crc = take.u32().ok_or(Bad::Length)?;
+        if magic != MAGIC || crc32fast::hash(&file[..16 + body.len()]) != crc {
+            return Err(Bad::Checksum);
+        }
+        if version != VERSION {
+            return Err(Bad::Kind);
+        }
+        Self::decode_body(Take(body)).ok_or(Bad::Kind)
+    }
+
+    fn decode_body(mut take: Take<'_>) -> Option<Self> {
+        let (generation, store) = (take.u64()?, StoreId(take.array()?));
+        let (checkpoint, clean_end) = (Lsn::from_raw(take.u64()?), Lsn::from_raw(take.u64()?));
+        let (frontier, time_us, features) = (Lsn::from_raw(take.u64()?), take.u64()?, take.u32()?);
+        if features != 0 {
+            return None;
+        }
+        let timelines = list(&mut take, decode_timeline)?;
+        let segments = list(&mut take, decode_segment)?;
+        let reports = list(&mut take, |take| RecoveryReport::decode(take.counted(4096)?))?;
+        let attachment = take.counted(CATALOG_BYTES_MAX)?.to_vec();
+        let clean_end = (clean_end != Lsn::NONE).then_some(clean_end);
+        let ordered = segments.is_sorted_by_key(|s| (s.base, s.generation));
+        (ordered && !timelines.is_empty() && take.0.is_empty()).then_some(Self {
+            generation,
+            store,
+            checkpoint,
+            clean_end,
+            frontier,
+            time_us,
+            timelines,
+            segments,
+            reports,
+            attachment,
+        })
+    }
+}
+
+fn list<T>(take: &mut Take<'_>, item: impl Fn(&mut Take<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let count = take.u32()? as usize;
+    if count > take.0.len() {
+        return None; // every item takes at least one byte: nothing is allocated for a lie
+    }
+    (0..count).map(|_| item(take)).collect()
+}
+
+fn decode_timeline(take: &mut Take<'_>) -> Option<Timeline> {
+    let (number, _) = (take.u16()?, take.array::<6>()?);
+    Some(Timeline { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? })
+}
+
+fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {
+    let (base, capacity) = (Lsn::from_raw(take.u64()?), take.u64()?);
+    let (number, end) = (take.u64()?, Lsn::from_raw(take.u64()?));
+    let (generation, kind, flags) = (take.u32()?, SegmentKind::from_u8(take.u8()?)?, take.u8()?);
+    let known =
+        take.u16()? == 0 && flags & !(FLAG_ENDED | FLAG_DAMAGED) == 0 && sizes_are_sane(base, capacity);
+    let entry = SegmentEntry {
+        base,
+        capacity,
+        number,
+        generation,
+        kind,
+        end: (flags & FLAG_ENDED != 0).then_some(end),
+        damaged: flags & FLAG_DAMAGED != 0,
+    };
+    let inside = entry.end.is_none_or(|end| end >= base && end <= entry.capacity_end());
+    (known && inside).then_some(entry)
+}

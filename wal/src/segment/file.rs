@@ -1,0 +1,348 @@
+//! Door: one segment file, prepared, written at its end, read anywhere. Never truncated, never reused.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::catalog::SegmentEntry;
+use super::name::{LOG_DIR, segment_name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::{Binding, StoreId};
+use crate::format::frame::Bad;
+use crate::format::header::{DATA_OFFSET, SegmentHeader};
+use crate::lsn::Lsn;
+use crate::vfs::{Map, OpenMode, Vfs, VfsFile, read_exact_at};
+
+/// How the space of a new segment is got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Zeros are written: later small synced writes overwrite blocks, and cost no journal commit.
+    Zeros,
+    /// Space is allocated: cheaper where large groups would pay the bandwidth twice.
+    Allocate,
+}
+
+/// Zeros are written in steps, each synced, so that no commit's sync waits for many of them.
+const ZEROS_STEP_BYTES: usize = 1 << 20;
+
+/// Bytes of a segment in memory, from its base on.
+#[derive(Clone, Debug)]
+pub enum View {
+    /// The whole file is mapped.
+    Mapped(Map),
+    /// Its data were read.
+    Read(Arc<Vec<u8>>),
+}
+
+impl View {
+    /// The data, from the segment's base on.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map.get(DATA_OFFSET as usize..).unwrap_or_default(),
+            Self::Read(data) => data,
+        }
+    }
+}
+
+/// Whether files are read through maps or by `pread`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Maps, where the disk has them.
+    Mapped,
+    /// `pread`: an unreadable sector is an error, not a signal.
+    Pread,
+}
+
+/// An open segment file.
+#[derive(Debug)]
+pub struct Segment {
+    /// LSN of its first data byte.
+    pub base: Lsn,
+    /// Bytes of LSN space that it owns.
+    pub capacity: u64,
+    /// Tells files of the same base apart.
+    pub generation: u32,
+    /// What binds its frames to it.
+    pub binding: Binding,
+    /// Its file's path.
+    pub path: PathBuf,
+    /// The file.
+    pub file: Arc<dyn VfsFile>,
+    end: AtomicU64,
+    map: OnceLock<Option<Map>>,
+    access: Access,
+}
+
+struct MapTail {
+    map: Map,
+    at: usize,
+    bytes: usize,
+}
+
+impl AsRef<[u8]> for MapTail {
+    fn as_ref(&self) -> &[u8] {
+        &self.map[self.at..self.at + self.bytes]
+    }
+}
+
+impl Segment {
+    /// Makes a segment file, durable with its name in the directory: the first half of preparing. No LSN in it may
+    /// be handed out before the catalog names it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Full`]: no space, nothing was left behind. [`ErrorKind::Halted`]: a write or sync failed.
+    pub fn prepare(
+        vfs: &dyn Vfs,
+        root: &Path,
+        header: &SegmentHeader,
+        fill: Fill,
+        access: Access,
+    ) -> Result<Self> {
+        let dir = root.join(LOG_DIR);
+        let path = dir.join(segment_name(header.base, header.generation));
+        let made = Self::write_new(vfs, &path, header, fill).and_then(|file| {
+            vfs.sync_dir(&dir)?;
+            Ok(file)
+        });
+        match made {
+            Ok(file) => Ok(Self::over(file, path, &entry_of(header), header.store, access)),
+            Err(e) => {
+                let kind = match e.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                    _ => ErrorKind::Halted,
+                };
+                _ = vfs.remove(&path); // best effort: an unnamed segment without groups is removed at the next open
+                Err(Error::io(kind, "preparing segment", &path, e))
+            }
+        }
+    }
+
+    fn write_new(
+        vfs: &dyn Vfs,
+        path: &Path,
+        header: &SegmentHeader,
+        fill: Fill,
+    ) -> io::Result<Arc<dyn VfsFile>> {
+        let file = match vfs.open(path, OpenMode::CreateNew) {
+            // left by a crash while it was being prepared: nothing was ever written in it, for nothing named it
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => vfs.open(path, OpenMode::Truncate)?,
+            other => other?,
+        };
+        match fill {
+            Fill::Allocate => file.allocate(DATA_OFFSET + header.capacity)?,
+            Fill::Zeros => write_zeros(&*file, header.capacity)?,
+        }
+        file.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
+        file.sync()?;
+        Ok(file)
+    }
+
+    /// Opens the file of a segment that the catalog names, its header checked against the entry.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: missing, unreadable or another segment. [`ErrorKind::Format`]: a newer format.
+    pub fn open(
+        vfs: &dyn Vfs,
+        root: &Path,
+        entry: &SegmentEntry,
+        store: StoreId,
+        access: Access,
+    ) -> Result<Self> {
+        let path = root.join(LOG_DIR).join(segment_name(entry.base, entry.generation));
+        let file = vfs.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => corrupt(&path, "is named in MANIFEST and missing"),
+            _ => Error::io(ErrorKind::Io, "opening", &path, e),
+        })?;
+        let header = read_header(&*file, &path)?;
+        let expected = (store, entry.base, entry.capacity, entry.number, entry.generation, entry.kind);
+        if (header.store, header.base, header.capacity, header.number, header.generation, header.kind)
+            != expected
+        {
+            return Err(corrupt(&path, "is another segment than the one that MANIFEST names"));
+        }
+        Ok(Self::over(file, path, entry, store, access))
+    }
+
+    fn over(
+        file: Arc<dyn VfsFile>,
+        path: PathBuf,
+        entry: &SegmentEntry,
+        store: StoreId,
+        access: Access,
+    ) -> Self {
+        Self {
+            base: entry.base,
+            capacity: entry.capacity,
+            generation: entry.generation,
+            binding: entry.binding(store),
+            path,
+            file,
+            end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
+            map: OnceLock::new(),
+            access,
+        }
+    }
+
+    /// Behind the last LSN that it owns.
+    #[must_use]
+    pub fn capacity_end(&self) -> Lsn {
+        self.base.plus(self.capacity)
+    }
+
+    /// Behind its last good frame; `None` while that is not yet a fact.
+    #[must_use]
+    pub fn end(&self) -> Option<Lsn> {
+        let end = Lsn::from_raw(self.end.load(Ordering::Acquire));
+        (end != Lsn::MAX).then_some(end)
+    }
+
+    /// States the end.
+    pub fn set_end(&self, end: Lsn) {
+        self.end.store(end.raw(), Ordering::Release);
+    }
+
+    /// Where the byte at `lsn` stands in the file.
+    #[must_use]
+    pub fn file_offset(&self, lsn: Lsn) -> u64 {
+        DATA_OFFSET + lsn.bytes_since(self.base).expect("the caller looked the segment up")
+    }
+
+    /// The data from the base on, as far as the file reaches: a map, or a copy where there are no maps.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn view(&self) -> Result<View> {
+        if let Some(map) = self.mapped()? {
+            return Ok(View::Mapped(map.clone()));
+        }
+        let len = self.file_len()?.saturating_sub(DATA_OFFSET).min(self.capacity);
+        let mut data = vec![0; usize::try_from(len).expect("bounded by SEGMENT_BYTES_LIMIT")];
+        self.read_into(&mut data, self.base)?;
+        Ok(View::Read(Arc::new(data)))
+    }
+
+    /// Up to `bytes` bytes at `lsn`; fewer only where the segment ends.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]; [`ErrorKind::Corrupt`] where the file is shorter than it was made.
+    pub fn read(&self, lsn: Lsn, bytes: usize) -> Result<Bytes> {
+        let room = self.capacity_end().bytes_since(lsn).unwrap_or(0);
+        let bytes = bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
+        if let Some(map) = self.mapped()? {
+            let at = usize::try_from(self.file_offset(lsn)).expect("bounded by SEGMENT_BYTES_LIMIT");
+            return match at.checked_add(bytes) {
+                Some(end) if end <= map.len() => {
+                    Ok(Bytes::from_owner(MapTail { map: map.clone(), at, bytes }))
+                }
+                _ => Err(self.short()),
+            };
+        }
+        let mut buf = vec![0; bytes];
+        self.read_into(&mut buf, lsn)?;
+        Ok(buf.into())
+    }
+
+    /// Fills `buf` from `lsn` by `pread`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::read`].
+    pub fn read_into(&self, buf: &mut [u8], lsn: Lsn) -> Result<()> {
+        read_exact_at(&*self.file, buf, self.file_offset(lsn)).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => self.short(),
+            _ => {
+                let doing = format!("reading offset {} of", self.file_offset(lsn));
+                Error::io(ErrorKind::Io, &doing, &self.path, e)
+            }
+        })
+    }
+
+    /// Length of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn file_len(&self) -> Result<u64> {
+        self.file.len().map_err(|e| Error::io(ErrorKind::Io, "asking the length of", &self.path, e))
+    }
+
+    fn short(&self) -> Error {
+        corrupt(&self.path, "is shorter than it was made")
+    }
+
+    fn mapped(&self) -> Result<Option<&Map>> {
+        if self.access == Access::Pread {
+            return Ok(None);
+        }
+        if let Some(map) = self.map.get() {
+            return Ok(map.as_ref());
+        }
+        let len = self.file_len()?.min(DATA_OFFSET + self.capacity);
+        let map = self.file.map(len).map_err(|e| Error::io(ErrorKind::Io, "mapping", &self.path, e))?;
+        Ok(self.map.get_or_init(|| map).as_ref())
+    }
+}
+
+/// The catalog's entry for a segment with this header.
+#[must_use]
+pub fn entry_of(header: &SegmentHeader) -> SegmentEntry {
+    SegmentEntry {
+        base: header.base,
+        capacity: header.capacity,
+        number: header.number,
+        generation: header.generation,
+        kind: header.kind,
+        end: (header.end != Lsn::NONE).then_some(header.end),
+        damaged: false,
+    }
+}
+
+/// Reads the header of a segment file.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupt`]: both blocks are unreadable. [`ErrorKind::Format`]: a newer format.
+pub fn read_header(file: &dyn VfsFile, path: &Path) -> Result<SegmentHeader> {
+    let len = file.len().map_err(|e| Error::io(ErrorKind::Io, "asking the length of", path, e))?;
+    let mut blocks = vec![0; usize::try_from(len.min(DATA_OFFSET)).expect("two blocks")];
+    read_exact_at(file, &mut blocks, 0)
+        .map_err(|e| Error::io(ErrorKind::Io, "reading the header of", path, e))?;
+    SegmentHeader::decode(&blocks).map_err(|bad| match bad {
+        Bad::Kind => {
+            let say =
+                format!("{} is of a newer format than this program: use the newer program", path.display());
+            Error::new(ErrorKind::Format, say)
+        }
+        _ => corrupt(path, "has no readable header"),
+    })
+}
+
+/// An error about a file that is not what it was promised to be.
+#[must_use]
+pub fn corrupt(path: &Path, what: &str) -> Error {
+    let say = format!(
+        "{} {what}: nothing was changed; run `savehold verify`, then `savehold repair --to NEW_DIR --report FILE`",
+        path.display()
+    );
+    Error::new(ErrorKind::Corrupt, say)
+}
+
+fn write_zeros(file: &dyn VfsFile, capacity: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_STEP_BYTES.min(usize::try_from(capacity).unwrap_or(usize::MAX))];
+    let (mut at, end) = (DATA_OFFSET, DATA_OFFSET + capacity);
+    while at < end {
+        let step = (end - at).min(zeros.len() as u64);
+        file.write_at(&mut [IoSlice::new(&zeros[..usize::try_from(step).expect("one step")])], at)?;
+        file.sync()?;
+        at += step;
+    }
+    Ok(())
+}

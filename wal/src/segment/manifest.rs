@@ -1,0 +1,122 @@
+//! Door: MANIFEST in the store's directory, replaced as a whole.
+//!
+//! Replacing: write `MANIFEST.next` and sync it; rename `MANIFEST` to `MANIFEST.prev`; rename `MANIFEST.next` to
+//! `MANIFEST`; sync the directory. A crash in between leaves, whatever subset of the renames survives, either
+//! `MANIFEST` (old or new) or no `MANIFEST` and a whole `MANIFEST.next` or `MANIFEST.prev`: then the newest whole one
+//! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong.
+
+use std::io;
+use std::path::Path;
+
+use super::catalog::{CATALOG_BYTES_MAX, Catalog};
+use super::name::{MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::Bad;
+use crate::vfs::{OpenMode, Vfs, read_exact_at};
+
+/// Reads the catalog of the store in `root`; `None` where no store is.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupt`]: MANIFEST is there and unreadable. [`ErrorKind::Format`]: it is of a newer format.
+pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
+    let path = root.join(MANIFEST);
+    match read(vfs, &path)? {
+        Some(bytes) => Catalog::decode(&bytes).map(Some).map_err(|bad| unreadable(&path, bad)),
+        None => newest_of_two(vfs, root),
+    }
+}
+
+fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
+    let mut newest: Option<Catalog> = None;
+    for name in [MANIFEST_NEXT, MANIFEST_PREVIOUS] {
+        let Some(bytes) = read(vfs, &root.join(name))? else { continue };
+        match Catalog::decode(&bytes) {
+            Ok(catalog) if newest.as_ref().is_none_or(|n| n.generation < catalog.generation) => {
+                newest = Some(catalog)
+            }
+            Ok(_) => {}
+            Err(Bad::Kind) => return Err(unreadable(&root.join(name), Bad::Kind)),
+            Err(_) if name == MANIFEST_NEXT => {} // never finished: nobody acted on it
+            Err(bad) => return Err(unreadable(&root.join(name), bad)),
+        }
+    }
+    Ok(newest)
+}
+
+fn read(vfs: &dyn Vfs, path: &Path) -> Result<Option<Vec<u8>>> {
+    let failed = |e| Error::io(ErrorKind::Io, "reading", path, e);
+    let file = match vfs.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let len = file.len().map_err(failed)?;
+    if len > CATALOG_BYTES_MAX as u64 {
+        return Err(unreadable(path, Bad::Length));
+    }
+    let mut bytes = vec![0; usize::try_from(len).expect("bounded by CATALOG_BYTES_MAX")];
+    read_exact_at(&*file, &mut bytes, 0).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+fn unreadable(path: &Path, bad: Bad) -> Error {
+    if bad == Bad::Kind {
+        let say = format!("{} is of a newer format than this program: use the newer program", path.display());
+        return Error::new(ErrorKind::Format, say);
+    }
+    let say = format!(
+        "{} is damaged ({bad:?}): the log itself may be whole; run `savehold repair --to NEW_DIR --report FILE`",
+        path.display()
+    );
+    Error::new(ErrorKind::Corrupt, say)
+}
+
+/// Why a catalog could not be replaced.
+#[derive(Debug)]
+pub enum NotReplaced {
+    /// No space: nothing changed, the same may be tried again.
+    Full(Error),
+    /// A write, sync or rename failed: which catalog the disk holds is known only after reopening.
+    Failed(Error),
+}
+
+impl NotReplaced {
+    /// The error, whichever it was.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Full(e) | Self::Failed(e) => e,
+        }
+    }
+}
+
+/// Makes `catalog` the durable catalog of the store in `root`.
+///
+/// # Errors
+///
+/// [`NotReplaced`].
+pub fn replace(vfs: &dyn Vfs, root: &Path, catalog: &Catalog) -> Result<(), NotReplaced> {
+    let (next, now, previous) = (root.join(MANIFEST_NEXT), root.join(MANIFEST), root.join(MANIFEST_PREVIOUS));
+    let file = vfs.open(&next, OpenMode::Truncate).map_err(|e| not_written(&next, e))?;
+    let bytes = catalog.encode();
+    file.write_at(&mut [io::IoSlice::new(&bytes)], 0).map_err(|e| not_written(&next, e))?;
+    file.sync().map_err(|e| failed("syncing", &next, e))?;
+    match vfs.rename(&now, &previous) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("renaming", &now, e)),
+        _ => {}
+    }
+    vfs.rename(&next, &now).map_err(|e| failed("renaming", &next, e))?;
+    vfs.sync_dir(root).map_err(|e| failed("syncing", root, e))
+}
+
+fn failed(doing: &str, path: &Path, e: io::Error) -> NotReplaced {
+    NotReplaced::Failed(Error::io(ErrorKind::Halted, doing, path, e))
+}
+
+fn not_written(path: &Path, e: io::Error) -> NotReplaced {
+    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return NotReplaced::Full(Error::io(ErrorKind::Full, "no space to write", path, e));
+    }
+    NotReplaced::Failed(Error::io(ErrorKind::Halted, "writing", path, e))
+}

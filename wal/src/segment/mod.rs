@@ -1,0 +1,6 @@
+//! The files of the log: their names, the catalog of them, and one open file.
+
+pub mod catalog;
+pub mod file;
+pub mod manifest;
+pub mod name;

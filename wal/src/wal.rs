@@ -1,0 +1,675 @@
+//! Corridor: opening, using and closing a log.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::env::{Env, Threads};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::StoreId;
+use crate::format::frame::Frame;
+use crate::group::{Placed, Sequencer};
+use crate::holder;
+use crate::iterate::Replay;
+use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
+use crate::lsn::Lsn;
+use crate::options::{Create, Durability, Options};
+use crate::reader::Record;
+use crate::recover::{Recovered, Recovery};
+use crate::replay::{Replayed, Replayer};
+use crate::report::{ClockNote, RecoveryReport};
+use crate::scan::Verify;
+use crate::schedule;
+use crate::segment::catalog::{Catalog, Timeline};
+use crate::segment::file::{Access, corrupt};
+use crate::segment::manifest::{self, NotReplaced};
+use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
+use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
+use crate::ticket::{Ticket, busy};
+use crate::vfs::{DirLock, Latch, Medium};
+use crate::writer::{NotPlaced, Urgency};
+
+/// An open log. Closing it, or dropping it, makes everything durable and gives the directory up.
+///
+/// One handle has the log at a time, in one process; share it behind an `Arc`.
+#[derive(Debug)]
+pub struct Wal {
+    log: Arc<Log>,
+    report: Mutex<RecoveryReport>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What a log has done since it was opened, and where it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records answered.
+    pub records: u64,
+    /// Groups written.
+    pub groups: u64,
+    /// Syncs of segments.
+    pub syncs: u64,
+    /// Bytes of log, padding included.
+    pub bytes: u64,
+    /// Marks written.
+    pub marks: u64,
+    /// Segments prepared.
+    pub segments_prepared: u64,
+    /// Segments that the log has.
+    pub segments: u64,
+    /// Bytes of LSN space that they own.
+    pub capacity: u64,
+    /// Bytes placed and not yet answered.
+    pub in_flight: u64,
+    /// Everything before it is durable.
+    pub durable: Lsn,
+    /// The system has everything before it.
+    pub accepted: Lsn,
+}
+
+/// How a record is appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Append {
+    /// When it is answered.
+    pub durability: Durability,
+    /// Whether it may use the reserve on a full disk.
+    pub urgency: Urgency,
+}
+
+/// Why a frame got no place at once; see [`Wal::try_place`].
+#[derive(Debug)]
+pub enum NotNow {
+    /// Room must be made first: [`Wal::make_room`], then try again.
+    NoRoom,
+    /// The log takes nothing.
+    Refused(Error),
+}
+
+impl Wal {
+    /// Opens the log in the directory `path`, making it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::open_in`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Options::default())
+    }
+
+    /// Opens the log in the directory `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::open_in`].
+    pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        Self::open_in(Env::os(), path.as_ref(), options)
+    }
+
+    /// Opens the log in `root` of the world `env`: locks it, finds its end, makes that end a fact.
+    ///
+    /// When it returns, everything that was ever acknowledged as durable is there, and everything that will be read is
+    /// durable. No segment was modified. Space is first taken by the first append.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Locked`]: somebody else has it.
+    /// - [`ErrorKind::Missing`]: there is none, and [`Create::Never`] forbids making one.
+    /// - [`ErrorKind::Foreign`]: the directory holds something else. [`ErrorKind::Format`]: a newer format.
+    /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message says what and where.
+    /// - [`ErrorKind::Full`]: recovery itself needs space, and the message says how much.
+    pub fn open_in(env: Env, root: &Path, mut options: Options) -> Result<Self> {
+        let begun = env.clock.monotonic();
+        let new = settle_root(&env, root, options.create)?;
+        let lock = holder::take(&env, root, options.lock_wait)?;
+        let unfinished = holder::read(&*env.vfs, root).unfinished;
+        if unfinished > 0 {
+            options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
+        }
+        holder::write(&env, root, unfinished.saturating_add(1));
+        let (mut catalog, made) = load_or_make(&env, root, new)?;
+        let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog };
+        let recovered = recovery.run()?;
+        let mut report = report_of(&env, &catalog, &recovered, made);
+        report.judging = env.clock.monotonic().saturating_sub(begun);
+        if recovered.changed {
+            catalog.keep_report(report);
+            catalog.generation += 1;
+            manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
+        }
+        let log = Arc::new(build(env, root, options, lock, catalog, recovered));
+        let threads = start_threads(&log)?;
+        holder::write(&log.env, root, 0);
+        Ok(Self { log, report: Mutex::new(report), threads: Mutex::new(threads) })
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub fn report(&self) -> RecoveryReport {
+        *self.report.lock()
+    }
+
+    /// Reports of earlier recoveries after unclean stops, newest last.
+    #[must_use]
+    pub fn reports(&self) -> Vec<RecoveryReport> {
+        self.log.catalog.lock().reports.clone()
+    }
+
+    /// Adds to this open's report what replaying it took; kept with the next change of the catalog.
+    pub fn note_replayed(&self, records: u64, replaying: Duration) {
+        let mut report = self.report.lock();
+        (report.replayed_records, report.replaying) = (records, replaying);
+        let mut catalog = self.log.catalog.lock();
+        if let Some(kept) = catalog.reports.last_mut().filter(|kept| kept.at_us == report.at_us) {
+            *kept = *report;
+        }
+    }
+
+    /// Appends one record and returns a ticket that carries its place in the log.
+    ///
+    /// The record is durable only once the ticket resolves; until then a crash may lose it, never tear it. Records
+    /// become durable in [`Lsn`] order. May block while too much is in flight or a segment is being prepared.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::Full`]: nothing was written; the log stays usable.
+    /// - [`ErrorKind::Halted`]: an earlier write or sync failed. Whether the last records survived is known only after
+    ///   reopening.
+    pub fn append(&self, head: &[u8], body: &[u8]) -> Result<Ticket> {
+        let parts: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
+        self.append_frame(Frame::record(head, parts)?, Append::default())
+    }
+
+    /// Appends records in order; the ticket is the last one's, and resolves when all are durable. Each record stands
+    /// or falls alone in a crash: a prefix of them survives. `None` where there are no records.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::append`]. Where one is refused, those before it have their places already.
+    pub fn append_batch<'a>(
+        &self,
+        records: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Option<Ticket>> {
+        let mut last = None;
+        for (head, body) in records {
+            let mut frame = Frame::record(head, &[body])?;
+            last = Some(self.log.append(&mut frame, Durability::Synced, Urgency::Ordinary)?);
+        }
+        self.log.kick();
+        Ok(last.map(|placed| Ticket::new(self.log.clone(), placed)))
+    }
+
+    /// Appends a frame that was encoded before, and returns its ticket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::append`].
+    pub fn append_frame(&self, mut frame: Frame, how: Append) -> Result<Ticket> {
+        let placed = self.log.append(&mut frame, how.durability, how.urgency)?;
+        self.log.kick();
+        Ok(Ticket::new(self.log.clone(), placed))
+    }
+
+    /// Appends a frame and waits for its answer, on this thread where nobody else is writing: one write, one sync.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::append`] and [`Ticket::wait`].
+    pub fn commit(&self, mut frame: Frame, how: Append) -> Result<Lsn> {
+        let placed = self.log.append(&mut frame, how.durability, how.urgency)?;
+        self.log.wait(placed.lsn, placed.end)?;
+        Ok(placed.lsn)
+    }
+
+    /// Gives a frame its place without waiting for anything: for callers that hold a lock of their own. On success
+    /// the frame's bytes are gone; see to it with [`Wal::settle`] once the lock is free.
+    ///
+    /// # Errors
+    ///
+    /// [`NotNow`]; nothing changed.
+    pub fn try_place(&self, frame: &mut Frame, how: Append) -> Result<Placed, NotNow> {
+        self.log.try_append(frame, how.durability, how.urgency).map_err(|e| match e {
+            NotPlaced::NoRoom => NotNow::NoRoom,
+            NotPlaced::Refused(e) => NotNow::Refused(e),
+        })
+    }
+
+    /// Makes room for a frame of `bytes`. May block for as long as preparing a segment takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Full`], [`ErrorKind::Halted`].
+    pub fn make_room(&self, bytes: u64) -> Result<()> {
+        self.log.make_room(bytes)
+    }
+
+    /// Waits until a frame of `bytes` may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Closed`].
+    pub fn admit(&self, bytes: u64) -> Result<()> {
+        self.log.admit(bytes)
+    }
+
+    /// Answers at once whether a frame of `bytes` may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`]: nothing was written.
+    pub fn admit_now(&self, bytes: u64) -> Result<()> {
+        if self.log.admits(bytes) { Ok(()) } else { Err(busy(bytes)) }
+    }
+
+    /// The ticket of a frame placed by [`Wal::try_place`]; sees to it that it gets written.
+    pub fn settle(&self, placed: Placed) -> Ticket {
+        _ = self.log.after_append(); // a failure there halts the log, and the ticket says so
+        self.log.kick();
+        Ticket::new(self.log.clone(), placed)
+    }
+
+    /// Waits for the answer to what was placed through `placed`, writing it on this thread where nobody else does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unknown`].
+    pub fn wait(&self, placed: Placed) -> Result<()> {
+        _ = self.log.after_append();
+        self.log.wait(placed.lsn, placed.end)
+    }
+
+    /// The record at `lsn`, every byte of it verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`]: there is none. [`ErrorKind::Corrupt`]: it is damaged; the log stays usable.
+    pub fn read(&self, lsn: Lsn) -> Result<Record> {
+        self.log.read(lsn)
+    }
+
+    /// One part of the record at `lsn`: `offset` bytes behind it, `bytes` long, verified; shares the mapped file's
+    /// memory where there is a map.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::read`].
+    pub fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
+        self.log.read_part(lsn, offset, bytes)
+    }
+
+    /// The records at and behind `from` as they stand now, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`]: `from` was retired.
+    pub fn replay(&self, from: Lsn) -> Result<Replay> {
+        Replay::new(self.log.clone(), from)
+    }
+
+    /// Hands the heads of all records at and behind `from` to `replayers`, one a thread, fast; the bodies are verified
+    /// too where `verify` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: something is damaged, and where. [`ErrorKind::Aborted`]: the progress callback said so.
+    pub fn replay_into<R: Replayer>(
+        &self,
+        from: Lsn,
+        verify: Verify,
+        replayers: Vec<R>,
+    ) -> Result<(Replayed, Vec<R>)> {
+        self.log.replay_into(from, verify, replayers)
+    }
+
+    /// From the oldest record that is kept to behind the newest that the system has.
+    #[must_use]
+    pub fn span(&self) -> Range<Lsn> {
+        let end = self.log.accepted.get();
+        let first = self.log.segments.read().first().map_or(end, |s| s.base.min(end));
+        first..end
+    }
+
+    /// Everything before it is durable.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.log.durable.get()
+    }
+
+    /// Every commit before it has its answer: what readers may see.
+    #[inline]
+    #[must_use]
+    pub fn acknowledged(&self) -> Lsn {
+        self.log.acknowledged.get()
+    }
+
+    /// The system has every byte before it: what can be read from files.
+    #[inline]
+    #[must_use]
+    pub fn accepted(&self) -> Lsn {
+        self.log.accepted.get()
+    }
+
+    /// Makes everything appended so far durable, buffered records too, and says through where.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`].
+    pub fn sync(&self) -> Result<Lsn> {
+        self.log.check()?;
+        self.log.sync_placed()
+    }
+
+    /// Gives up all segments that end at or before `before`; says how many bytes of disk came free. Damaged tails are
+    /// copied to quarantine first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Io`]: what was not given up stays.
+    pub fn retire(&self, before: Lsn) -> Result<u64> {
+        self.log.check()?;
+        self.log.retire(before)
+    }
+
+    /// Does background work that is due, where the log has no threads of its own; says when something will be next.
+    pub fn tick(&self) -> Option<Duration> {
+        if self.log.env.threads == Threads::None { self.log.tick() } else { None }
+    }
+
+    /// Engine time, microseconds since 1970: never falls, whatever the wall clock does.
+    #[must_use]
+    pub fn time_us(&self) -> u64 {
+        self.log.time.now_us(&*self.log.env.clock)
+    }
+
+    /// The world that the log runs in.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.log.env
+    }
+
+    /// The directory of the log.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.log.root
+    }
+
+    /// The identity of the log.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.log.store
+    }
+
+    /// Why the log takes nothing any more, if it does not.
+    #[must_use]
+    pub fn failure(&self) -> Option<Error> {
+        self.log.check().err()
+    }
+
+    /// Where the log stands.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let log = &*self.log;
+        let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let segments = log.segments.read().clone();
+        Stats {
+            records: counted(&log.counters.records),
+            groups: counted(&log.counters.groups),
+            syncs: counted(&log.counters.syncs),
+            bytes: counted(&log.counters.bytes),
+            marks: counted(&log.counters.marks),
+            segments_prepared: counted(&log.counters.segments),
+            segments: segments.len() as u64,
+            capacity: segments.iter().map(|s| s.capacity).sum(),
+            in_flight: log.order.lock().in_flight,
+            durable: log.durable.get(),
+            accepted: log.accepted.get(),
+        }
+    }
+
+    /// Makes everything durable, proves it with a mark, and gives the directory up.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier. The directory is given up
+    /// all the same.
+    pub fn close(self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&self) -> Result<()> {
+        if std::process::id() != self.log.process {
+            return self.log.check(); // a forked child touches nothing: the log is its parent's
+        }
+        let closed = self.log.close_down();
+        self.stop_threads();
+        *self.log.lock.lock() = None;
+        closed
+    }
+
+    fn stop_threads(&self) {
+        self.log.order.lock().stop = true;
+        self.log.hand_over.notify_all();
+        self.log.keeper.state.lock().stop = true;
+        self.log.keeper.ring.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            if let Err(panic) = thread.join()
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        if !self.log.closed.load(Ordering::Acquire) {
+            _ = self.end();
+        }
+    }
+}
+
+impl Log {
+    /// The steps of closing: refuse appends, make everything durable, prove it, say so in the catalog.
+    fn close_down(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if let Some(failure) = self.failure.get() {
+            return Err(failure.clone());
+        }
+        if !self.order.lock().begun {
+            return Ok(()); // nothing was appended: what the catalog says still holds
+        }
+        let through = self.sync_placed()?;
+        self.write_mark()?;
+        let mut catalog = self.catalog.lock();
+        if self.order.lock().frames.active().is_none() {
+            return Ok(());
+        }
+        let mut named = Catalog::clone(&catalog);
+        named.clean_end = Some(self.durable.get().max(through));
+        self.note_ends(&mut named);
+        match self.name(&mut catalog, named) {
+            Err(e) if e.kind() == ErrorKind::Full => Ok(()), // as good as a crash: the next open judges
+            other => other,
+        }
+    }
+}
+
+/// Is there a log, may one be made, is the directory ours? True where one is to be made.
+fn settle_root(env: &Env, root: &Path, create: Create) -> Result<bool> {
+    let names = match env.vfs.list(root) {
+        Ok(names) => names,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+            let say = format!("{} is a file: name a directory", root.display());
+            return Err(Error::new(ErrorKind::Foreign, say));
+        }
+        Err(e) => return Err(Error::io(ErrorKind::Io, "listing", root, e)),
+    };
+    let known = [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR];
+    if names.iter().any(|name| name == MANIFEST || name == MANIFEST_PREVIOUS) {
+        refuse_networks(env, root)?;
+        return Ok(false);
+    }
+    if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let say = format!(
+            "{} holds `{other}`, which is not a store's: name an empty or new directory",
+            root.display()
+        );
+        return Err(Error::new(ErrorKind::Foreign, say));
+    }
+    if create == Create::Never && !names.iter().any(|name| name == MANIFEST_NEXT) {
+        let say = format!(
+            "there is no store in {}: is the disk mounted? To make one, run `savehold init`",
+            root.display()
+        );
+        return Err(Error::new(ErrorKind::Missing, say));
+    }
+    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
+    env.vfs.create_dir(root).map_err(|e| io("making", root, e))?;
+    refuse_networks(env, root)?;
+    Ok(true)
+}
+
+fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
+    match env.vfs.medium(root) {
+        Ok(Medium::Local) => Ok(()),
+        Ok(Medium::Network(name)) => {
+            let say = format!(
+                "{} lies on {name}: its locks and syncs promise less; use a local disk",
+                root.display()
+            );
+            Err(Error::new(ErrorKind::Invalid, say))
+        }
+        Err(e) => Err(Error::io(ErrorKind::Io, "asking the file system of", root, e)),
+    }
+}
+
+fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
+    let dir = root.join(LOG_DIR);
+    if let Some(catalog) = manifest::load(&*env.vfs, root)? {
+        return Ok((catalog, false));
+    }
+    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
+    let segments = env.vfs.list(&dir).unwrap_or_default();
+    if !may_make || segments.iter().any(|name| name.ends_with(".seg")) {
+        return Err(corrupt(&root.join(MANIFEST), "is missing, though there are segments"));
+    }
+    env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
+    env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?;
+    let above = parent_of(root);
+    env.vfs.sync_dir(&above).map_err(|e| io("syncing", &above, e))?;
+    let catalog = Catalog::new(new_store_id(env), first_timeline(env));
+    manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
+    Ok((catalog, true))
+}
+
+fn parent_of(root: &Path) -> PathBuf {
+    match root.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn new_store_id(env: &Env) -> StoreId {
+    let mut id = [0; 16];
+    env.entropy.fill(&mut id);
+    StoreId(id)
+}
+
+/// Days since 2020, at least 1: a later store, restore or repair begins a larger one.
+fn first_timeline(env: &Env) -> Timeline {
+    const YEAR_2020_US: u64 = 1_577_836_800_000_000;
+    const DAY_US: u64 = 86_400_000_000;
+    let begun_us = env.clock.wall_us();
+    let days = begun_us.saturating_sub(YEAR_2020_US) / DAY_US;
+    let number = u16::try_from(days).unwrap_or(u16::MAX).max(1);
+    Timeline { number, branch: Lsn::NONE, begun_us }
+}
+
+fn report_of(env: &Env, catalog: &Catalog, recovered: &Recovered, made: bool) -> RecoveryReport {
+    const DAY_US: u64 = 86_400_000_000;
+    let at_us = env.clock.wall_us();
+    let clock = match at_us {
+        _ if made => ClockNote::Fine,
+        now if now < recovered.time_us => ClockNote::Behind,
+        now if now - recovered.time_us > DAY_US => ClockNote::Ahead,
+        _ => ClockNote::Fine,
+    };
+    RecoveryReport {
+        clean: recovered.clean,
+        at_us,
+        proven: recovered.proven,
+        end: recovered.end,
+        groups_dropped: recovered.groups_dropped,
+        segments: catalog.segments.len() as u64,
+        scanned_bytes: recovered.scanned_bytes,
+        clock,
+        ..RecoveryReport::default()
+    }
+}
+
+fn build(
+    env: Env,
+    root: &Path,
+    options: Options,
+    lock: Box<dyn DirLock>,
+    catalog: Catalog,
+    recovered: Recovered,
+) -> Log {
+    let at = if recovered.active.is_some() { recovered.end } else { catalog.frontier };
+    let mut frames = Sequencer::new(at, recovered.active, recovered.unstated);
+    if let Some(next) = recovered.next {
+        frames.set_next(next);
+    }
+    let order = Order {
+        frames,
+        writing: false,
+        handed: false,
+        stop: false,
+        in_flight: 0,
+        begun: false,
+        full: None,
+        unsynced: None,
+        unmarked: None,
+        company: 0,
+    };
+    Log {
+        time: EngineTime::new(&*env.clock, recovered.time_us),
+        root: root.to_path_buf(),
+        options,
+        store: catalog.store,
+        process: std::process::id(),
+        lock: Mutex::new(Some(lock)),
+        catalog: Mutex::new(catalog),
+        order: Mutex::new(order),
+        segments: RwLock::new(Arc::new(recovered.segments)),
+        waiters: Waiters::default(),
+        hand_over: Condvar::new(),
+        drained: Condvar::new(),
+        keeper: KeeperBell::default(),
+        accepted: Watermark::new(recovered.end),
+        durable: Watermark::new(recovered.end),
+        acknowledged: Watermark::new(recovered.end),
+        latch: Latch::new(),
+        failure: OnceLock::new(),
+        closed: AtomicBool::new(false),
+        counters: Counters::default(),
+        env,
+    }
+}
+
+fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
+    if log.env.threads == Threads::None {
+        return Ok(Vec::new());
+    }
+    let (writer, keeper) = (log.clone(), log.clone());
+    Ok(vec![
+        schedule::start("savehold-writer", move || writer.run_writer())?,
+        schedule::start("savehold-keeper", move || keeper.run_keeper())?,
+    ])
+}

@@ -1,0 +1,329 @@
+//! Corridor: from a place in the log to the medium.
+//!
+//! Alone, a committer writes its own group: one write, one sync, no other thread. With company the writer thread
+//! takes over: it writes everything that waits as one group while the next one fills.
+//!
+//! 1. Whoever finds nobody writing writes. `Order::writing` says that somebody does; it is set and cleared under the
+//!    lock, and whoever clears it saw that nothing waits, or handed over.
+//! 2. Groups are written in the order of their places, one at a time.
+//! 3. An answer is given after the group's write, and its sync if it has one; answers stand in log order.
+
+use std::io::IoSlice;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::env::Threads;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::{Frame, FrameKind};
+use crate::format::group::GroupHead;
+use crate::group::{Group, NoRoom, Placed};
+use crate::limits::BLOCK_BYTES;
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::options::Durability;
+use crate::segment::file::Segment;
+use crate::sync::Sleeper;
+
+/// A group that had company waits this long for it.
+const COMPANY_WAIT: Duration = Duration::from_micros(50);
+
+/// Why a frame got no place.
+#[derive(Debug)]
+pub(crate) enum NotPlaced {
+    /// A segment must be prepared first: [`Log::make_room`].
+    NoRoom,
+    /// The handle does not write.
+    Refused(Error),
+}
+
+/// Who may write on a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Urgency {
+    /// Refused while no segment is prepared behind the active one.
+    #[default]
+    Ordinary,
+    /// May use the reserve: what frees space or must not fail.
+    Reserve,
+}
+
+impl Log {
+    /// Gives a frame its place in the log. Waits while too much is in flight or a segment is being prepared.
+    pub(crate) fn append(
+        &self,
+        frame: &mut Frame,
+        durability: Durability,
+        urgency: Urgency,
+    ) -> Result<Placed> {
+        let bytes = frame.len() as u64;
+        self.admit(bytes)?;
+        loop {
+            match self.try_append(frame, durability, urgency) {
+                Ok(placed) => {
+                    self.after_append()?;
+                    return Ok(placed);
+                }
+                Err(NotPlaced::Refused(e)) => return Err(e),
+                Err(NotPlaced::NoRoom) => self.make_room(bytes)?,
+            }
+        }
+    }
+
+    /// Waits until a frame of `bytes` may be in flight. One that is larger than the bound goes alone.
+    pub(crate) fn admit(&self, bytes: u64) -> Result<()> {
+        let mut order = self.order.lock();
+        while order.in_flight > 0 && order.in_flight + bytes > self.options.in_flight_bytes_max {
+            self.check()?;
+            if !order.writing {
+                drop(order);
+                self.write_until(Lsn::MAX);
+                order = self.order.lock();
+                continue;
+            }
+            self.drained.wait(&mut order);
+        }
+        Ok(())
+    }
+
+    /// True where a frame of `bytes` may be in flight at once.
+    pub(crate) fn admits(&self, bytes: u64) -> bool {
+        let order = self.order.lock();
+        order.in_flight == 0 || order.in_flight + bytes <= self.options.in_flight_bytes_max
+    }
+
+    /// Gives a frame its place, or says what to do first. Never waits.
+    pub(crate) fn try_append(
+        &self,
+        frame: &mut Frame,
+        durability: Durability,
+        urgency: Urgency,
+    ) -> Result<Placed, NotPlaced> {
+        self.check().map_err(NotPlaced::Refused)?;
+        let bytes = frame.len() as u64;
+        let mut order = self.order.lock();
+        let full = order.full.is_some() && urgency == Urgency::Ordinary;
+        if !order.begun || full {
+            return Err(NotPlaced::NoRoom);
+        }
+        let had_next = order.frames.next().is_some();
+        let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;
+        order.in_flight += bytes;
+        let begun_next = had_next && order.frames.next().is_none();
+        drop(order);
+        if begun_next {
+            self.keeper.ring();
+        }
+        Ok(placed)
+    }
+
+    /// Does at once, where there is no keeper, what a new segment makes due.
+    pub(crate) fn after_append(&self) -> Result<()> {
+        if self.env.threads == Threads::None && self.order.lock().frames.next().is_none() {
+            match self.prepare_ahead() {
+                Err(e) if e.kind() == ErrorKind::Full => {} // the next ordinary append says so
+                other => return other.or_else(|_| Ok(())),  // halted: the wait says so
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what was placed gets written though nobody waits for it.
+    pub(crate) fn kick(&self) {
+        if self.env.threads == Threads::None {
+            return;
+        }
+        let mut order = self.order.lock();
+        if !order.writing && order.frames.has_work() {
+            order.writing = true;
+            order.handed = true;
+            drop(order);
+            self.hand_over.notify_one();
+        }
+    }
+
+    /// Waits for the answer to the record at `lsn`, which ends at `end`; writes it itself if nobody else does.
+    pub(crate) fn wait(&self, lsn: Lsn, end: Lsn) -> Result<()> {
+        loop {
+            if self.acknowledged.get() >= end {
+                return Ok(());
+            }
+            if self.failure.get().is_some() {
+                return Err(self.unknown(lsn));
+            }
+            if self.write_until(end) {
+                continue;
+            }
+            let done =
+                || self.acknowledged.get() >= end || self.failure.get().is_some() || self.is_left_alone();
+            if self.waiters.add(end, Sleeper::Thread(std::thread::current()), done).is_some() {
+                self.park_until(end);
+            }
+        }
+    }
+
+    fn is_left_alone(&self) -> bool {
+        let order = self.order.lock();
+        !order.writing && order.frames.has_work()
+    }
+
+    fn park_until(&self, end: Lsn) {
+        while self.acknowledged.get() < end && self.failure.get().is_none() {
+            std::thread::park();
+        }
+    }
+
+    /// Writes groups until `end` has its answer, if nobody else is writing; false where somebody is, or where
+    /// nothing waits.
+    pub(crate) fn write_until(&self, end: Lsn) -> bool {
+        let mut order = self.order.lock();
+        if order.writing || !order.frames.has_work() {
+            return false;
+        }
+        order.writing = true;
+        drop(order);
+        loop {
+            self.write_next();
+            let mut order = self.order.lock();
+            if !order.frames.has_work() || self.failure.get().is_some() {
+                order.writing = false;
+                return true;
+            }
+            if self.acknowledged.get() >= end && self.env.threads == Threads::Own {
+                order.handed = true;
+                drop(order);
+                self.hand_over.notify_one();
+                return true;
+            }
+        }
+    }
+
+    /// The writer thread.
+    pub(crate) fn run_writer(&self) {
+        loop {
+            let mut order = self.order.lock();
+            while !order.handed && !order.stop {
+                self.hand_over.wait(&mut order);
+            }
+            if !order.handed {
+                return;
+            }
+            while order.frames.has_work() && self.failure.get().is_none() {
+                drop(order);
+                self.write_next();
+                self.wait_for_company();
+                order = self.order.lock();
+            }
+            order.handed = false;
+            order.writing = false;
+        }
+    }
+
+    /// Those just answered are likely to come again: their next commits fit in one group.
+    fn wait_for_company(&self) {
+        let begun = self.env.clock.monotonic();
+        loop {
+            let order = self.order.lock();
+            if order.company < 2 || order.frames.records_waiting() >= order.company {
+                return;
+            }
+            drop(order);
+            if self.env.clock.monotonic() - begun >= COMPANY_WAIT {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Writes the oldest group. The caller holds the writing.
+    fn write_next(&self) {
+        let Some(mut group) = self.order.lock().frames.take() else { return };
+        match self.write_group(&mut group) {
+            Ok(()) => self.answer(group),
+            Err(e) => {
+                self.halt(&e);
+            }
+        }
+    }
+
+    fn write_group(&self, group: &mut Group) -> Result<()> {
+        if let Some(predecessor) = group.predecessor.take() {
+            self.sync_segment(&predecessor)?;
+            self.durable.raise(group.start); // the predecessor's end: nothing lies between
+        }
+        self.complete(group);
+        let slices: &mut Vec<IoSlice<'_>> =
+            &mut group.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        let offset = group.segment.file_offset(group.start);
+        let file = &group.segment.file;
+        self.latch
+            .guard(|| file.write_at(slices, offset))
+            .map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        self.accepted.raise(group.padded_end());
+        if group.synced {
+            self.sync_segment(&group.segment)?;
+            self.durable.raise(group.padded_end());
+        }
+        Ok(())
+    }
+
+    /// Fills in what is known only now: the group's own frame and its padding.
+    fn complete(&self, group: &mut Group) {
+        let bytes = group.end.bytes_since(group.start).expect("a group lies in one segment");
+        let head = GroupHead {
+            durable_through: self.durable.get(),
+            time_us: self.time.now_us(&*self.env.clock),
+            bytes: u32::try_from(bytes).expect("bounded by the limits of a record"),
+            frames: group.frames,
+            padded: group.padded,
+            mark: group.is_mark(),
+        };
+        let mut frame = Frame::own(FrameKind::Group, &head.encode());
+        frame.place(group.start, group.segment.binding);
+        group.chunks[0][..frame.len()].copy_from_slice(frame.bytes());
+        let padding = group.padded_end().bytes_since(group.end).expect("behind the end");
+        debug_assert!(padding < BLOCK_BYTES);
+        if let (Some(last), Ok(padding)) = (group.chunks.last_mut(), usize::try_from(padding)) {
+            last.resize(last.len() + padding, 0);
+        }
+    }
+
+    /// Makes what was written to a segment durable.
+    pub(crate) fn sync_segment(&self, segment: &Segment) -> Result<()> {
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        self.latch
+            .guard(|| segment.file.sync())
+            .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))
+    }
+
+    /// Gives the answers that a written group allows, and notes what the keeper must know.
+    fn answer(&self, group: Group) {
+        let now = self.env.clock.boot();
+        let end = group.padded_end();
+        let bytes = end.bytes_since(group.start).expect("behind the start");
+        self.counters.records.fetch_add(u64::from(group.records), Ordering::Relaxed);
+        self.counters.groups.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut order = self.order.lock();
+        self.acknowledged.raise(end);
+        order.in_flight -= group.record_bytes;
+        order.company = group.records;
+        if group.synced {
+            order.unsynced = None;
+            order.unmarked = Some(now);
+        } else if !group.is_mark() {
+            let (since, unsynced) = order.unsynced.unwrap_or((now, 0));
+            order.unsynced = Some((since, unsynced + bytes));
+        }
+        let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
+        if let Some(first) = group.chunks.into_iter().next() {
+            order.frames.reuse(first);
+        }
+        drop(order);
+        self.drained.notify_all();
+        self.wake_reached(end);
+        if due {
+            self.keeper.ring();
+        } else {
+            self.keeper.ring_if_resting();
+        }
+    }
+}

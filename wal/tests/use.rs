@@ -1,0 +1,113 @@
+//! The log as a user meets it, on the real disk.
+
+use std::time::Duration;
+
+use savehold_wal::{Append, Create, Durability, ErrorKind, Frame, Options, Wal};
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn heads(log: &Wal) -> Vec<Vec<u8>> {
+    log.replay(savehold_wal::Lsn::NONE).unwrap().map(|r| r.unwrap().head.to_vec()).collect()
+}
+
+#[test]
+fn what_was_appended_is_read_and_replayed_also_after_reopening() {
+    let dir = dir();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    let one = log.append(b"one", b"body of one").unwrap().wait().unwrap();
+    let two = log.append(b"two", b"").unwrap().wait().unwrap();
+    assert!(two > one);
+    assert_eq!(log.read(one).unwrap().body(), b"body of one"[..]);
+    log.close().unwrap();
+
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    assert!(log.report().clean, "{}", log.report());
+    assert_eq!(heads(&log), [b"one".to_vec(), b"two".to_vec()]);
+    let three = log.append(b"three", b"3").unwrap().wait().unwrap();
+    assert!(three > two);
+    assert_eq!(log.read(three).unwrap().body(), b"3"[..]);
+    assert_eq!(heads(&log).len(), 3);
+}
+
+#[test]
+fn many_threads_share_syncs_and_lose_nothing() {
+    let dir = dir();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    std::thread::scope(|scope| {
+        for t in 0..16_u32 {
+            let log = &log;
+            scope.spawn(move || {
+                for n in 0..100_u32 {
+                    let frame =
+                        Frame::record(&[t.to_le_bytes(), n.to_le_bytes()].concat(), &[&[7; 100]]).unwrap();
+                    log.commit(frame, Append::default()).unwrap();
+                }
+            });
+        }
+    });
+    let stats = log.stats();
+    assert_eq!(stats.records, 1600);
+    assert!(stats.syncs < 1600, "{stats:?}");
+    log.close().unwrap();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    assert_eq!(heads(&log).len(), 1600);
+}
+
+#[test]
+fn records_larger_than_a_segment_and_many_segments_come_back() {
+    let dir = dir();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    let mut lsns = Vec::new();
+    for n in 0..40_usize {
+        let body = vec![n as u8; 1 << (n % 20)];
+        lsns.push((log.append(&[n as u8], &body).unwrap().wait().unwrap(), body));
+    }
+    for (lsn, body) in &lsns {
+        assert_eq!(log.read(*lsn).unwrap().body(), body[..]);
+    }
+    drop(log);
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    assert!(log.report().clean, "{}", log.report());
+    for (lsn, body) in &lsns {
+        assert_eq!(log.read(*lsn).unwrap().body(), body[..]);
+    }
+}
+
+#[test]
+fn buffered_records_and_async_tickets_resolve() {
+    let dir = dir();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    let how = Append { durability: Durability::Buffered, ..Append::default() };
+    let tickets: Vec<_> = (0..1000_u32)
+        .map(|n| log.append_frame(Frame::record(&n.to_le_bytes(), &[&[1; 40]]).unwrap(), how).unwrap())
+        .collect();
+    for ticket in tickets {
+        ticket.wait_timeout(Duration::from_secs(20)).expect("in time").unwrap();
+    }
+    log.sync().unwrap();
+    assert_eq!(log.durable(), log.accepted());
+    drop(log);
+    assert_eq!(heads(&Wal::open(dir.path().join("log")).unwrap()).len(), 1000);
+}
+
+#[test]
+fn a_second_opener_is_told_who_holds_the_log() {
+    let dir = dir();
+    let root = dir.path().join("log");
+    let _log = Wal::open(&root).unwrap();
+    let options = Options { lock_wait: Duration::ZERO, ..Options::default() };
+    let e = Wal::open_with(&root, options).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Locked);
+    assert!(e.message().contains(&std::process::id().to_string()), "{e}");
+}
+
+#[test]
+fn never_create_refuses_and_makes_nothing() {
+    let dir = dir();
+    let root = dir.path().join("log");
+    let options = Options { create: Create::Never, ..Options::default() };
+    assert_eq!(Wal::open_with(&root, options).unwrap_err().kind(), ErrorKind::Missing);
+    assert!(!root.exists());
+}
