@@ -10,7 +10,7 @@
 //! A crash at any of these leaves what was there, or the finished rest segment, of which step 1 takes note.
 
 use std::io::IoSlice;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::Env;
@@ -155,7 +155,7 @@ impl Recovery<'_> {
 
     /// A file that the catalog does not name: a finished rest segment counts, a segment that nothing was ever written
     /// in goes, anything else is evidence of a lost catalog.
-    fn unnamed(&mut self, path: &PathBuf) -> Result<bool> {
+    fn unnamed(&mut self, path: &Path) -> Result<bool> {
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
         let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
         let header = match read_header(&*file, path) {

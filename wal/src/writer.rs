@@ -59,7 +59,7 @@ impl Log {
         loop {
             match self.try_append(frame, durability, urgency) {
                 Ok(placed) => {
-                    self.after_append()?;
+                    self.after_append();
                     return Ok(placed);
                 }
                 Err(NotPlaced::Refused(e)) => return Err(e),
@@ -116,14 +116,10 @@ impl Log {
     }
 
     /// Does at once, where there is no keeper, what a new segment makes due.
-    pub(crate) fn after_append(&self) -> Result<()> {
+    pub(crate) fn after_append(&self) {
         if self.env.threads == Threads::None && self.order.lock().frames.next().is_none() {
-            match self.prepare_ahead() {
-                Err(e) if e.kind() == ErrorKind::Full => {} // the next ordinary append says so
-                other => return other.or_else(|_| Ok(())),  // halted: the wait says so
-            }
+            _ = self.prepare_ahead(); // full: the next ordinary append says so; halted: the wait says so
         }
-        Ok(())
     }
 
     /// Sees to it that what was placed gets written though nobody waits for it.

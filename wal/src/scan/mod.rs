@@ -171,7 +171,7 @@ pub fn skim(span: &Span<'_>) -> Skim {
     let mut skim =
         Skim { groups: 0, chain_end: span.base, groups_behind: 0, durable_through: Lsn::NONE, time_us: 0 };
     let mut chain = span.groups(span.base);
-    while let Some(group) = chain.next() {
+    for group in chain.by_ref() {
         skim.groups += 1;
         skim.note(&group);
     }
@@ -195,7 +195,7 @@ impl Skim {
 #[must_use]
 pub fn first_bad(span: &Span<'_>, from: Lsn) -> Lsn {
     let mut chain = span.groups(from);
-    while let Some(group) = chain.next() {
+    for group in chain.by_ref() {
         if let Err(bad) = span.walk(group, Verify::Bodies, |_, _| {}) {
             return bad;
         }
