@@ -1,4 +1,4 @@
-//! What a log runs on: files, clocks, randomness, threads. One value, so that nothing reaches past it.
+//! Door: what a log runs on: files, clocks, randomness, threads. One value, so that nothing reaches past it.
 
 use std::fmt;
 use std::sync::Arc;
