@@ -2,6 +2,8 @@
 //!
 //! The modules stand in the order of dependence: each uses only those above it.
 
+pub mod error;
 pub mod ids;
 
+pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
