@@ -2,8 +2,12 @@
 //!
 //! The modules stand in the order of dependence: each uses only those above it.
 
-pub mod error;
+pub mod limits;
 pub mod ids;
+pub mod error;
+pub mod key;
+pub mod name;
 
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
+pub use key::{Key, KeyRef};
