@@ -7,6 +7,11 @@ pub mod ids;
 pub mod error;
 pub mod key;
 pub mod name;
+mod varint;
+pub mod record;
+
+#[cfg(test)]
+mod testing;
 
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};

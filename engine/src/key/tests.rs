@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::testing::Dice;
 
 #[test]
 fn text_bytes_numbers_and_keys_all_name_one_key() {
@@ -86,16 +87,13 @@ fn what_cannot_be_printed_is_shown_as_bytes() {
 
 #[test]
 fn every_shown_key_reads_back_unchanged() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as usize
-    };
+    let mut dice = Dice::new(1);
     let likely = [b'\\', b'x', b'0', b'f', b'a', 0xc3, 0xa9, 0xff, 0, b'\n'];
     for _ in 0..5_000 {
-        let bytes: Vec<u8> = (0..1 + next() % 40)
-            .map(|_| if next() % 2 == 0 { likely[next() % 10] } else { next() as u8 })
-            .collect();
+        let mut bytes = dice.bytes(1, 40);
+        for byte in &mut bytes {
+            *byte = if dice.coin() { likely[dice.below(10)] } else { *byte };
+        }
         let key = Key::new(&bytes).unwrap();
         let shown = key.to_string();
         assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
