@@ -9,10 +9,14 @@ pub mod key;
 pub mod name;
 mod varint;
 pub mod record;
+pub mod format;
+pub mod attributes;
+pub mod entry;
 
 #[cfg(test)]
 mod testing;
 
+pub use attributes::{Attributes, UserId};
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
 pub use key::{Key, KeyRef};
