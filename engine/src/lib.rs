@@ -12,6 +12,8 @@ pub mod record;
 pub mod format;
 pub mod attributes;
 pub mod entry;
+#[allow(dead_code, reason = "the commit path comes next")]
+mod index;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,34 @@
+//! Pure: where the versions of each key stand in the log.
+//!
+//! ```text
+//! hash of (collection, key):   6 bits          32 bits
+//!                              partition       tag
+//!
+//! partition   slots    tag → place, 8 bytes each, at most three quarters full
+//!             arena    place → node: newest version, what names the older ones, collection, key
+//!             history  older versions: a short chain, or a run of blocks once they are many
+//! ```
+//!
+//! A point read costs two dependent misses, slot and node, before the log's. The modules stand in the order of
+//! dependence.
+
+mod arena;
+mod entry;
+mod hash;
+mod history;
+mod loader;
+mod ordered;
+mod partition;
+mod range;
+mod recent;
+mod slots;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use entry::{Entry, KEY_BYTES_MAX, Kind, Place, VersionRef};
+pub use loader::Loader;
+pub use range::{Direction, KeyRange, Page};
+pub use recent::WatchGuard;
+pub use tail::TailIndex;

@@ -1,0 +1,149 @@
+//! Pure: one partition of the tail index: slots that find nodes, nodes that hold keys and newest versions, and the
+//! history of those keys that have more.
+
+use savehold_wal::Lsn;
+
+use super::arena::{Arena, Node};
+use super::entry::Packed;
+use super::history::{self, History};
+use super::slots::{Found, Slots};
+
+/// What an insertion changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Inserted {
+    /// The key is new; its node stands at this place for good.
+    Key(u32),
+    /// The key was known, this version of it was not.
+    Version,
+    /// This very version was there already.
+    Nothing,
+}
+
+/// One partition. Keys and versions are only ever added.
+#[derive(Default)]
+pub(super) struct Partition {
+    slots: Slots,
+    arena: Arena,
+    history: History,
+    /// Versions in `history`.
+    older: usize,
+}
+
+impl Partition {
+    /// Makes room for `more` keys.
+    #[inline]
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.slots.reserve(more);
+    }
+
+    /// Fetches the slot of `tag`.
+    #[inline(always)]
+    pub(super) fn prefetch_slot(&self, tag: u32) {
+        self.slots.prefetch(tag);
+    }
+
+    /// Fetches the node that the slot of `tag` most likely names.
+    #[inline(always)]
+    pub(super) fn prefetch_node(&self, tag: u32) {
+        if let Some(place) = self.slots.peek(tag) {
+            self.arena.prefetch(place);
+        }
+    }
+
+    /// Inserts the node at the front of `staged` (slack behind it as [`Arena::append`] wants), whose version may be
+    /// new, old or known. Room must have been [reserved](Partition::reserve).
+    #[inline(always)]
+    pub(super) fn insert(&mut self, tag: u32, staged: &[u8]) -> Inserted {
+        let node = Node::at(staged);
+        let (collection, key) = (node.collection(), node.key());
+        match self.slots.find(tag, |place| is(self.arena.node(place), collection, key)) {
+            Found::Vacant(slot) => {
+                let place = self.arena.append(staged, node.bytes());
+                self.slots.fill(slot, tag, place);
+                Inserted::Key(place)
+            }
+            Found::Key(place) => self.add_version(place, node.version()),
+        }
+    }
+
+    /// The place of a key's node.
+    #[inline]
+    pub(super) fn find(&self, tag: u32, collection: u32, key: &[u8]) -> Option<u32> {
+        if self.slots.len() == 0 {
+            return None;
+        }
+        match self.slots.find(tag, |place| is(self.arena.node(place), collection, key)) {
+            Found::Key(place) => Some(place),
+            Found::Vacant(_) => None,
+        }
+    }
+
+    /// The newest version of the key at `place`.
+    #[inline]
+    pub(super) fn newest(&self, place: u32) -> Packed {
+        self.arena.node(place).version()
+    }
+
+    /// The newest version of the key at `place` that is not newer than `as_of`.
+    #[inline]
+    pub(super) fn at(&self, place: u32, as_of: Lsn) -> Option<Packed> {
+        let node = self.arena.node(place);
+        let newest = node.version();
+        if newest.lsn <= as_of {
+            return Some(newest);
+        }
+        self.history.at(node.older(), as_of)
+    }
+
+    /// The versions of the key at `place` that are older than `before`, newest first.
+    pub(super) fn versions(&self, place: u32, before: Lsn) -> impl Iterator<Item = Packed> {
+        let node = self.arena.node(place);
+        let newest = Some(node.version()).filter(|newest| newest.lsn < before);
+        newest.into_iter().chain(self.history.versions(node.older(), before))
+    }
+
+    /// Every key of the partition: its place and its node.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (u32, Node<'_>)> {
+        self.arena.nodes()
+    }
+
+    /// Number of keys.
+    pub(super) fn keys(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Number of versions of all keys.
+    pub(super) fn versions_total(&self) -> usize {
+        self.slots.len() + self.older
+    }
+
+    /// Bytes of memory in use.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.slots.memory_bytes() + self.arena.memory_bytes() + self.history.memory_bytes()
+    }
+
+    fn add_version(&mut self, place: u32, version: Packed) -> Inserted {
+        let node = self.arena.node(place);
+        let (newest, older) = (node.version(), node.older());
+        if newest.lsn == version.lsn {
+            return Inserted::Nothing;
+        }
+        let (first, second) = if version.lsn > newest.lsn { (version, newest) } else { (newest, version) };
+        match self.history.insert(older, second) {
+            None => Inserted::Nothing,
+            Some(name) => {
+                self.arena.update(place, first, name);
+                self.older += 1;
+                Inserted::Version
+            }
+        }
+    }
+}
+
+/// What names the older versions of a key that has none.
+pub(super) const NO_OLDER: u32 = history::NONE;
+
+#[inline(always)]
+fn is(node: Node<'_>, collection: u32, key: &[u8]) -> bool {
+    node.key() == key && node.collection() == collection
+}

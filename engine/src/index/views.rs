@@ -1,0 +1,97 @@
+//! Pure: the ordered views of an index, one a collection, each built when it is first asked for.
+//!
+//! A view is *registered* first and filled from the partitions after that. Whoever inserts a key under a partition's
+//! lock either did so before the filling came to that partition, which then finds the key, or sees the view
+//! registered and leaves the key in its inbox; a key that took both ways is there once. Readers empty the inbox
+//! first, so a view holds every key whose insertion had returned.
+//!
+//! Locks are taken in this order: a view's keys, then partitions, then the list of views, then an inbox. A view is
+//! built with its keys locked, so that whoever finds it meanwhile waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::ordered::{Address, Keys, Ordered};
+
+/// All views of an index.
+#[derive(Default)]
+pub(super) struct Views {
+    /// Whether there is any; never unset.
+    any: AtomicBool,
+    list: RwLock<HashMap<u32, Arc<View>>>,
+}
+
+#[derive(Default)]
+struct View {
+    keys: RwLock<Ordered>,
+    inbox: Mutex<Keys>,
+    /// Keys in `inbox`.
+    waiting: AtomicUsize,
+}
+
+impl Views {
+    /// Whether new keys are to be told. Asked under the lock of the partition that gets them.
+    #[inline(always)]
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// Tells of a new key, under the lock of its partition.
+    #[cold]
+    pub(super) fn tell(&self, collection: u32, key: &[u8], address: Address) {
+        if let Some(view) = self.list.read().get(&collection) {
+            let mut inbox = view.inbox.lock();
+            inbox.push(key, address);
+            view.waiting.store(inbox.len(), Ordering::Release);
+        }
+    }
+
+    /// Shows the view of `collection` to `read`, with every key whose insertion had returned before the call. If it
+    /// is not there yet, `fill` must give all keys of the partitions.
+    pub(super) fn read<R>(
+        &self,
+        collection: u32,
+        fill: impl FnOnce() -> Keys,
+        read: impl FnOnce(&Ordered) -> R,
+    ) -> R {
+        let view = self.view(collection, fill);
+        if view.waiting.load(Ordering::Acquire) != 0 {
+            let mut keys = view.keys.write();
+            let inbox = {
+                let mut inbox = view.inbox.lock();
+                view.waiting.store(0, Ordering::Release);
+                std::mem::take(&mut *inbox)
+            };
+            keys.extend(inbox);
+        }
+        read(&view.keys.read())
+    }
+
+    /// Bytes of all views.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let views: Vec<_> = self.list.read().values().cloned().collect();
+        views.iter().map(|view| view.keys.read().memory_bytes() + view.inbox.lock().memory_bytes()).sum()
+    }
+
+    fn view(&self, collection: u32, fill: impl FnOnce() -> Keys) -> Arc<View> {
+        if let Some(view) = self.list.read().get(&collection) {
+            return view.clone();
+        }
+        let view = Arc::new(View::default());
+        let mut keys = view.keys.write();
+        {
+            let mut list = self.list.write();
+            if let Some(other) = list.get(&collection) {
+                return other.clone();
+            }
+            list.insert(collection, view.clone());
+            self.any.store(true, Ordering::Release);
+        }
+        keys.extend(fill());
+        drop(keys);
+        view
+    }
+}
