@@ -35,6 +35,7 @@ mod reader;
 mod replay;
 mod iterate;
 mod retire;
+mod times;
 mod wal;
 
 pub use error::{Error, ErrorKind, Next, Result};

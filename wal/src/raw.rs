@@ -4,8 +4,10 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
+use parking_lot::{Condvar, Mutex};
 
 /// Maps the first `bytes` of a file for reading.
 ///
@@ -54,6 +56,78 @@ pub fn prefetch<T>(place: *const T) {
 pub fn prefetch_at<T>(slice: &[T], index: usize) {
     if let Some(element) = slice.get(index) {
         prefetch(element);
+    }
+}
+
+/// Work that its owner lends to whoever comes first, for as long as [`lend`] runs.
+#[derive(Clone)]
+pub struct Loan(Arc<Lent>);
+
+struct Lent {
+    state: Mutex<LoanState>,
+    returned: Condvar,
+}
+
+enum LoanState {
+    Offered(Work),
+    Running,
+    Over,
+}
+
+#[derive(Clone, Copy)]
+struct Work(*mut (dyn FnMut() + Send));
+
+// PROOF. The pointer is to a `dyn FnMut() + Send`: what it points to may be used from another thread, one at a time,
+// and `Loan::run` sees to the one at a time.
+unsafe impl Send for Work {}
+
+impl Loan {
+    /// Runs the work on this thread, if nobody has run it yet and its owner still waits; says whether it did.
+    pub fn run(&self) -> bool {
+        let mut state = self.0.state.lock();
+        let LoanState::Offered(Work(work)) = *state else { return false };
+        *state = LoanState::Running;
+        drop(state);
+        let _finish = Finish(&self.0);
+        // PROOF. The pointer came from the `&mut` that `lend` holds. `lend` does not return, not by unwinding either,
+        // while the state is `Running` (`Recall` waits for `Finish`), so the closure is alive; and the state left
+        // `Offered` under the lock, which happens once, so nobody else calls it.
+        unsafe { (*work)() };
+        true
+    }
+}
+
+/// Lends `work` while `with` runs. When this returns nobody runs it, and nobody will.
+pub fn lend<R>(work: &mut (dyn FnMut() + Send), with: impl FnOnce(&Loan) -> R) -> R {
+    let work: *mut (dyn FnMut() + Send + '_) = work;
+    // PROOF. Only the lifetime in the type changes: the same pointer, the same vtable. `Loan::run` proves that the
+    // pointer is not used after `'_`.
+    let work: *mut (dyn FnMut() + Send + 'static) = unsafe { std::mem::transmute(work) };
+    let loan = Loan(Arc::new(Lent { state: Mutex::new(LoanState::Offered(Work(work))), returned: Condvar::new() }));
+    let _recall = Recall(&loan.0);
+    with(&loan)
+}
+
+/// Says that the work has been run, also where it unwound.
+struct Finish<'a>(&'a Lent);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        *self.0.state.lock() = LoanState::Over;
+        self.0.returned.notify_all();
+    }
+}
+
+/// Takes the work back, waiting for whoever is running it.
+struct Recall<'a>(&'a Lent);
+
+impl Drop for Recall<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        while matches!(*state, LoanState::Running) {
+            self.0.returned.wait(&mut state);
+        }
+        *state = LoanState::Over;
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_part};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_head, decode_part};
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -54,6 +54,22 @@ impl Log {
             .collect::<Result<_, _>>()
             .map_err(|_| damaged(&segment, lsn, "body of the record"))?;
         Ok(Record { lsn, head: bytes.slice_ref(frame.head), parts })
+    }
+
+    /// The head of the record at `lsn`, verified; its body is not looked at.
+    pub(crate) fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
+        let segment = self.readable(lsn)?;
+        let header = segment.read(lsn, FRAME_HEADER_BYTES)?;
+        let field = |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+        let (Some(head_len), Some(_)) = (field(4), frame_bytes(&header)) else {
+            return Err(damaged(&segment, lsn, "record"));
+        };
+        let whole = segment.read(lsn, FRAME_HEADER_BYTES + head_len as usize)?;
+        match decode_head(&whole, lsn, segment.binding) {
+            Ok((FrameKind::Record, head)) => Ok(whole.slice_ref(head)),
+            Ok(_) => Err(gone(lsn)),
+            Err(_) => Err(damaged(&segment, lsn, "record")),
+        }
     }
 
     /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.

@@ -29,7 +29,7 @@ use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
-use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
+use crate::sync::{Condvar, Mutex, RwLock, Sleeper, Waiters, Watermark};
 use crate::ticket::{Ticket, busy};
 use crate::vfs::{DirLock, Latch, Medium};
 use crate::writer::{NotPlaced, Urgency};
@@ -297,6 +297,43 @@ impl Wal {
     /// As [`Wal::read`].
     pub fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
         self.log.read_part(lsn, offset, bytes)
+    }
+
+    /// The head of the record at `lsn`, verified; its body is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::read`].
+    pub fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
+        self.log.read_head(lsn)
+    }
+
+    /// Engine time of the record at `lsn`, microseconds since 1970; `None` outside the log. Records of one group share
+    /// a time; times never fall.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn time_of(&self, lsn: Lsn) -> Result<Option<u64>> {
+        self.log.time_of(lsn)
+    }
+
+    /// Behind the last record whose engine time is not later than `time_us`; `None` where all are later.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn at_time(&self, time_us: u64) -> Result<Option<Lsn>> {
+        self.log.at_time(time_us)
+    }
+
+    /// Unparks `thread` once what was placed has its answer, or at once where it has; sees to it that it gets written.
+    pub fn wake_when(&self, placed: Placed, thread: std::thread::Thread) {
+        self.log.kick();
+        let done = || self.log.acknowledged.get() >= placed.end || self.log.failure.get().is_some();
+        if self.log.waiters.add(placed.end, Sleeper::Thread(thread.clone()), done).is_none() {
+            thread.unpark();
+        }
     }
 
     /// The records at and behind `from` as they stand now, in order.

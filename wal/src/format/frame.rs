@@ -128,6 +128,27 @@ pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, 
     }
 }
 
+/// Reads the header and head at the front of `bytes`, which need not reach further.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_head(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<(FrameKind, &[u8]), Bad> {
+    let (Some(crc), Some(head_len), Some(kind)) = (bytes.first_chunk::<4>(), bytes.get(4..8), bytes.get(12)) else {
+        return Err(Bad::Nothing);
+    };
+    let head_len = head_len.iter().rev().fold(0_usize, |n, &b| (n << 8) | usize::from(b));
+    if head_len > HEAD_BYTES_MAX {
+        return Err(Bad::Length);
+    }
+    let covered = bytes.get(4..FRAME_HEADER_BYTES + head_len).ok_or(Bad::Length)?;
+    if Unplaced::of(covered).frame_at(lsn, binding).to_le_bytes() != *crc {
+        return Err(Bad::Checksum);
+    }
+    let kind = FrameKind::from_u8(*kind).ok_or(Bad::Kind)?;
+    Ok((kind, &covered[FRAME_HEADER_BYTES - 4..]))
+}
+
 /// Reads the part at the front of `bytes`, which stand `offset` bytes behind the record's `lsn`.
 ///
 /// # Errors
