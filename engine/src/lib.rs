@@ -12,6 +12,7 @@ pub mod record;
 pub mod format;
 pub mod attributes;
 pub mod entry;
+pub mod value;
 #[allow(dead_code, reason = "the commit path comes next")]
 mod index;
 
@@ -22,3 +23,4 @@ pub use attributes::{Attributes, UserId};
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
 pub use key::{Key, KeyRef};
+pub use value::{Map, MapKey, MapKeyRef, Value};
