@@ -8,6 +8,8 @@ mod serial;
 
 pub mod codec;
 pub mod counter;
+#[cfg(feature = "json")]
+pub mod json;
 
 pub use map::Map;
 pub use map_key::{MapKey, MapKeyRef};
