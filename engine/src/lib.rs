@@ -17,7 +17,7 @@ pub mod value;
 mod index;
 
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use attributes::{Attributes, UserId};
 pub use error::{Error, ErrorKind, Next, Result};

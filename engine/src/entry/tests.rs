@@ -1,6 +1,6 @@
 use super::*;
 use crate::limits::ENTRY_HEAD_BYTES_MAX;
-use crate::testing::Dice;
+use crate::tests::Dice;
 
 fn entry(created_us: u64, attributes: Attributes, format: Format, value: &[u8]) -> Entry {
     Entry { head: EntryHead { created_us, attributes, format }, value: Bytes::copy_from_slice(value) }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::testing::Dice;
+use crate::tests::Dice;
 
 #[test]
 fn text_bytes_numbers_and_keys_all_name_one_key() {

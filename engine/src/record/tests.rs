@@ -4,7 +4,7 @@ use savehold_wal::limits::HEAD_BYTES_MAX;
 use super::*;
 use crate::error::Result;
 use crate::limits::{KEY_BYTES_MAX, ONCE_ID_BYTES_MAX};
-use crate::testing::Dice;
+use crate::tests::Dice;
 
 fn part(offset: u32, bytes: u32) -> Part {
     Part { offset, bytes }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::Dice;
+use crate::tests::Dice;
 
 /// A random value: every kind, awkward numbers, texts and keys, small and large maps.
 pub(crate) fn random(dice: &mut Dice, depth_max: usize) -> Value {

@@ -8,7 +8,7 @@ use super::*;
 use crate::ids::Version;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::limits::VALUE_DEPTH_MAX;
-use crate::testing::Dice;
+use crate::tests::Dice;
 use crate::value::tests::{nested, random, same};
 use crate::value::{Map, MapKey};
 

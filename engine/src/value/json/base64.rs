@@ -55,7 +55,7 @@ fn value_of(digit: u8) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Dice;
+    use crate::tests::Dice;
 
     #[test]
     fn the_examples_of_the_standard_hold_both_ways() {

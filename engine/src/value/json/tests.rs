@@ -1,6 +1,6 @@
 use super::*;
 use crate::limits::VALUE_DEPTH_MAX;
-use crate::testing::Dice;
+use crate::tests::Dice;
 use crate::value::tests::{nested, random, same};
 use crate::value::{Map, MapKey, codec};
 
