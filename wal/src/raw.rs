@@ -60,58 +60,61 @@ pub fn prefetch_at<T>(slice: &[T], index: usize) {
 }
 
 /// Work that its owner lends to whoever comes first, for as long as [`lend`] runs.
-#[derive(Clone)]
-pub struct Loan(Arc<Lent>);
+pub struct Loan<R: 'static>(Arc<Lent<R>>);
 
-struct Lent {
-    state: Mutex<LoanState>,
+struct Lent<R: 'static> {
+    state: Mutex<LoanState<R>>,
     returned: Condvar,
 }
 
-enum LoanState {
-    Offered(Work),
+enum LoanState<R: 'static> {
+    Offered(Work<R>),
     Running,
     Over,
 }
 
-#[derive(Clone, Copy)]
-struct Work(*mut (dyn FnMut() + Send));
+struct Work<R: 'static>(*mut (dyn FnMut() -> R + Send));
 
 // PROOF. The pointer is to a `dyn FnMut() + Send`: what it points to may be used from another thread, one at a time,
 // and `Loan::run` sees to the one at a time.
-unsafe impl Send for Work {}
+unsafe impl<R> Send for Work<R> {}
 
-impl Loan {
-    /// Runs the work on this thread, if nobody has run it yet and its owner still waits; says whether it did.
-    pub fn run(&self) -> bool {
+impl<R> Clone for Loan<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R> Loan<R> {
+    /// Runs the work on this thread, if nobody has run it yet and its owner still waits: then its answer.
+    pub fn run(&self) -> Option<R> {
         let mut state = self.0.state.lock();
-        let LoanState::Offered(Work(work)) = *state else { return false };
+        let LoanState::Offered(Work(work)) = *state else { return None };
         *state = LoanState::Running;
         drop(state);
         let _finish = Finish(&self.0);
         // PROOF. The pointer came from the `&mut` that `lend` holds. `lend` does not return, not by unwinding either,
         // while the state is `Running` (`Recall` waits for `Finish`), so the closure is alive; and the state left
         // `Offered` under the lock, which happens once, so nobody else calls it.
-        unsafe { (*work)() };
-        true
+        Some(unsafe { (*work)() })
     }
 }
 
 /// Lends `work` while `with` runs. When this returns nobody runs it, and nobody will.
-pub fn lend<R>(work: &mut (dyn FnMut() + Send), with: impl FnOnce(&Loan) -> R) -> R {
-    let work: *mut (dyn FnMut() + Send + '_) = work;
+pub fn lend<R: 'static, T>(work: &mut (dyn FnMut() -> R + Send), with: impl FnOnce(&Loan<R>) -> T) -> T {
+    let work: *mut (dyn FnMut() -> R + Send + '_) = work;
     // PROOF. Only the lifetime in the type changes: the same pointer, the same vtable. `Loan::run` proves that the
     // pointer is not used after `'_`.
-    let work: *mut (dyn FnMut() + Send + 'static) = unsafe { std::mem::transmute(work) };
+    let work: *mut (dyn FnMut() -> R + Send + 'static) = unsafe { std::mem::transmute(work) };
     let loan = Loan(Arc::new(Lent { state: Mutex::new(LoanState::Offered(Work(work))), returned: Condvar::new() }));
     let _recall = Recall(&loan.0);
     with(&loan)
 }
 
 /// Says that the work has been run, also where it unwound.
-struct Finish<'a>(&'a Lent);
+struct Finish<'a, R: 'static>(&'a Lent<R>);
 
-impl Drop for Finish<'_> {
+impl<R> Drop for Finish<'_, R> {
     fn drop(&mut self) {
         *self.0.state.lock() = LoanState::Over;
         self.0.returned.notify_all();
@@ -119,9 +122,9 @@ impl Drop for Finish<'_> {
 }
 
 /// Takes the work back, waiting for whoever is running it.
-struct Recall<'a>(&'a Lent);
+struct Recall<'a, R: 'static>(&'a Lent<R>);
 
-impl Drop for Recall<'_> {
+impl<R> Drop for Recall<'_, R> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         while matches!(*state, LoanState::Running) {

@@ -36,3 +36,9 @@ pub fn share<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T
         answers
     })
 }
+
+/// Threads that the machine runs at once.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -329,6 +329,9 @@ impl Wal {
 
     /// Unparks `thread` once what was placed has its answer, or at once where it has; sees to it that it gets written.
     pub fn wake_when(&self, placed: Placed, thread: std::thread::Thread) {
+        if self.log.env.threads == Threads::None {
+            return thread.unpark(); // nobody else writes: the thread does, when it waits
+        }
         self.log.kick();
         let done = || self.log.acknowledged.get() >= placed.end || self.log.failure.get().is_some();
         if self.log.waiters.add(placed.end, Sleeper::Thread(thread.clone()), done).is_none() {
@@ -472,6 +475,15 @@ impl Wal {
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier. The directory is given up
     /// all the same.
     pub fn close(self) -> Result<()> {
+        self.end()
+    }
+
+    /// [`Wal::close`] for a handle that others share: their later calls answer [`ErrorKind::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::close`].
+    pub fn shut(&self) -> Result<()> {
         self.end()
     }
 

@@ -1,0 +1,57 @@
+//! Pure: the only place where a record changes memory, for live commits and for recovery alike.
+
+use savehold_wal::Lsn;
+
+use crate::error::Result;
+use crate::ids::CollectionId;
+use crate::index::{Entry, Kind, Loader, Place, TailIndex, VersionRef};
+use crate::record::{Effect, Head};
+
+/// Where a record's entries go: the index itself, or a loader that fills it in bulk.
+pub(crate) trait Target {
+    /// One key's new version.
+    fn put(&mut self, entry: Entry<'_>);
+}
+
+impl Target for &TailIndex {
+    #[inline]
+    fn put(&mut self, entry: Entry<'_>) {
+        self.insert(entry);
+    }
+}
+
+impl Target for Loader<'_> {
+    #[inline]
+    fn put(&mut self, entry: Entry<'_>) {
+        self.push(entry);
+    }
+}
+
+/// Where a value stands that is nothing but its presence.
+const NOWHERE: Place = Place { offset: 0, bytes: 0 };
+
+/// Enters the record at `lsn`, whose body begins `body_offset` bytes behind it, into `target`; says how many entries it
+/// had. Entries are results, so that any order of records gives the same memory.
+///
+/// # Errors
+///
+/// The head is of a newer format, or no head at all.
+#[inline]
+pub(crate) fn apply(target: &mut impl Target, lsn: Lsn, body_offset: u32, head: &[u8]) -> Result<u32> {
+    let head = Head::decode(head)?;
+    let mut entries = 0;
+    for entry in head.entries() {
+        let entry = entry?;
+        let (kind, place) = match entry.effect {
+            Effect::Put(part) => (Kind::Put, Place { offset: body_offset + part.offset, bytes: part.bytes }),
+            Effect::Remove => (Kind::Remove, NOWHERE),
+        };
+        target.put(Entry { collection: entry.collection.0, key: entry.key, version: VersionRef { lsn, place, kind } });
+        entries += 1;
+    }
+    if let Some(id) = head.author.id {
+        let version = VersionRef { lsn, place: NOWHERE, kind: Kind::Put };
+        target.put(Entry { collection: CollectionId::ONCE.0, key: id, version });
+    }
+    Ok(entries)
+}

@@ -1,0 +1,33 @@
+//! Pure: moments as callers name them.
+
+use std::time::Duration;
+
+use crate::ids::Version;
+
+/// A moment in the life of a store, wherever one is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum At {
+    /// The newest that readers see.
+    Now,
+    /// Right behind the commit of this version.
+    Version(Version),
+    /// A time: microseconds since 1970. What was newest then.
+    Time(u64),
+    /// This long before now.
+    Ago(Duration),
+}
+
+impl At {
+    /// The moment `time` before now.
+    #[must_use]
+    pub const fn ago(time: Duration) -> Self {
+        Self::Ago(time)
+    }
+}
+
+impl From<Version> for At {
+    fn from(version: Version) -> Self {
+        Self::Version(version)
+    }
+}

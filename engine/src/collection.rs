@@ -1,0 +1,485 @@
+//! Corridor: a collection of a store, as users work with it.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::at::At;
+use crate::change::{Change, Entry, Once, Updated, What};
+use crate::core::Stored;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
+use crate::ids::Version;
+use crate::key::{Key, KeyRef};
+use crate::modify::{self, Call, Decision, Modified, Wanted};
+use crate::range::Range;
+use crate::table::{Listing, Table, VersionInfo};
+use crate::ticket::Ticket;
+use crate::value::{Value, codec, counter};
+
+/// Values of one type under keys, in a store. Cheap to clone, usable from any thread.
+///
+/// A plain call is durable when it returns. An `_async` call has run its closure and taken its place in the log when it
+/// returns, and hands over a ticket. An `_once` call with an id that was committed before runs nothing and says so.
+pub struct Collection<T> {
+    pub(crate) table: Table,
+    pub(crate) form: Form<T>,
+}
+
+/// How values of a type become bytes.
+pub(crate) struct Form<T> {
+    pub(crate) encode: fn(&T) -> Result<(Format, Bytes)>,
+    pub(crate) decode: fn(Format, &Bytes) -> Result<T>,
+}
+
+impl<T> Clone for Form<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Form<T> {}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
+    /// MessagePack with names.
+    pub(crate) const TYPED: Self = Self {
+        encode: |value| {
+            let mut bytes = Vec::new();
+            let format = codec::encode(value, &mut bytes)?;
+            Ok((format, bytes.into()))
+        },
+        decode: |format, bytes| codec::decode(format, bytes),
+    };
+}
+
+impl Form<Bytes> {
+    /// Bytes as they are.
+    pub(crate) const RAW: Self =
+        Self { encode: |bytes| Ok((Format::Raw, bytes.clone())), decode: |_, bytes| Ok(bytes.clone()) };
+}
+
+impl<T> Form<T> {
+    pub(crate) fn wanted(&self, value: &T) -> Result<Wanted> {
+        let (format, value) = (self.encode)(value)?;
+        Ok(Wanted { format, value, user_ids: None, meta: None })
+    }
+
+    pub(crate) fn entry(&self, key: Key, stored: &Stored) -> Result<Entry<T>> {
+        let head = &stored.entry.head;
+        Ok(Entry {
+            key,
+            value: (self.decode)(head.format, &stored.entry.value)?,
+            version: stored.lsn.into(),
+            created_us: head.created_us,
+            attributes: head.attributes.clone(),
+        })
+    }
+
+    pub(crate) fn decision(&self, change: Change<T>) -> Result<Decision> {
+        let Change { what, user_ids, meta } = change;
+        Ok(match what {
+            What::Write(value) => Decision::Put(Wanted { user_ids, meta, ..self.wanted(&value)? }),
+            What::Remove => Decision::Remove,
+            What::Keep => Decision::Keep,
+        })
+    }
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), form: self.form }
+    }
+}
+
+impl<T> fmt::Debug for Collection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collection({})", self.table.name)
+    }
+}
+
+impl<T> Collection<T> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.table.name.as_str()
+    }
+
+    /// The value of a key, or `None` where it has none. A damaged value is an error, never `None`.
+    ///
+    /// Sees every write that was answered before the call.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Damaged`]: names file, offset, version and an older version that can be read; all else goes on.
+    /// - [`ErrorKind::Decode`], [`ErrorKind::WrongType`]: what stands there is no `T`; it stands unchanged.
+    #[doc(alias = "GetAsync")]
+    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
+        let key = key.into();
+        let stored = self.table.get(&key, self.table.core.visible())?;
+        self.typed(&key, stored)
+    }
+
+    /// The value of a key at a moment. [`At::Version`] reads exactly that version of the key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`]; [`ErrorKind::Gone`]: the key has no such version.
+    #[doc(alias = "GetVersionAsync")]
+    #[doc(alias = "GetVersionAtTimeAsync")]
+    pub fn get_at<'k>(&self, key: impl Into<KeyRef<'k>>, at: impl Into<At>) -> Result<Option<Entry<T>>> {
+        let key = key.into();
+        let stored = self.table.get_at(&key, &at.into())?;
+        self.typed(&key, stored)
+    }
+
+    fn typed(&self, key: &KeyRef<'_>, stored: Option<Stored>) -> Result<Option<Entry<T>>> {
+        let Some(stored) = stored else { return Ok(None) };
+        self.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| self.table.named(key, e))
+    }
+
+    /// Writes a value, whatever stands there; user ids and metadata are kept. Durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`], [`ErrorKind::TooLarge`], [`ErrorKind::Full`], [`ErrorKind::Halted`]: nothing was written.
+    /// [`ErrorKind::Unknown`]: it may or may not be durable.
+    #[doc(alias = "SetAsync")]
+    pub fn set<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Version> {
+        self.modify(key.into(), None, self.write(value)?).map(|done| version_of(&done))
+    }
+
+    /// [`Collection::set`], handing over a ticket.
+    pub fn set_async<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Ticket<Version> {
+        match self.write(value) {
+            Ok(decide) => self.modify_async(key.into(), decide).map(|done| version_of(&done)),
+            Err(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    /// [`Collection::set`], done once for each id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::set`].
+    pub fn set_once<'k>(&self, id: impl AsRef<[u8]>, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Once<Version>> {
+        let done = self.modify_once(key.into(), Some(id.as_ref()), self.write(value)?)?;
+        Ok(done.map(|done| version_of(&done)))
+    }
+
+    fn write(&self, value: &T) -> Result<impl FnMut(Option<&Stored>) -> Result<Decision> + Send + use<T>> {
+        let Wanted { format, value, .. } = self.form.wanted(value)?;
+        Ok(move |_: Option<&Stored>| {
+            Ok(Decision::Put(Wanted { format, value: value.clone(), user_ids: None, meta: None }))
+        })
+    }
+
+    /// Writes a value where none stands. Durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`]: there is a value; [`Error::version`] names it. Otherwise as [`Collection::set`].
+    pub fn create<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Version> {
+        self.compare_and_set(key, None, value)
+    }
+
+    /// Writes a value where the version `expected` stands; `None`: where no value stands. Durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`]: another version stands there, which [`Error::version`] names, or none. Otherwise as
+    /// [`Collection::set`].
+    pub fn compare_and_set<'k>(
+        &self,
+        key: impl Into<KeyRef<'k>>,
+        expected: impl Into<Option<Version>>,
+        value: &T,
+    ) -> Result<Version> {
+        let (expected, mut write) = (expected.into(), self.write(value)?);
+        let done = self.modify(key.into(), None, move |now: Option<&Stored>| {
+            let stands = now.map(|stored| Version::from(stored.lsn));
+            if stands == expected { write(now) } else { Err(other_version(stands, expected)) }
+        })?;
+        Ok(version_of(&done))
+    }
+
+    /// Removes a key and answers what stood there; nothing is written where nothing stood. Durable on return; the
+    /// history stays readable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::set`].
+    #[doc(alias = "RemoveAsync")]
+    pub fn remove<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
+        let key = key.into();
+        let mut stood = None;
+        self.modify(key.clone(), None, |now: Option<&Stored>| {
+            stood = now.cloned();
+            Ok(Decision::Remove)
+        })?;
+        self.typed(&key, stood)
+    }
+
+    /// [`Collection::remove`], handing over a ticket for the version of the removal.
+    pub fn remove_async<'k>(&self, key: impl Into<KeyRef<'k>>) -> Ticket<Version> {
+        self.modify_async(key.into(), |_: Option<&Stored>| Ok(Decision::Remove)).map(|done| version_of(&done))
+    }
+
+    /// Reads a key, lets `f` decide, writes: atomically. Durable on return.
+    ///
+    /// `f` sees the newest value, also one whose commit is still on its way, and answers [`Change::write`],
+    /// [`Change::remove`] or [`Change::keep`]; an `Option` converts, `None` keeping. It runs with no lock held, and again
+    /// if another commit came between; on a key with many writers they take turns, and it normally runs once, perhaps on
+    /// another writer's thread. A panic in it changes nothing. What it does not mention (user ids, metadata) is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`] and [`Collection::set`]; [`ErrorKind::Reentrant`]: called from inside such a closure.
+    #[doc(alias = "UpdateAsync")]
+    pub fn update<'k, C: Into<Change<T>>>(
+        &self,
+        key: impl Into<KeyRef<'k>>,
+        f: impl FnMut(Option<Entry<T>>) -> C + Send,
+    ) -> Result<Updated<T>> {
+        let key = key.into();
+        let done = self.modify(key.clone(), None, self.deciding(&key, f)?)?;
+        self.updated(done)
+    }
+
+    /// [`Collection::update`], handing over a ticket; `f` has run when this returns.
+    pub fn update_async<'k, C: Into<Change<T>>>(
+        &self,
+        key: impl Into<KeyRef<'k>>,
+        f: impl FnMut(Option<Entry<T>>) -> C + Send,
+    ) -> Ticket<Version> {
+        let key = key.into();
+        match self.deciding(&key, f) {
+            Ok(decide) => self.modify_async(key, decide).map(|done| version_of(&done)),
+            Err(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    /// [`Collection::update`], done once for each id: `f` does not run where a commit with this id is in the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::update`].
+    pub fn update_once<'k, C: Into<Change<T>>>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+        f: impl FnMut(Option<Entry<T>>) -> C + Send,
+    ) -> Result<Once<Updated<T>>> {
+        let key = key.into();
+        let decide = self.deciding(&key, f)?;
+        match self.modify_once(key, Some(id.as_ref()), decide)? {
+            Once::Now(done) => self.updated(done).map(Once::Now),
+            Once::Before(version) => Ok(Once::Before(version)),
+        }
+    }
+
+    fn deciding<C: Into<Change<T>>>(
+        &self,
+        key: &KeyRef<'_>,
+        mut f: impl FnMut(Option<Entry<T>>) -> C + Send,
+    ) -> Result<impl FnMut(Option<&Stored>) -> Result<Decision> + Send> {
+        let (key, form) = (key.to_key()?, self.form);
+        Ok(move |now: Option<&Stored>| {
+            let entry = now.map(|stored| form.entry(key.clone(), stored)).transpose()?;
+            form.decision(f(entry).into())
+        })
+    }
+
+    fn updated(&self, done: Modified) -> Result<Updated<T>> {
+        let decode = |entry: &crate::entry::Entry| (self.form.decode)(entry.head.format, &entry.value);
+        Ok(Updated {
+            wrote: done.wrote,
+            version: version_of(&done),
+            value: done.entry.as_ref().map(decode).transpose()?,
+            attributes: done.entry.map(|entry| entry.head.attributes).unwrap_or_default(),
+        })
+    }
+
+    fn modify(
+        &self,
+        key: KeyRef<'_>,
+        id: Option<&[u8]>,
+        decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
+    ) -> Result<Modified> {
+        match self.modify_once(key, id, decide)? {
+            Once::Now(done) => Ok(done),
+            Once::Before(_) => unreachable!("only a call with an id is done once"),
+        }
+    }
+
+    fn modify_once(
+        &self,
+        key: KeyRef<'_>,
+        id: Option<&[u8]>,
+        mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
+    ) -> Result<Once<Modified>> {
+        let core = &self.table.core;
+        let call = Call { key: self.table.full_key(&key)?, id, how: core.how() };
+        let done = core.modify(&call, &mut decide).map_err(|e| self.table.named(&key, e))?;
+        Ok(match done {
+            modify::Once::Now(done) => Once::Now(done),
+            modify::Once::Before(lsn) => Once::Before(lsn.into()),
+        })
+    }
+
+    fn modify_async(
+        &self,
+        key: KeyRef<'_>,
+        mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
+    ) -> Ticket<Modified> {
+        let core = &self.table.core;
+        match self.table.full_key(&key) {
+            Ok(key) => core.modify_async(&Call { key, id: None, how: core.how_async() }, &mut decide),
+            Err(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    /// The keys of a range, in order; `""` for all. A moment is fixed at the call: later writes are not seen.
+    #[doc(alias = "ListKeysAsync")]
+    pub fn keys(&self, range: impl Into<Range>) -> impl Iterator<Item = Result<Key>> + use<T> {
+        let moment = self.table.core.visible();
+        self.table.list(range.into(), moment).map(|item| item.map(|(key, _)| key))
+    }
+
+    /// The entries of a range, in order of their keys; `""` for all. A moment is fixed at the call.
+    pub fn scan(&self, range: impl Into<Range>) -> Scan<T> {
+        self.scan_at(range.into(), self.table.core.visible())
+    }
+
+    pub(crate) fn scan_at(&self, range: Range, moment: savehold_wal::Lsn) -> Scan<T> {
+        Scan { listing: self.table.list(range, moment), form: self.form }
+    }
+
+    /// Up to `limit` entries of a range behind `cursor`, which is `None` for the first page and then what the page
+    /// before says. A page is never empty while it has a cursor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`].
+    pub fn page(&self, range: impl Into<Range>, cursor: Option<&Key>, limit: usize) -> Result<Page<T>> {
+        let listing = self.table.list(range.into(), self.table.core.visible()).after(cursor);
+        let mut scan = Scan { listing, form: self.form };
+        let entries: Vec<Entry<T>> = scan.by_ref().take(limit.max(1)).collect::<Result<_>>()?;
+        let more = entries.len() == limit.max(1) && scan.listing.next().transpose()?.is_some();
+        let cursor = entries.last().filter(|_| more).map(|entry| entry.key.clone());
+        Ok(Page { entries, cursor })
+    }
+
+    /// Every version of a key, newest first, removals included, with who wrote it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no key. Each item may be an error of its own.
+    #[doc(alias = "ListVersionsAsync")]
+    pub fn versions<'k>(
+        &self,
+        key: impl Into<KeyRef<'k>>,
+    ) -> Result<impl Iterator<Item = Result<VersionInfo>> + use<T>> {
+        let core = self.table.core.clone();
+        Ok(self.table.versions(&key.into())?.map(move |version| core.describe(version)))
+    }
+}
+
+impl Collection<i64> {
+    /// Adds to a number, which counts as 0 where none stands, and answers the sum. Durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotANumber`], [`ErrorKind::Overflow`]; otherwise as [`Collection::set`].
+    #[doc(alias = "IncrementAsync")]
+    pub fn increment<'k>(&self, key: impl Into<KeyRef<'k>>, by: i64) -> Result<i64> {
+        let (mut sum, form) = (0, self.form);
+        self.modify(key.into(), None, |now: Option<&Stored>| {
+            sum = added(now, by)?;
+            form.wanted(&sum).map(Decision::Put)
+        })?;
+        Ok(sum)
+    }
+
+    /// [`Collection::increment`], done once for each id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::increment`].
+    pub fn increment_once<'k>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+        by: i64,
+    ) -> Result<Once<i64>> {
+        let (mut sum, form) = (0, self.form);
+        let done = self.modify_once(key.into(), Some(id.as_ref()), |now: Option<&Stored>| {
+            sum = added(now, by)?;
+            form.wanted(&sum).map(Decision::Put)
+        })?;
+        Ok(done.map(|_| sum))
+    }
+
+    /// [`Collection::increment`], handing over a ticket for the sum.
+    pub fn increment_async<'k>(&self, key: impl Into<KeyRef<'k>>, by: i64) -> Ticket<i64> {
+        let (mut sum, form) = (0, self.form);
+        let ticket = self.modify_async(key.into(), |now: Option<&Stored>| {
+            sum = added(now, by)?;
+            form.wanted(&sum).map(Decision::Put)
+        });
+        ticket.map(|_| sum)
+    }
+}
+
+fn added(now: Option<&Stored>, by: i64) -> Result<i64> {
+    let value: Option<Value> =
+        now.map(|stored| codec::decode(stored.entry.head.format, &stored.entry.value)).transpose()?;
+    counter::add(value.as_ref(), by)
+}
+
+fn version_of(done: &Modified) -> Version {
+    Version::from(done.version)
+}
+
+#[cold]
+pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) -> Error {
+    let text = |version: Option<Version>| version.map_or_else(|| "no value".to_owned(), |v| format!("version {v}"));
+    let say = format!(
+        "{} stands there, not {}: nothing was written; read it again and decide anew",
+        text(stands),
+        text(expected)
+    );
+    let e = Error::new(ErrorKind::Conflict, say);
+    match stands {
+        Some(version) => e.at(version),
+        None => e,
+    }
+}
+
+/// Entries of a range, in order.
+pub struct Scan<T> {
+    listing: Listing,
+    form: Form<T>,
+}
+
+impl<T> Iterator for Scan<T> {
+    type Item = Result<Entry<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, version) = match self.listing.next()? {
+            Ok(item) => item,
+            Err(e) => return Some(Err(e)),
+        };
+        let table = &self.listing.table;
+        let entry = table.core.stored(version).and_then(|stored| self.form.entry(key.clone(), &stored));
+        Some(entry.map_err(|e| table.named(&KeyRef::from(&key), e)))
+    }
+}
+
+/// Some entries of a range, and where the next page begins.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The entries, in order.
+    pub entries: Vec<Entry<T>>,
+    /// For the next page; `None` where nothing follows.
+    pub cursor: Option<Key>,
+}

@@ -1,0 +1,164 @@
+//! Door: the state that all handles of one open store share, and reading from it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use savehold_wal::{Durability, Lsn, Wal};
+
+use crate::entry::Entry;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{CollectionId, Version};
+use crate::index::{Kind, TailIndex, VersionRef};
+use crate::inflight::InFlight;
+use crate::stats::Latencies;
+use crate::turn::Turns;
+
+/// The state of one open store.
+pub(crate) struct Core {
+    // constant after open
+    pub(crate) wal: Wal,
+    pub(crate) durability: Durability,
+    pub(crate) origin: String,
+
+    /// Commit order: validating, placing and applying happen under it.
+    pub(crate) order: Mutex<()>,
+    pub(crate) index: TailIndex,
+    pub(crate) in_flight: InFlight,
+    pub(crate) turns: Turns,
+    /// The number of `origin`, once it is known.
+    pub(crate) origin_number: OnceLock<u32>,
+
+    /// The newest place in commit order.
+    sequenced: AtomicU64,
+    pub(crate) commits: Latencies,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) snapshots: AtomicU64,
+}
+
+/// A version with what stands in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) lsn: Lsn,
+    pub(crate) entry: Entry,
+}
+
+/// What a read of one key saw.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The newest version, a removal too; [`Lsn::NONE`] where there is none.
+    pub(crate) lsn: Lsn,
+    /// The value, if there is one.
+    pub(crate) stored: Option<Stored>,
+}
+
+impl Core {
+    pub(crate) fn new(wal: Wal, index: TailIndex, durability: Durability, origin: String) -> Self {
+        let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
+        Self {
+            wal,
+            durability,
+            origin,
+            order: Mutex::new(()),
+            index,
+            in_flight: InFlight::default(),
+            turns: Turns::default(),
+            origin_number: OnceLock::new(),
+            sequenced,
+            commits: Latencies::default(),
+            conflicts: AtomicU64::new(0),
+            snapshots: AtomicU64::new(0),
+        }
+    }
+
+    /// The moment that readers see: everything before it has its answer.
+    #[inline]
+    pub(crate) fn visible(&self) -> Lsn {
+        before(self.wal.acknowledged())
+    }
+
+    /// The newest place in commit order: what the run of a closure sees.
+    #[inline]
+    pub(crate) fn sequenced(&self) -> Lsn {
+        Lsn::from_raw(self.sequenced.load(Ordering::Acquire))
+    }
+
+    /// Moves the newest place on; under the commit lock.
+    pub(crate) fn raise_sequenced(&self, lsn: Lsn) {
+        self.sequenced.store(lsn.raw(), Ordering::Release);
+    }
+
+    /// What a key was at a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read.
+    pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
+        let Some(version) = self.index.at(collection.0, key, moment) else {
+            return Ok(Seen { lsn: Lsn::NONE, stored: None });
+        };
+        match version.kind {
+            Kind::Remove => Ok(Seen { lsn: version.lsn, stored: None }),
+            Kind::Put => {
+                let stored = self.stored(version).map_err(|e| self.older(collection, key, version.lsn, e))?;
+                Ok(Seen { lsn: version.lsn, stored: Some(stored) })
+            }
+        }
+    }
+
+    /// The value of a version.
+    pub(crate) fn stored(&self, version: VersionRef) -> Result<Stored> {
+        let part = self.part(version)?;
+        let entry = Entry::decode(&part).map_err(|e| e.at(Version::from(version.lsn)))?;
+        Ok(Stored { lsn: version.lsn, entry })
+    }
+
+    fn part(&self, version: VersionRef) -> Result<Bytes> {
+        let VersionRef { lsn, place, .. } = version;
+        if lsn >= self.wal.accepted()
+            && let Some(part) = self.in_flight.part(lsn, place.offset, place.bytes)
+        {
+            return Ok(part);
+        }
+        self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| match e.kind() {
+            savehold_wal::ErrorKind::Corrupt => {
+                Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
+            }
+            _ => Error::from(e),
+        })
+    }
+
+    /// Names the newest older version that can be read, for an error about a damaged one.
+    #[cold]
+    fn older(&self, collection: CollectionId, key: &[u8], lsn: Lsn, e: Error) -> Error {
+        let older = self.index.versions(collection.0, key, lsn, usize::MAX);
+        match older.into_iter().find(|v| v.kind == Kind::Put && self.stored(*v).is_ok()) {
+            Some(version) => e.or_older(Version::from(version.lsn)),
+            None => e,
+        }
+    }
+
+    /// Waits until what was decided on the version at `lsn` may be told: until that version has its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unknown`]: it never will.
+    pub(crate) fn wait_for(&self, lsn: Lsn) -> Result<()> {
+        if lsn <= self.visible() {
+            return Ok(());
+        }
+        Ok(self.wal.wait(seen(lsn))?)
+    }
+}
+
+/// The largest place before `lsn`: a moment includes the place it names.
+fn before(lsn: Lsn) -> Lsn {
+    Lsn::from_raw(lsn.raw().saturating_sub(1))
+}
+
+/// What must have its answer before a decision on the version at `lsn` may be told. Answers are given by whole groups,
+/// so the record's first byte stands for all of it.
+pub(crate) fn seen(lsn: Lsn) -> savehold_wal::Placed {
+    savehold_wal::Placed { lsn, end: Lsn::from_raw(lsn.raw() + 1) }
+}

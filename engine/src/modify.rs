@@ -1,0 +1,247 @@
+//! Corridor: one key, read, decided on and written: what `set`, `update`, `increment` and their like have in common.
+//!
+//! 1. Read the newest state in commit order, with no lock held.
+//! 2. Decide: the caller's closure. It may run again after a conflict.
+//! 3. Place, validated. A conflict gives a turn on the key, and the run is repeated in turn, perhaps by another thread
+//!    that has the turn.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use savehold_wal::{Durability, Lsn, Placed};
+
+use crate::attributes::{Attributes, UserId};
+use crate::commit::{How, NotCommitted, Patience};
+use crate::core::{Core, Seen, Stored, seen};
+use crate::draft::{Draft, FullKey, Write};
+use crate::entry::{Entry, EntryHead};
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::guard;
+use crate::ids::CollectionId;
+use crate::record::{Author, Cause};
+use crate::ticket::Ticket;
+
+/// What a closure decides on a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Decision {
+    /// Nothing changes.
+    Keep,
+    /// It has this value from now on.
+    Put(Wanted),
+    /// It is absent from now on.
+    Remove,
+}
+
+/// A value to write; what is not mentioned is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) format: Format,
+    pub(crate) value: Bytes,
+    pub(crate) user_ids: Option<Vec<UserId>>,
+    pub(crate) meta: Option<BTreeMap<String, String>>,
+}
+
+/// What became of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Modified {
+    /// Whether anything was written.
+    pub(crate) wrote: bool,
+    /// The version that the key has now: the commit's, or the one that was kept; [`Lsn::NONE`] for never.
+    pub(crate) version: Lsn,
+    /// What stands there now.
+    pub(crate) entry: Option<Entry>,
+}
+
+/// What a call on one key became.
+#[derive(Debug)]
+pub(crate) enum Once<T> {
+    /// It was done now.
+    Now(T),
+    /// It was done before, by the commit of this version.
+    Before(Lsn),
+}
+
+/// A call on one key.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) key: FullKey,
+    pub(crate) id: Option<&'a [u8]>,
+    pub(crate) how: How,
+}
+
+/// What a run came to.
+enum Outcome {
+    Placed(Placed, Modified),
+    /// Nothing to write; decided on the version at this place.
+    Kept(Lsn, Modified),
+    Before(Lsn),
+    /// The closure refused, seeing the version at this place.
+    Refused(Lsn, Error),
+    Failed(Error),
+}
+
+type Decide<'a> = dyn FnMut(Option<&Stored>) -> Result<Decision> + Send + 'a;
+
+impl Core {
+    /// Runs `decide` on a key and waits for the answer.
+    pub(crate) fn modify(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Once<Modified>> {
+        let begun = self.wal.env().clock.monotonic();
+        match self.run(call, decide)? {
+            Outcome::Placed(placed, modified) => {
+                self.wal.wait(placed)?;
+                self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
+                Ok(Once::Now(modified))
+            }
+            Outcome::Kept(lsn, modified) => self.wait_for(lsn).map(|()| Once::Now(modified)),
+            Outcome::Before(lsn) => self.wait_for(lsn).map(|()| Once::Before(lsn)),
+            Outcome::Refused(lsn, e) => self.wait_for(lsn).and(Err(e)),
+            Outcome::Failed(e) => Err(e),
+        }
+    }
+
+    /// Runs `decide` on a key and hands out a ticket for the answer.
+    pub(crate) fn modify_async(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Ticket<Modified> {
+        match self.run(call, decide) {
+            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.wal.settle(placed), modified),
+            Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, modified),
+            Ok(Outcome::Before(lsn)) => self.told_with(lsn, Modified { wrote: false, version: lsn, entry: None }),
+            Ok(Outcome::Refused(lsn, e)) => Ticket::answered(self.wait_for(lsn).and(Err(e))),
+            Ok(Outcome::Failed(e)) | Err(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    /// A ticket for something decided on the version at `lsn`.
+    pub(crate) fn told_with<T>(&self, lsn: Lsn, answer: T) -> Ticket<T> {
+        if lsn <= self.visible() {
+            return Ticket::answered(Ok(answer));
+        }
+        Ticket::waiting(self.wal.settle(seen(lsn)), answer)
+    }
+
+    fn run(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
+        guard::check(self.number())?;
+        let author = self.author(call.id)?;
+        if !self.turns.is_queued(&call.key) {
+            match self.attempt(call, &author, decide) {
+                Err(_conflict) => {
+                    self.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(outcome) => return Ok(outcome),
+            }
+        }
+        self.run_in_turn(call, &author, decide)
+    }
+
+    fn run_in_turn(&self, call: &Call<'_>, author: &Author<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
+        let mut outcome = None;
+        let mut work = || {
+            // never unwinds: another thread may be running this
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                loop {
+                    if let Ok(outcome) = self.attempt(call, author, decide) {
+                        break outcome;
+                    }
+                    self.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+            }));
+            let placed = match &ran {
+                Ok(Outcome::Placed(placed, _)) => Some(*placed),
+                _ => None,
+            };
+            outcome = Some(ran);
+            placed
+        };
+        self.turns.run(&call.key, &mut work, |placed, thread| self.wal.wake_when(placed, thread));
+        match outcome.expect("a turn runs its work") {
+            Ok(outcome) => Ok(outcome),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// One run. `Err` is a conflict.
+    fn attempt(&self, call: &Call<'_>, author: &Author<'_>, decide: &mut Decide<'_>) -> Result<Outcome, Conflict> {
+        let (collection, key) = &call.key;
+        let mut reads = Vec::with_capacity(2);
+        if let Some(id) = call.id {
+            if let Some(before) = self.index.newest(CollectionId::ONCE.0, id) {
+                return Ok(Outcome::Before(before.lsn));
+            }
+            match crate::key::Key::new(id) {
+                Ok(id) => reads.push(((CollectionId::ONCE, id), Lsn::NONE)),
+                Err(e) => return Ok(Outcome::Failed(e)),
+            }
+        }
+        let now = match self.read(*collection, key.as_bytes(), Lsn::MAX) {
+            Ok(now) => now,
+            Err(e) => return Ok(Outcome::Failed(e)),
+        };
+        let decided = {
+            let _inside = guard::enter(self.number());
+            decide(now.stored.as_ref())
+        };
+        let write = match decided {
+            Err(e) => return Ok(Outcome::Refused(now.lsn, e)),
+            Ok(Decision::Keep) => return Ok(kept(now)),
+            Ok(Decision::Remove) if now.stored.is_none() => return Ok(kept(now)),
+            Ok(Decision::Remove) => Write::Remove,
+            Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.stored.as_ref())),
+        };
+        reads.push((call.key.clone(), now.lsn));
+        let entry = match &write {
+            Write::Put(entry) => Some(entry.clone()),
+            Write::Remove => None,
+        };
+        let writes = vec![(call.key.clone(), write)];
+        let draft = Draft { author: *author, writes, reads, ranges: Vec::new(), moment: now.lsn };
+        match self.place(&draft, call.how) {
+            Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote: true, version: placed.lsn, entry })),
+            Err(NotCommitted::Conflict(_)) => Err(Conflict),
+            Err(NotCommitted::Failed(e)) => Ok(Outcome::Failed(e)),
+        }
+    }
+
+    /// The entry that `wanted` makes of what stands there now.
+    pub(crate) fn entry_of(&self, wanted: Wanted, now: Option<&Stored>) -> Entry {
+        let before = now.map(|stored| &stored.entry.head);
+        let created_us = before.map_or_else(|| self.wal.time_us(), |head| head.created_us);
+        let kept = before.map_or(Attributes::NONE, |head| head.attributes.clone());
+        let attributes = kept.changed(wanted.user_ids, wanted.meta);
+        Entry { head: EntryHead { created_us, attributes, format: wanted.format }, value: wanted.value }
+    }
+
+    /// Who writes: this process, with its origin.
+    pub(crate) fn author<'a>(&self, id: Option<&'a [u8]>) -> Result<Author<'a>> {
+        Ok(Author { cause: Cause::Explicit, origin: self.origin_number()?, token: None, id })
+    }
+
+    /// How plain calls commit.
+    pub(crate) fn how(&self) -> How {
+        How { durability: self.durability, patience: Patience::Waits }
+    }
+
+    /// How `_async` calls commit.
+    pub(crate) fn how_async(&self) -> How {
+        How { durability: self.durability, patience: Patience::AnswersBusy }
+    }
+
+    /// How the store's own small commits are made: what comes behind them makes them durable.
+    pub(crate) fn how_own(&self) -> How {
+        How { durability: Durability::Buffered, patience: Patience::Waits }
+    }
+
+    /// Tells this store from others of the process.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+}
+
+/// What the run saw has changed.
+struct Conflict;
+
+fn kept(now: Seen) -> Outcome {
+    let entry = now.stored.map(|stored| stored.entry);
+    Outcome::Kept(now.lsn, Modified { wrote: false, version: now.lsn, entry })
+}

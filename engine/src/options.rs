@@ -1,0 +1,119 @@
+//! Pure: how a store is opened. Everything here belongs to the process; what belongs to a collection lives in the
+//! store and changes only by an explicit call.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use savehold_wal::{Create, Durability, Progress};
+use savehold_wal::OnProgress;
+use savehold_wal::segment::file::Access;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest text of [`Options::origin`], in bytes of UTF-8.
+pub const ORIGIN_BYTES_MAX: usize = 64;
+
+/// How a store is opened: `Options::new()….open(path)`.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Options {
+    pub(crate) wal: savehold_wal::Options,
+    pub(crate) origin: String,
+    pub(crate) durability: Durability,
+    pub(crate) recovery_budget: Option<Duration>,
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) verify: bool,
+}
+
+impl Options {
+    /// The defaults: made if absent, synced commits, 5 s of patience for another holder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether opening may make a store. [`Create::Never`] for production: an unmounted disk must not look like an
+    /// empty world.
+    pub fn create(mut self, create: Create) -> Self {
+        self.wal.create = create;
+        self
+    }
+
+    /// How long opening waits for another holder of the directory before it answers `Locked`; default 5 s.
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.wal.lock_wait = wait;
+        self
+    }
+
+    /// When plain calls are answered: after the sync (default), or when the system has the bytes.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// A text of at most [`ORIGIN_BYTES_MAX`] bytes, kept with every commit: build and node. History shows it.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+
+    /// How long a restart after a kill may take; default 100 ms. `stats().estimated_recovery` says how long it would.
+    pub fn recovery_budget(mut self, budget: Duration) -> Self {
+        self.recovery_budget = Some(budget);
+        self
+    }
+
+    /// Whether files are read through maps (default) or by `pread`, which turns a failing medium into an error where a
+    /// map would end the process.
+    pub fn mapped(mut self, mapped: bool) -> Self {
+        self.wal.access = if mapped { Access::Mapped } else { Access::Pread };
+        self
+    }
+
+    /// Bytes of commits that may be on their way; default 64 MiB. Plain calls wait beyond it, `_async` calls answer
+    /// `Busy`.
+    pub fn in_flight_bytes(mut self, bytes: u64) -> Self {
+        self.wal.in_flight_bytes_max = bytes;
+        self
+    }
+
+    /// Buffered commits are synced at the latest after this time; default 1 s.
+    pub fn sync_after(mut self, time: Duration) -> Self {
+        self.wal.sync_after = time;
+        self
+    }
+
+    /// Threads that replay the log at open; default: as many as the machine has, four at the most.
+    pub fn replay_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Whether opening verifies the checksum of every value, not only of what is not proven; default no.
+    pub fn verify_on_open(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// Told a few times a second how far opening is and how long it still takes; `Break` stops it, and nothing is
+    /// changed.
+    pub fn on_progress(
+        mut self,
+        told: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.wal.progress = Some(OnProgress(Arc::new(told)));
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.origin.len() > ORIGIN_BYTES_MAX {
+            let message = format!(
+                "the origin has {} bytes: at most {ORIGIN_BYTES_MAX} are allowed, so shorten it",
+                self.origin.len()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Pure: counts and latencies.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::ids::Version;
+
+/// Buckets of a histogram: bucket `n` holds times below `2^n` microseconds that the one before does not.
+const BUCKETS: usize = 32;
+
+/// Latencies, counted as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Latencies([AtomicU64; BUCKETS]);
+
+impl Latencies {
+    /// Counts one.
+    pub(crate) fn note(&self, time: Duration) {
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let bucket = (64 - us.leading_zeros() as usize).min(BUCKETS - 1);
+        self.0[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts so far.
+    pub(crate) fn read(&self) -> Histogram {
+        Histogram(std::array::from_fn(|n| self.0[n].load(Ordering::Relaxed)))
+    }
+}
+
+/// Latencies in buckets that double: bucket `n` holds times below `2^n` µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Histogram([u64; BUCKETS]);
+
+impl Histogram {
+    /// How many were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// A time that the given share (0 to 1) of all did not exceed: the upper edge of its bucket. Zero where nothing
+    /// was counted.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Duration {
+        let wanted = (self.count() as f64 * share.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
+        let mut below = 0;
+        for (n, count) in self.0.iter().enumerate() {
+            below += count;
+            if below >= wanted {
+                return Duration::from_micros(1 << n);
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Upper edges and counts of the buckets that are not empty.
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        let edges = self.0.iter().enumerate().map(|(n, count)| (Duration::from_micros(1 << n), *count));
+        edges.filter(|(_, count)| *count > 0)
+    }
+}
+
+/// Where a store stands, and what it did since it was opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Keys that have a version, removed ones included, the store's own included.
+    pub keys: u64,
+    /// Versions of all keys.
+    pub versions: u64,
+    /// Bytes of memory that the index takes.
+    pub index_bytes: u64,
+    /// Commits answered since open.
+    pub commits: u64,
+    /// Runs of closures that met a conflict since open.
+    pub conflicts: u64,
+    /// Groups written since open.
+    pub groups: u64,
+    /// Syncs since open.
+    pub syncs: u64,
+    /// Bytes of log written since open, padding included.
+    pub log_bytes_written: u64,
+    /// Bytes of log from the oldest segment to the newest, unused ends included.
+    pub log_bytes: u64,
+    /// Segments of the log.
+    pub segments: u64,
+    /// Snapshots that are open.
+    pub snapshots: u64,
+    /// Everything up to here is durable.
+    pub durable: Version,
+    /// How long plain commits took, from call to answer.
+    pub commit_latency: Histogram,
+    /// How long a restart after a kill would take now, its log in the page cache.
+    pub estimated_recovery: Duration,
+}
+
+impl Stats {
+    /// Commits for each sync since open; zero where there was none.
+    #[must_use]
+    pub fn commits_per_sync(&self) -> f64 {
+        if self.syncs == 0 { 0.0 } else { self.commits as f64 / self.syncs as f64 }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} keys, {} versions, {} bytes of log in {} segments; {} commits in {} syncs since open; a restart would take \
+             about {} ms",
+            self.keys,
+            self.versions,
+            self.log_bytes,
+            self.segments,
+            self.commits,
+            self.syncs,
+            self.estimated_recovery.as_millis()
+        )
+    }
+}

@@ -1,0 +1,383 @@
+//! Corridor: opening a store, and what spans its collections.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use savehold_wal::env::Env;
+use savehold_wal::{RecoveryReport, Verify, Wal};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::at::At;
+use crate::batch::Batch;
+use crate::change::{Once, Outcome};
+use crate::collection::{Collection, Form};
+use crate::core::{Core, seen};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{CollectionId, Version};
+use crate::index::TailIndex;
+use crate::load::load;
+use crate::name::CollectionName;
+use crate::options::Options;
+use crate::snapshot::Snapshot;
+use crate::stats::Stats;
+use crate::table::Table;
+use crate::ticket::Ticket;
+use crate::txn::{Done, Ran, Tx};
+
+/// An open store. Cheap to clone, usable from any thread; closing it, or dropping the last handle, makes everything
+/// durable and gives the directory up.
+#[derive(Clone)]
+pub struct Store {
+    core: Arc<Core>,
+}
+
+impl Store {
+    /// Opens the store in the directory `path`, making it if it is missing. One process has it at a time.
+    ///
+    /// When it returns, everything that was ever acknowledged as durable is there.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Locked`]: another handle has it, and kept it for 5 s; the message names its process.
+    /// - [`ErrorKind::Foreign`], [`ErrorKind::Format`]: not a store, or a newer one; nothing was touched.
+    /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message names file, offset and command.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Options::new().open(path)
+    }
+
+    /// A store that lives in memory, on a simulated disk, by the same code: for tests and trials. Gone when closed.
+    ///
+    /// # Errors
+    ///
+    /// None but [`ErrorKind::Io`]: the system gives no threads.
+    pub fn in_memory() -> Result<Self> {
+        Options::new().open_in(savehold_wal::sim::memory(), Path::new("/memory"))
+    }
+
+    /// The collection `name` of values of type `T`, stored as MessagePack with the names of fields. It comes to be with
+    /// the first write.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a collection.
+    #[doc(alias = "GetDataStore")]
+    pub fn collection<T: Serialize + DeserializeOwned>(&self, name: &str) -> Result<Collection<T>> {
+        self.collection_as(name, Form::TYPED)
+    }
+
+    /// The collection `name` of plain bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::collection`].
+    pub fn raw(&self, name: &str) -> Result<Collection<Bytes>> {
+        self.collection_as(name, Form::RAW)
+    }
+
+    fn collection_as<T>(&self, name: &str, form: Form<T>) -> Result<Collection<T>> {
+        let name = CollectionName::new(name)?;
+        Ok(Collection { table: Table::new(self.core.clone(), name), form })
+    }
+
+    /// Names of all collections that were ever written to, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
+    #[doc(alias = "ListDataStoresAsync")]
+    pub fn collections(&self) -> Result<Vec<String>> {
+        Ok(self.core.collections(self.core.visible())?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Runs `f` over any keys and collections and commits what it wrote as one record: serializable, all or nothing.
+    /// Durable on return.
+    ///
+    /// All reads of a run see one moment, and the run's own writes. `f` runs with no lock held, and again after a
+    /// conflict, then in turn. Its error, or a panic, changes nothing. Whatever it answers is told only once everything
+    /// that it saw is durable.
+    ///
+    /// # Errors
+    ///
+    /// What `f` answers; and as [`Collection::set`].
+    pub fn transaction<R, E: From<Error>>(&self, f: impl FnMut(&Tx<'_>) -> Result<R, E>) -> Result<Done<R>, E> {
+        match self.transact(None, f)? {
+            Once::Now(done) => Ok(done),
+            Once::Before(_) => unreachable!("only a call with an id is done once"),
+        }
+    }
+
+    /// [`Store::transaction`], done once for each id: `f` does not run where a commit with this id is in the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::transaction`].
+    pub fn transaction_once<R, E: From<Error>>(
+        &self,
+        id: impl AsRef<[u8]>,
+        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Once<Done<R>>, E> {
+        self.transact(Some(id.as_ref()), f)
+    }
+
+    fn transact<R, E: From<Error>>(
+        &self,
+        id: Option<&[u8]>,
+        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Once<Done<R>>, E> {
+        let core = &*self.core;
+        let begun = core.wal.env().clock.monotonic();
+        match core.transact(id, core.how(), f) {
+            Ran::Placed(placed, done) => {
+                core.wal.wait(placed).map_err(Error::from)?;
+                core.commits.note(core.wal.env().clock.monotonic().saturating_sub(begun));
+                Ok(Once::Now(done))
+            }
+            Ran::Read(lsn, done) => Ok(core.wait_for(lsn).map(|()| Once::Now(done))?),
+            Ran::Before(lsn) => Ok(core.wait_for(lsn).map(|()| Once::Before(lsn.into()))?),
+            Ran::Refused(lsn, e) => {
+                core.wait_for(lsn)?;
+                Err(e)
+            }
+            Ran::Failed(e) => Err(e.into()),
+        }
+    }
+
+    /// [`Store::transaction`], handing over a ticket; `f` has run and has its place in the log when this returns.
+    pub fn transaction_async<R>(&self, f: impl FnMut(&Tx<'_>) -> Result<R>) -> Ticket<Done<R>> {
+        let core = &*self.core;
+        match core.transact(None, core.how_async(), f) {
+            Ran::Placed(placed, done) => Ticket::waiting(core.wal.settle(placed), done),
+            Ran::Read(lsn, done) => core.told_with(lsn, done),
+            Ran::Before(_) => unreachable!("only a call with an id is done once"),
+            Ran::Refused(lsn, e) => Ticket::answered(core.wait_for(lsn).and(Err(e))),
+            Ran::Failed(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    /// Blind writes to any keys, to be committed as one record.
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.clone())
+    }
+
+    /// What became of the commit with this idempotency id, or of the commit that an
+    /// [`Unknown`](ErrorKind::Unknown) error named by its version; after a crash too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unknown`]: a write failed, and only reopening tells.
+    pub fn outcome(&self, of: impl Into<Doubt>) -> Result<Outcome> {
+        match of.into() {
+            Doubt::Id(id) => match self.core.index.newest(CollectionId::ONCE.0, &id) {
+                Some(found) => self.core.wait_for(found.lsn).map(|()| Outcome::Committed(found.lsn.into())),
+                None => Ok(Outcome::NotCommitted),
+            },
+            Doubt::Version(version) => self.outcome_of(version),
+        }
+    }
+
+    fn outcome_of(&self, version: Version) -> Result<Outcome> {
+        let lsn = version.lsn();
+        if lsn > self.core.visible() && lsn <= self.core.sequenced() {
+            self.core.wal.wait(seen(lsn))?;
+        }
+        match self.core.wal.read_head(lsn) {
+            Ok(_) => Ok(Outcome::Committed(version)),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Gone => Ok(Outcome::NotCommitted),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Corrupt => Ok(Outcome::NotCommitted),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// One moment of the whole store, held: now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.core.clone(), self.core.visible())
+    }
+
+    /// One moment of the whole store, held.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn snapshot_at(&self, at: impl Into<At>) -> Result<Snapshot> {
+        Ok(Snapshot::new(self.core.clone(), self.core.moment(&at.into())?))
+    }
+
+    /// Makes everything durable that was committed so far, buffered commits too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`].
+    pub fn sync(&self) -> Result<Version> {
+        Ok(self.core.wal.sync()?.into())
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> RecoveryReport {
+        self.core.wal.report()
+    }
+
+    /// What openings after unclean stops found, newest last; the newest 20 are kept.
+    #[must_use]
+    pub fn recoveries(&self) -> Vec<RecoveryReport> {
+        self.core.wal.reports()
+    }
+
+    /// Engine time, microseconds since 1970: never falls, whatever the wall clock does.
+    #[must_use]
+    pub fn time_us(&self) -> u64 {
+        self.core.wal.time_us()
+    }
+
+    /// Engine time of a commit, microseconds since 1970; `None` outside the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub fn time_of(&self, version: Version) -> Result<Option<u64>> {
+        Ok(self.core.wal.time_of(version.lsn())?)
+    }
+
+    /// The newest version that readers see.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.core.visible().into()
+    }
+
+    /// Where the store stands, and what it did since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let core = &*self.core;
+        let log = core.wal.stats();
+        Stats {
+            keys: core.index.keys() as u64,
+            versions: core.index.versions_total() as u64,
+            index_bytes: core.index.memory_bytes() as u64,
+            commits: log.records,
+            conflicts: core.conflicts.load(Ordering::Relaxed),
+            groups: log.groups,
+            syncs: log.syncs,
+            log_bytes_written: log.bytes,
+            log_bytes: log.capacity,
+            segments: log.segments,
+            snapshots: core.snapshots.load(Ordering::Relaxed),
+            durable: log.durable.into(),
+            commit_latency: core.commits.read(),
+            estimated_recovery: self.estimated_recovery(),
+        }
+    }
+
+    /// What the last replay took for each record, times the records there are now.
+    fn estimated_recovery(&self) -> Duration {
+        const UNMEASURED: Duration = Duration::from_nanos(200);
+        let report = self.core.wal.report();
+        let each = match u32::try_from(report.replayed_records) {
+            Ok(records) if records >= 10_000 => report.replaying / records,
+            _ => UNMEASURED,
+        };
+        let versions = u32::try_from(self.core.index.versions_total()).unwrap_or(u32::MAX);
+        report.judging + each.saturating_mul(versions)
+    }
+
+    /// Background work that is due, in a simulation without threads; says when something will be next.
+    #[doc(hidden)]
+    pub fn tick(&self) -> Option<Duration> {
+        self.core.wal.tick()
+    }
+
+    /// The log under the store, for tools.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn log(&self) -> &Wal {
+        &self.core.wal
+    }
+
+    /// Makes everything durable and gives the directory up, whoever else has a handle: their calls answer `Closed`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
+    pub fn close(self) -> Result<()> {
+        Ok(self.core.wal.shut()?)
+    }
+}
+
+impl Options {
+    /// Opens the store in the directory `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`]; [`ErrorKind::Missing`]: there is none, and
+    /// [`Create::Never`](crate::Create::Never) forbids making one.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        self.open_in(Env::os(), path.as_ref())
+    }
+
+    /// Opens the store in `root` of the world `env`: the steps of recovery.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    #[doc(hidden)]
+    pub fn open_in(self, env: Env, root: &Path) -> Result<Store> {
+        self.check()?;
+        let wal = Wal::open_in(env, root, self.wal)?;
+        let begun = wal.env().clock.monotonic();
+        let index = TailIndex::new(wal.env().entropy.next_u64());
+        let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
+        let replayed = load(&wal, &index, verify, self.threads)?;
+        wal.note_replayed(replayed.records, wal.env().clock.monotonic().saturating_sub(begun));
+        Ok(Store { core: Arc::new(Core::new(wal, index, self.durability, self.origin)) })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.core.wal.root().display())
+    }
+}
+
+/// A commit whose outcome is asked for: by its idempotency id, or by its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The id that it carried.
+    Id(Vec<u8>),
+    /// The version that an error named.
+    Version(Version),
+}
+
+impl From<&str> for Doubt {
+    fn from(id: &str) -> Self {
+        Self::Id(id.as_bytes().to_vec())
+    }
+}
+
+impl From<&[u8]> for Doubt {
+    fn from(id: &[u8]) -> Self {
+        Self::Id(id.to_vec())
+    }
+}
+
+impl From<&String> for Doubt {
+    fn from(id: &String) -> Self {
+        Self::Id(id.as_bytes().to_vec())
+    }
+}
+
+impl From<Version> for Doubt {
+    fn from(version: Version) -> Self {
+        Self::Version(version)
+    }
+}
+
+const _: () = {
+    const fn shared<T: Clone + Send + Sync>() {}
+    shared::<Store>();
+    shared::<Collection<Bytes>>();
+};

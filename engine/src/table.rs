@@ -1,0 +1,235 @@
+//! Corridor: a collection without its type: names, moments, pages.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+
+use savehold_wal::Lsn;
+
+use crate::at::At;
+use crate::core::{Core, Stored};
+use crate::draft::FullKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{CollectionId, Version};
+use crate::index::{Kind, VersionRef};
+use crate::key::{Key, KeyRef};
+use crate::name::CollectionName;
+use crate::range::Range;
+use crate::record::{Cause, Head};
+
+/// Keys that a listing reads at a time.
+const PAGE: usize = 256;
+
+/// A collection of an open store.
+#[derive(Clone)]
+pub(crate) struct Table {
+    pub(crate) core: Arc<Core>,
+    pub(crate) name: CollectionName,
+    id: Arc<OnceLock<CollectionId>>,
+}
+
+impl Table {
+    pub(crate) fn new(core: Arc<Core>, name: CollectionName) -> Self {
+        Self { core, name, id: Arc::default() }
+    }
+
+    /// Its number, if anything was ever written to it.
+    pub(crate) fn id(&self) -> Result<Option<CollectionId>> {
+        if let Some(id) = self.id.get() {
+            return Ok(Some(*id));
+        }
+        let id = self.core.collection_id(&self.name, Lsn::MAX)?;
+        Ok(id.map(|id| *self.id.get_or_init(|| id)))
+    }
+
+    /// Its number, given to it now if it has none.
+    pub(crate) fn ensure_id(&self) -> Result<CollectionId> {
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
+        let id = self.core.ensure_collection(&self.name)?;
+        Ok(*self.id.get_or_init(|| id))
+    }
+
+    pub(crate) fn full_key(&self, key: &KeyRef<'_>) -> Result<FullKey> {
+        let key = key.to_key().map_err(|e| e.within(&self.name))?;
+        Ok((self.ensure_id()?, key))
+    }
+
+    /// The value of a key at a moment.
+    pub(crate) fn get(&self, key: &KeyRef<'_>, moment: Lsn) -> Result<Option<Stored>> {
+        let bytes = key.checked().map_err(|e| e.within(&self.name))?;
+        let Some(id) = self.id()? else { return Ok(None) };
+        Ok(self.core.read(id, bytes, moment).map_err(|e| self.named(key, e))?.stored)
+    }
+
+    /// The value of a key at a moment as a caller names it; `At::Version` means just that version of the key.
+    pub(crate) fn get_at(&self, key: &KeyRef<'_>, at: &At) -> Result<Option<Stored>> {
+        let At::Version(version) = at else { return self.get(key, self.core.moment(at)?) };
+        let bytes = key.checked().map_err(|e| e.within(&self.name))?;
+        let found = self.id()?.and_then(|id| self.core.index.at(id.0, bytes, version.lsn()));
+        match found.filter(|found| found.lsn == version.lsn() && found.lsn <= self.core.visible()) {
+            Some(found) if found.kind == Kind::Remove => Ok(None),
+            Some(found) => self.core.stored(found).map(Some).map_err(|e| self.named(key, e)),
+            None => {
+                let say = format!("there is no version {version} of it: `savehold history` lists those that are");
+                Err(self.named(key, Error::new(ErrorKind::Gone, say).at(*version)))
+            }
+        }
+    }
+
+    /// An error about a key says which.
+    pub(crate) fn named(&self, key: &KeyRef<'_>, e: Error) -> Error {
+        match key.to_key() {
+            Ok(key) => e.within(format_args!("{}/{key}", self.name)),
+            Err(_) => e.within(&self.name),
+        }
+    }
+
+    /// The keys of a range at a moment, in order, with their versions; removed ones are passed over.
+    pub(crate) fn list(&self, range: Range, moment: Lsn) -> Listing {
+        Listing { table: self.clone(), range, moment, after: None, page: VecDeque::new(), over: false }
+    }
+
+    /// Versions of a key, newest first.
+    pub(crate) fn versions(&self, key: &KeyRef<'_>) -> Result<VersionRefs> {
+        let key = key.to_key().map_err(|e| e.within(&self.name))?;
+        let before = Lsn::from_raw(self.core.visible().raw() + 1);
+        Ok(VersionRefs { id: self.id()?, core: self.core.clone(), key, before, page: VecDeque::new() })
+    }
+}
+
+impl Core {
+    /// The place up to which a reader at `at` sees.
+    pub(crate) fn moment(&self, at: &At) -> Result<Lsn> {
+        let visible = self.visible();
+        let until = |time_us| -> Result<Lsn> {
+            let behind = self.wal.at_time(time_us)?.unwrap_or(Lsn::NONE);
+            Ok(Lsn::from_raw(behind.raw().saturating_sub(1)).min(visible))
+        };
+        match at {
+            At::Now => Ok(visible),
+            At::Version(version) => Ok(version.lsn().min(visible)),
+            At::Time(time_us) => until(*time_us),
+            At::Ago(time) => {
+                let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+                until(self.wal.time_us().saturating_sub(ago_us))
+            }
+        }
+    }
+}
+
+/// Keys of a range; see [`Table::list`].
+pub(crate) struct Listing {
+    pub(crate) table: Table,
+    range: Range,
+    moment: Lsn,
+    after: Option<Vec<u8>>,
+    page: VecDeque<(Key, VersionRef)>,
+    over: bool,
+}
+
+impl Listing {
+    /// Goes on behind `key`.
+    pub(crate) fn after(mut self, key: Option<&Key>) -> Self {
+        self.after = key.map(|key| key.as_bytes().to_vec());
+        self
+    }
+
+    fn read_page(&mut self) -> Result<()> {
+        let Some(id) = self.table.id()? else {
+            self.over = true;
+            return Ok(());
+        };
+        let index = &self.table.core.index;
+        let range = self.range.own.borrow();
+        let page = index.range(id.0, range, self.after.as_deref(), self.moment, PAGE, self.range.direction);
+        self.over = page.len() < PAGE;
+        self.after = page.last_key().map(<[u8]>::to_vec);
+        for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
+            self.page.push_back((Key::new(key)?, version));
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Listing {
+    type Item = Result<(Key, VersionRef)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.page.pop_front() {
+                return Some(Ok(item));
+            }
+            if self.over {
+                return None;
+            }
+            if let Err(e) = self.read_page() {
+                self.over = true;
+                return Some(Err(e));
+            }
+        }
+    }
+}
+
+/// Versions of a key; see [`Table::versions`].
+pub(crate) struct VersionRefs {
+    id: Option<CollectionId>,
+    core: Arc<Core>,
+    key: Key,
+    before: Lsn,
+    page: VecDeque<VersionRef>,
+}
+
+impl Iterator for VersionRefs {
+    type Item = VersionRef;
+
+    fn next(&mut self) -> Option<VersionRef> {
+        if self.page.is_empty() {
+            let page = self.core.index.versions(self.id?.0, self.key.as_bytes(), self.before, PAGE);
+            self.page = page.into();
+        }
+        let version = self.page.pop_front()?;
+        self.before = version.lsn;
+        Some(version)
+    }
+}
+
+/// One version of a key, and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionInfo {
+    /// The version.
+    pub version: Version,
+    /// Engine time of the commit, microseconds since 1970.
+    pub time_us: u64,
+    /// The commit removed the key.
+    pub removed: bool,
+    /// Bytes of the value with its attributes, as stored.
+    pub bytes: u32,
+    /// A call asked for it; otherwise the autosave wrote it.
+    pub explicit: bool,
+    /// The build and node that wrote it, where the process had given them.
+    pub origin: Option<String>,
+    /// The idempotency id of the commit.
+    pub id: Option<Vec<u8>>,
+    /// The lease under which it was written.
+    pub token: Option<crate::ids::Token>,
+}
+
+impl Core {
+    /// Who wrote a version, and when.
+    pub(crate) fn describe(&self, version: VersionRef) -> Result<VersionInfo> {
+        let head = self.wal.read_head(version.lsn)?;
+        let author = Head::decode(&head)?.author;
+        Ok(VersionInfo {
+            version: version.lsn.into(),
+            time_us: self.wal.time_of(version.lsn)?.unwrap_or(0),
+            removed: version.kind == Kind::Remove,
+            bytes: version.place.bytes,
+            explicit: author.cause == Cause::Explicit,
+            origin: self.origin_text(author.origin)?,
+            id: author.id.map(<[u8]>::to_vec),
+            token: author.token,
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! Corridor: transactions: any keys of any collections, one record, all or nothing.
+//!
+//! A run reads one moment, the newest in commit order when it began, sees its own writes, and is validated against
+//! everything committed since: keys, absent ones too, and ranges. After a conflict it takes a turn on the keys it
+//! conflicted on, all in key order, and runs again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use savehold_wal::{Lsn, Placed};
+
+use crate::change::{Change, Entry, What};
+use crate::collection::{Collection, other_version};
+use crate::commit::{How, NotCommitted};
+use crate::core::{Core, Seen, Stored};
+use crate::draft::{Draft, FullKey, OwnRange, Write};
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::ids::{CollectionId, Version};
+use crate::key::{Key, KeyRef};
+use crate::modify::Decision;
+use crate::range::Range;
+use crate::table::Table;
+
+/// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
+pub struct Tx<'s> {
+    core: &'s Core,
+    moment: Lsn,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    reads: BTreeMap<FullKey, Lsn>,
+    ranges: Vec<(CollectionId, OwnRange)>,
+    writes: BTreeMap<FullKey, Write>,
+}
+
+/// What a transaction became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Done<R> {
+    /// What the closure answered.
+    pub value: R,
+    /// The version of everything it wrote; where it wrote nothing, the moment that it read.
+    pub version: Version,
+    /// Whether anything was written.
+    pub wrote: bool,
+}
+
+impl<'s> Tx<'s> {
+    /// The value of a key, as of the transaction's moment and its own writes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`].
+    pub fn get<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
+        let key = key.into();
+        let stored = self.read(&collection.table, &key)?;
+        let Some(stored) = stored else { return Ok(None) };
+        collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
+    }
+
+    /// Writes a value; user ids and metadata are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`](crate::ErrorKind::Encode), [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
+    pub fn set<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>, value: &T) -> Result<()>
+    where
+        T: Clone,
+    {
+        self.change(collection, key, Change::write(value.clone()))
+    }
+
+    /// Writes a value where none stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): there is a value. Otherwise as [`Tx::set`].
+    pub fn create<'k, T: Clone>(
+        &self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+        value: &T,
+    ) -> Result<()> {
+        let key = key.into();
+        if let Some(stored) = self.read(&collection.table, &key)? {
+            let e = other_version(Some(stored.lsn.into()), None);
+            return Err(collection.table.named(&key, e));
+        }
+        self.set(collection, key, value)
+    }
+
+    /// Removes a key; answers whether a value stood there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`].
+    pub fn remove<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<bool> {
+        let key = key.into();
+        let stood = self.read(&collection.table, &key)?.is_some();
+        self.change(collection, key, Change::remove()).map(|()| stood)
+    }
+
+    /// Writes, removes or keeps, with user ids and metadata where the change mentions them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::set`].
+    pub fn change<'k, T>(
+        &self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+        change: Change<T>,
+    ) -> Result<()> {
+        let key = key.into();
+        let table = &collection.table;
+        if matches!(change.what, What::Keep) {
+            return Ok(());
+        }
+        let full = table.full_key(&key)?;
+        let now = self.read(table, &key)?;
+        let decision = collection.form.decision(change).map_err(|e| table.named(&key, e))?;
+        self.decide(full, now.as_ref(), decision);
+        Ok(())
+    }
+
+    /// Writes what a batch gathered.
+    pub(crate) fn apply_batch(&self, writes: &BTreeMap<FullKey, (Table, Decision)>) -> Result<()> {
+        for (full, (table, decision)) in writes {
+            let now = self.read(table, &KeyRef::from(&full.1))?;
+            self.decide(full.clone(), now.as_ref(), decision.clone());
+        }
+        Ok(())
+    }
+
+    fn decide(&self, full: FullKey, now: Option<&Stored>, decision: Decision) {
+        let mut state = self.state.borrow_mut();
+        match decision {
+            Decision::Put(wanted) => {
+                state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now)));
+            }
+            // what the transaction itself put there goes; what stood there before is removed
+            Decision::Remove if state.reads.get(&full).is_some_and(|seen| *seen == Lsn::NONE) => {
+                state.writes.remove(&full);
+            }
+            Decision::Remove => {
+                state.writes.insert(full, Write::Remove);
+            }
+            Decision::Keep => {}
+        }
+    }
+
+    /// Adds to a number, which counts as 0 where none stands, and answers the sum.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::increment`](Collection::<i64>::increment).
+    pub fn increment<'k>(
+        &self,
+        collection: &Collection<i64>,
+        key: impl Into<KeyRef<'k>>,
+        by: i64,
+    ) -> Result<i64> {
+        let key = key.into();
+        let now = self.get(collection, key.clone())?.map(|entry| crate::value::Value::from(entry.value));
+        let sum = crate::value::counter::add(now.as_ref(), by)?;
+        self.change(collection, key, Change::write(sum)).map(|()| sum)
+    }
+
+    /// The entries of a range, in order of their keys, as of the transaction's moment and its own writes. No key of the
+    /// range can come, go or change before the transaction commits without its being run again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::get`].
+    pub fn scan<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Result<Vec<Entry<T>>> {
+        let range = range.into();
+        let table = &collection.table;
+        let mut found: BTreeMap<Key, Stored> = BTreeMap::new();
+        self.note_range(table, &range)?;
+        for item in table.list(range.clone(), self.moment) {
+            let (key, version) = item?;
+            let stored = self.core.stored(version).map_err(|e| table.named(&KeyRef::from(&key), e))?;
+            found.insert(key, stored);
+        }
+        if let Some(id) = table.id()? {
+            self.overlay(id, &range, &mut found);
+        }
+        let typed = |(key, stored): (Key, Stored)| {
+            collection.form.entry(key.clone(), &stored).map_err(|e| table.named(&KeyRef::from(&key), e))
+        };
+        match range.direction {
+            crate::index::Direction::Ascending => found.into_iter().map(typed).collect(),
+            crate::index::Direction::Descending => found.into_iter().rev().map(typed).collect(),
+        }
+    }
+
+    fn overlay(&self, id: CollectionId, range: &Range, found: &mut BTreeMap<Key, Stored>) {
+        let state = self.state.borrow();
+        let own = state.writes.iter().filter(|((collection, key), _)| {
+            *collection == id && range.own.borrow().contains(key.as_bytes())
+        });
+        for ((_, key), write) in own {
+            match write {
+                Write::Put(entry) => found.insert(key.clone(), self.unwritten(entry)),
+                Write::Remove => found.remove(key),
+            };
+        }
+    }
+
+    /// The moment that the transaction reads.
+    #[must_use]
+    pub fn moment(&self) -> Version {
+        Version::from(self.moment)
+    }
+
+    fn read(&self, table: &Table, key: &KeyRef<'_>) -> Result<Option<Stored>> {
+        let bytes = key.checked().map_err(|e| e.within(&table.name))?;
+        let Some(id) = self.id_of(table)? else { return Ok(None) };
+        let full = (id, key.to_key()?);
+        if let Some(write) = self.state.borrow().writes.get(&full) {
+            return Ok(match write {
+                Write::Put(entry) => Some(self.unwritten(entry)),
+                Write::Remove => None,
+            });
+        }
+        let Seen { lsn, stored } =
+            self.core.read(id, bytes, self.moment).map_err(|e| table.named(key, e))?;
+        self.state.borrow_mut().reads.insert(full, lsn);
+        Ok(stored)
+    }
+
+    /// A value of the transaction itself: it has no version yet, and shows the moment's.
+    fn unwritten(&self, entry: &crate::entry::Entry) -> Stored {
+        Stored { lsn: self.moment, entry: entry.clone() }
+    }
+
+    /// The collection's number; where it has none, that is a thing read, and must still hold at the commit.
+    fn id_of(&self, table: &Table) -> Result<Option<CollectionId>> {
+        if let Some(id) = table.id()? {
+            return Ok(Some(id));
+        }
+        let key = Key::new(format!("collection/{}", table.name))?;
+        self.state.borrow_mut().reads.insert((CollectionId::SET, key), Lsn::NONE);
+        Ok(None)
+    }
+
+    fn note_range(&self, table: &Table, range: &Range) -> Result<()> {
+        if let Some(id) = self.id_of(table)? {
+            self.state.borrow_mut().ranges.push((id, range.own.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// What a transaction came to.
+pub(crate) enum Ran<R, E> {
+    /// It has its place.
+    Placed(Placed, Done<R>),
+    /// Nothing to write; decided on what stands up to this place.
+    Read(Lsn, Done<R>),
+    /// Done before by the commit at this place.
+    Before(Lsn),
+    /// The closure refused, having seen what stands up to this place.
+    Refused(Lsn, E),
+    /// The store refused.
+    Failed(Error),
+}
+
+impl Core {
+    /// Runs `f` until it commits without a conflict.
+    pub(crate) fn transact<R, E>(
+        &self,
+        id: Option<&[u8]>,
+        how: How,
+        mut f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Ran<R, E> {
+        let author = match guard::check(self.number()).and_then(|()| self.author(id)) {
+            Ok(author) => author,
+            Err(e) => return Ran::Failed(e),
+        };
+        let mut contended: Vec<FullKey> = Vec::new();
+        loop {
+            let turns = self.turns.take(&contended);
+            if let Some(before) = id.and_then(|id| self.index.newest(CollectionId::ONCE.0, id)) {
+                return Ran::Before(before.lsn);
+            }
+            let (moment, watch) = self.watch();
+            let tx = Tx { core: self, moment, state: RefCell::default() };
+            let value = {
+                let _inside = guard::enter(self.number());
+                f(&tx)
+            };
+            let State { reads, ranges, writes } = tx.state.into_inner();
+            let decided_on = decided_on(&reads, &ranges, moment);
+            let value = match value {
+                Ok(value) => value,
+                Err(e) => return Ran::Refused(decided_on, e),
+            };
+            if writes.is_empty() && id.is_none() {
+                return Ran::Read(decided_on, Done { value, version: moment.into(), wrote: false });
+            }
+            let mut reads: Vec<(FullKey, Lsn)> = reads.into_iter().collect();
+            if let Some(Ok(id)) = id.map(Key::new) {
+                reads.push(((CollectionId::ONCE, id), Lsn::NONE));
+            }
+            let draft = Draft { author, writes: writes.into_iter().collect(), reads, ranges, moment };
+            let placed = self.place(&draft, how);
+            drop(watch);
+            match placed {
+                Ok(placed) => {
+                    return Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true });
+                }
+                Err(NotCommitted::Failed(e)) => return Ran::Failed(e),
+                Err(NotCommitted::Conflict(keys)) => {
+                    self.conflicts.fetch_add(1, Ordering::Relaxed);
+                    drop(turns);
+                    contended.extend(keys);
+                    contended.sort();
+                    contended.dedup();
+                }
+            }
+        }
+    }
+}
+
+/// The newest thing that a run saw: its answer waits for that.
+fn decided_on(reads: &BTreeMap<FullKey, Lsn>, ranges: &[(CollectionId, OwnRange)], moment: Lsn) -> Lsn {
+    let newest = reads.values().copied().max().unwrap_or(Lsn::NONE);
+    if ranges.is_empty() { newest } else { moment }
+}
