@@ -16,6 +16,8 @@ pub mod raw;
 pub mod sync;
 pub mod schedule;
 pub mod clock;
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod draw;
 pub mod vfs;
 pub mod env;
 pub mod format;
