@@ -20,6 +20,8 @@ pub mod clock;
 pub mod draw;
 pub mod vfs;
 pub mod env;
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod sim;
 pub mod format;
 pub mod report;
 pub mod segment;
