@@ -104,11 +104,11 @@ impl File {
         for event in std::mem::take(&mut self.events) {
             event.what.carry_out(&mut self.durable);
         }
-        self.durable.clip();
     }
 
     /// The sync fails: dirty sectors count as clean from now on, though only those that `reaches` says yes to are on
-    /// the medium. Lengths stay pending: a file system keeps those in a journal, not in the page cache.
+    /// the medium. Lengths stay pending: a file system keeps those in a journal, not in the page cache. Until such a
+    /// length is synced, `durable` may hold bytes past its own.
     pub(super) fn fail_sync(&mut self, mut reaches: impl FnMut() -> bool) {
         for event in std::mem::take(&mut self.events) {
             match event.what {
@@ -133,7 +133,7 @@ impl File {
                 Some(medium) if Arc::ptr_eq(medium, cached) => {}
                 _ if self.events.iter().any(dirty) => {}
                 Some(medium) => self.cache.put(page, Arc::clone(medium)),
-                None => self.cache.page_mut(page).fill(0), // the space stays
+                None => {} // space that is still pending: it reads as zeros
             }
         }
         self.cache.clip();
