@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::clock::{Clock, OsClock};
+use crate::draw::Draw;
 use crate::vfs::{OsVfs, Vfs};
 
 /// Random numbers that nobody can guess; in a simulation, numbers from its seed.
@@ -70,3 +73,27 @@ impl Entropy for OsEntropy {
         }
     }
 }
+
+/// Numbers that look random, all of them decided by a seed.
+#[derive(Debug)]
+pub struct SimEntropy(Mutex<Draw>);
+
+impl SimEntropy {
+    /// The same numbers for the same seed, in the order of the calls.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(Draw::from_seed(seed)))
+    }
+}
+
+impl Entropy for SimEntropy {
+    fn fill(&self, buf: &mut [u8]) {
+        let mut draw = self.0.lock();
+        for part in buf.chunks_mut(8) {
+            part.copy_from_slice(&draw.next_u64().to_le_bytes()[..part.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

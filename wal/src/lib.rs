@@ -16,8 +16,12 @@ pub mod raw;
 pub mod sync;
 pub mod schedule;
 pub mod clock;
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod draw;
 pub mod vfs;
 pub mod env;
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod sim;
 pub mod format;
 pub mod report;
 pub mod segment;

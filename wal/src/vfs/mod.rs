@@ -3,8 +3,12 @@
 //! Two implementations: the operating system's (`os`) and a simulated disk (`sim`) that can cut power, tear,
 //! forget, fail the n-th call and fill up, all from one seed.
 
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod fault;
 mod latch;
 mod os;
+#[cfg_attr(not(feature = "sim"), doc(hidden))]
+pub mod sim;
 
 use std::fmt;
 use std::io;

@@ -119,7 +119,7 @@ impl VfsFile for OsFile {
         while let Some(first) = bufs.first() {
             let written = match bufs.len() {
                 1 => rustix::io::pwrite(&self.0, first, offset),
-                n => rustix::io::pwritev(&self.0, &bufs[..n.min(SLICES_MAX)], offset),
+                _ => rustix::io::pwritev(&self.0, bufs, offset),
             };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -169,9 +169,6 @@ impl OsFile {
         Ok(())
     }
 }
-
-/// Most slices that every system takes in one call (`IOV_MAX`).
-const SLICES_MAX: usize = 1024;
 
 fn flags_of(mode: OpenMode) -> OFlags {
     match mode {

@@ -35,6 +35,7 @@ fn bytes_written_in_slices_are_read_back_as_one() {
         .unwrap();
     file.write_at(&mut [IoSlice::new(b"xyz")], 0).unwrap();
     file.write_at(&mut [], 100).unwrap();
+    file.write_at(&mut [IoSlice::new(b"")], 100).unwrap();
     file.sync().unwrap();
     assert_eq!(read_all(&*file), b"xyzabcd");
     assert_eq!(file.read_at(&mut [0; 10], 5).unwrap(), 2);

@@ -1,0 +1,189 @@
+//! Door: the simulated disk as a file system, its open files and its locks.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{Call, Fault, SimDisk, dir_of, place_of};
+use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile};
+
+impl Vfs for SimDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        let creates = matches!(mode, OpenMode::CreateNew | OpenMode::Truncate);
+        let (mut state, fault) = self.enter(if creates { Call::Change } else { Call::Look })?;
+        let change = state.change();
+        let number = state.image.open(change, place_of(path), mode)?;
+        if let Err(e) = state.end(fault) {
+            state.image.close(number);
+            return Err(e);
+        }
+        Ok(Arc::new(SimFile { disk: self.clone(), number, writes: mode != OpenMode::Read }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (mut state, fault) = self.enter(Call::Change)?;
+        let change = state.change();
+        state.image.rename(change, place_of(from), place_of(to))?;
+        state.end(fault)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let (mut state, fault) = self.enter(Call::Change)?;
+        let change = state.change();
+        state.image.remove(change, place_of(path))?;
+        state.end(fault)
+    }
+
+    /// Back to front, so that nobody relies on an order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let (mut state, fault) = self.enter(Call::Look)?;
+        let names = state.image.tree.names(&dir_of(dir))?.keys().rev().map(ToString::to_string).collect();
+        state.end(fault).map(|()| names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let (mut state, fault) = self.enter(Call::Change)?;
+        let change = state.change();
+        state.image.create_dir(change, &dir_of(dir))?;
+        state.end(fault)
+    }
+
+    /// A sync that fails leaves the names pending: a file system keeps them in its journal, and the next sync tries
+    /// again or stops the file system.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let (mut state, fault) = self.enter(Call::SyncDir)?;
+        if fault != Some(Fault::CutInside) {
+            state.image.sync_dir(&dir_of(dir))?;
+        }
+        state.end(fault)
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let (mut state, fault) = self.enter(Call::Look)?;
+        let dir = dir_of(dir);
+        state.image.tree.names(&dir)?;
+        state.end(fault)?;
+        if !state.locks.insert(dir.clone()) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(SimLock { disk: self.clone(), dir })))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let (mut state, fault) = self.enter(Call::Look)?;
+        state.image.tree.names(&dir_of(dir))?;
+        let free = state.image.free();
+        state.end(fault).map(|()| free)
+    }
+
+    fn medium(&self, dir: &Path) -> io::Result<Medium> {
+        let (mut state, fault) = self.enter(Call::Look)?;
+        state.image.tree.names(&dir_of(dir))?;
+        state.end(fault).map(|()| Medium::Local)
+    }
+}
+
+/// An open file of a simulated disk. It keeps the bytes of a removed file alive.
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    number: u64,
+    writes: bool,
+}
+
+impl SimFile {
+    fn may_write(&self) -> io::Result<()> {
+        if self.writes { Ok(()) } else { Err(Errno::BADF.into()) }
+    }
+}
+
+impl VfsFile for SimFile {
+    fn len(&self) -> io::Result<u64> {
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        let len = state.image.file(self.number).cache.len();
+        state.end(fault).map(|()| len)
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (mut state, fault) = self.disk.enter(Call::Read)?;
+        let count = state.image.file(self.number).cache.read(buf, offset);
+        state.end(fault).map(|()| count)
+    }
+
+    fn write_at(&self, bufs: &mut [io::IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.may_write()?;
+        let bytes: Cow<'_, [u8]> = match bufs {
+            [one] => Cow::Borrowed(one),
+            many => Cow::Owned(many.iter().map(|part| &**part).collect::<Vec<_>>().concat()),
+        };
+        let (mut state, fault) = self.disk.enter(Call::Write)?;
+        state.counts.bytes_written += bytes.len() as u64;
+        let upto = match fault {
+            Some(Fault::FailHalfway(_) | Fault::KillInside) => {
+                state.draw.below(bytes.len() as u64 + 1) as usize
+            }
+            _ => bytes.len(),
+        };
+        let change = state.change();
+        state.image.write(change, self.number, &bytes[..upto], offset)?;
+        state.end(fault)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (mut state, fault) = self.disk.enter(Call::Sync)?;
+        let super::State { image, draw, .. } = &mut *state;
+        let file = image.file_mut(self.number);
+        match fault {
+            Some(Fault::Fail(_)) => file.fail_sync(|| false),
+            Some(Fault::FailHalfway(_)) => file.fail_sync(|| draw.below(2) == 1),
+            Some(Fault::CutInside) => {}
+            _ => file.sync(),
+        }
+        state.end(fault)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.may_write()?;
+        let (mut state, fault) = self.disk.enter(Call::Change)?;
+        let change = state.change();
+        state.image.allocate(change, self.number, bytes)?;
+        state.end(fault)
+    }
+
+    fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        if advice == Advice::Drop && state.image.forgets() {
+            state.image.file_mut(self.number).drop_cached(offset, bytes);
+        }
+        state.end(fault)
+    }
+
+    fn map(&self, _: u64) -> io::Result<Option<Map>> {
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        state.end(fault).map(|()| None)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.disk.0.lock().image.close(self.number);
+    }
+}
+
+/// A held lock of a simulated directory.
+#[derive(Debug)]
+struct SimLock {
+    disk: SimDisk,
+    dir: String,
+}
+
+impl DirLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.0.lock().locks.remove(&self.dir);
+    }
+}
