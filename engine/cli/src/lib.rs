@@ -9,3 +9,6 @@ pub mod escape;
 pub mod quantity;
 pub mod keypath;
 pub mod moment;
+pub mod output;
+pub mod exit;
+pub mod consent;
