@@ -12,3 +12,5 @@ pub mod moment;
 pub mod output;
 pub mod exit;
 pub mod consent;
+pub mod args;
+pub mod progress;
