@@ -9,8 +9,8 @@
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "freebsd")))]
 compile_error!("savehold knows the files and locks of Linux, Android, macOS and FreeBSD, not of this system");
 
-pub mod error;
 pub mod lsn;
+pub mod error;
 pub mod limits;
 pub mod raw;
 pub mod sync;

@@ -1,4 +1,4 @@
-//! The files of the log: their names, the catalog of them, and one open file.
+//! Corridor: the files of the log: their names, the catalog of them, and one open file.
 
 pub mod catalog;
 pub mod file;

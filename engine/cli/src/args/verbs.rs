@@ -1,0 +1,163 @@
+//! Pure: the verbs, and what the help teaches about each. A doc comment here is the help text.
+
+use clap::Subcommand;
+
+use super::bench::Bench;
+use super::options::{Demo, Get, History, List, Load, Remove, Repair, Scope, Set, Stat, Update};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum Verb {
+    /// Watch a store survive being killed
+    ///
+    /// Starts a game server as a process of its own: players earn, spend and trade items, each commit durable. The
+    /// server is killed at random moments (SIGKILL) and its store opened again; then every acknowledged commit must be
+    /// there, and no item twice or nowhere. At last one player's history is shown, and his state five seconds earlier.
+    ///
+    /// The store is made in a directory of its own that goes away at the end, or in DIR, which must not exist yet, and
+    /// stays.
+    #[command(after_help = "\
+Examples:
+  savehold demo
+  savehold demo --seconds 30 --kills 50
+  savehold demo --dir played --format json")]
+    Demo(Demo),
+
+    /// Make an empty store
+    ///
+    /// Only `init`, `load`, `demo` and `bench` make a store; every other verb says so if there is none.
+    #[command(after_help = "\
+Examples:
+  savehold init --dir data")]
+    Init,
+
+    /// Print the value of a key
+    ///
+    /// As a table the value alone, as JSON; with `--format json` also key, version, time, user ids and metadata. Ends
+    /// with code 7 if the key is absent.
+    #[command(after_help = "\
+Examples:
+  savehold get players/42
+  savehold get players/42 --at 'yesterday 18:00'
+  savehold get players/42 --at 2517.40960 --format json")]
+    Get(Get),
+
+    /// Write the value of a key
+    ///
+    /// The value is JSON; `-` reads it from standard input. Durable when the command ends. Prints the version written.
+    #[command(after_help = "\
+Examples:
+  savehold set players/42 '{\"coins\": 100}'
+  savehold set motd/today '\"Double loot!\"'
+  savehold set players/42 - --if-version 2517.40960
+  savehold set receipts/8817 true --if-absent --user-id 42 --meta shop=web")]
+    Set(Set),
+
+    /// Change the value of a key in one step: add to it, or merge into it
+    ///
+    /// Reads, changes and writes with nobody in between. Durable when the command ends. Prints the value written.
+    #[command(after_help = "\
+Examples:
+  savehold update visits/oak-1 --increment 1
+  savehold update visits/oak-1 --increment -5 --id ticket-812
+  savehold update players/42 --merge-json '{\"coins\": 250, \"banned\": null}'")]
+    Update(Update),
+
+    /// Remove a key; its history stays readable
+    ///
+    /// Asks first, or wants `--yes`. Earlier versions remain: `savehold history`, `savehold get --at`. Ends with code 7
+    /// if there is no such key.
+    #[command(after_help = "\
+Examples:
+  savehold remove players/42
+  savehold remove players/42 --yes --if-version 2517.40960")]
+    Remove(Remove),
+
+    /// List collections, or the keys of one, in order
+    ///
+    /// Without SCOPE the collections; with a collection its keys; with collection/prefix those that begin so.
+    #[command(after_help = "\
+Examples:
+  savehold list
+  savehold list players
+  savehold list players/4 --values --limit 20
+  savehold list players --after players/4711")]
+    List(List),
+
+    /// List every version of a key, newest first
+    ///
+    /// For each: version, local and UTC time, bytes, what it did, origin, holder and idempotency id. Read one with
+    /// `savehold get KEY --at VERSION`. Ends with code 7 if the key was never there.
+    #[command(after_help = "\
+Examples:
+  savehold history players/42
+  savehold history players/42 --since -90m
+  savehold history players/42 --since 'yesterday 18:00' --format jsonl")]
+    History(History),
+
+    /// Write many keys from JSON lines; makes the store if there is none
+    ///
+    /// Each line is an object: {"key": "players/42", "value": …}, and where there are any "user_ids" and "metadata".
+    /// This is what `savehold dump` writes. Keys that are there already get a new version. Shows progress on a terminal.
+    #[command(after_help = "\
+Examples:
+  savehold load --dir data players.jsonl
+  savehold dump --dir old | savehold load --dir new")]
+    Load(Load),
+
+    /// Write every key as JSON lines to standard output
+    ///
+    /// One object a line: key, value, and where there are any user ids and metadata; all as of one moment, in order.
+    /// `savehold load` reads it back. Shows progress on a terminal.
+    #[command(after_help = "\
+Examples:
+  savehold dump > everything.jsonl
+  savehold dump players > players.jsonl
+  savehold dump players/4")]
+    Dump(Scope),
+
+    /// Say what is in the store and how it fares
+    ///
+    /// Counts, bytes, commits per sync, latencies, and how long a recovery would take now. `--recoveries` shows how the
+    /// newest recoveries went.
+    #[command(after_help = "\
+Examples:
+  savehold stat
+  savehold stat --recoveries --format json")]
+    Stat(Stat),
+
+    /// Read every byte and say what is proven
+    ///
+    /// Every record is read and its checksums are verified; nothing is changed. Ends with code 4 if anything that was
+    /// promised durable is missing or changed.
+    #[command(after_help = "\
+Examples:
+  savehold verify --dir data
+  savehold verify --format json")]
+    Verify,
+
+    /// Copy all that is sound of a damaged store into a new one
+    ///
+    /// Nothing is changed in place. Every record that validates is copied in order; the report, JSON lines, names each
+    /// lost range of the log, and each key whose newest version is lost, with the version it falls back to. Versions
+    /// and tokens go on above all that was seen. Ends with code 4 if anything that was promised durable is missing.
+    #[command(after_help = "\
+Examples:
+  savehold verify --dir data
+  savehold repair --dir data --to data.new --report lost.jsonl")]
+    Repair(Repair),
+
+    /// Measure a store on this machine, beside what the machine can do at best
+    ///
+    /// Each verb prints its own figure, the physical floor measured in the same run, and their ratio. The store is made
+    /// in a directory of its own that goes away at the end, or in DIR, which must not exist yet, and stays: measure on
+    /// the disk that you will use.
+    #[command(after_help = "\
+Examples:
+  savehold bench commit
+  savehold bench commit --threads 64 --value-size 1KiB
+  savehold bench update --hot --threads 64
+  savehold bench replay --records 1M --format json
+  savehold bench get --dir bench-on-this-disk")]
+    Bench(Bench),
+}

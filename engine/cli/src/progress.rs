@@ -1,0 +1,71 @@
+//! Door: how far a long command has come, on the terminal of whoever waits.
+//!
+//! A bar on standard error where that is a terminal; nothing at all in a pipe, a log file or a cron mail.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+const WITH_END: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
+const WITHOUT_END: &str = "{msg} {spinner} {binary_bytes} {elapsed}";
+
+/// A bar that fills while `bytes` are worked through.
+#[derive(Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar for `bytes` of work, or a count upwards where nobody knows how much there is.
+    #[must_use]
+    pub fn of_bytes(doing: &'static str, bytes: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(bytes, target());
+        let template = if bytes.is_some() { WITH_END } else { WITHOUT_END };
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_message(doing);
+        Self(bar)
+    }
+
+    /// So many bytes more are done.
+    pub fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// Bytes done so far.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.0.position()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bars_are_ones_that_the_library_understands() {
+        for template in [WITH_END, WITHOUT_END] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn work_is_counted_with_and_without_a_known_end() {
+        for bytes in [Some(10), None] {
+            let progress = Progress::of_bytes("loading", bytes);
+            progress.advance(3);
+            progress.advance(4);
+            assert_eq!(progress.done(), 7);
+        }
+    }
+}
