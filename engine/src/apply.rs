@@ -46,7 +46,11 @@ pub(crate) fn apply(target: &mut impl Target, lsn: Lsn, body_offset: u32, head: 
             Effect::Put(part) => (Kind::Put, Place { offset: body_offset + part.offset, bytes: part.bytes }),
             Effect::Remove => (Kind::Remove, NOWHERE),
         };
-        target.put(Entry { collection: entry.collection.0, key: entry.key, version: VersionRef { lsn, place, kind } });
+        target.put(Entry {
+            collection: entry.collection.0,
+            key: entry.key,
+            version: VersionRef { lsn, place, kind },
+        });
         entries += 1;
     }
     if let Some(id) = head.author.id {

@@ -96,7 +96,11 @@ impl Attributes {
 
     /// The same attributes with what is given in place of what was; an id given twice counts once.
     #[must_use]
-    pub(crate) fn changed(self, user_ids: Option<Vec<UserId>>, meta: Option<BTreeMap<String, String>>) -> Self {
+    pub(crate) fn changed(
+        self,
+        user_ids: Option<Vec<UserId>>,
+        meta: Option<BTreeMap<String, String>>,
+    ) -> Self {
         let changed = Self { user_ids: self.user_ids, meta: meta.unwrap_or(self.meta) };
         match user_ids {
             Some(ids) => changed.with_user_ids(ids),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::change::Change;
 use crate::collection::Collection;
+use crate::draft::FullKey;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
 use crate::modify::Decision;
 use crate::store::Store;
 use crate::table::Table;
-use crate::draft::FullKey;
 
 /// Writes that belong together and depend on nothing that stands in the store. Nothing is written before
 /// [`Batch::commit`]; the last write of a key counts.
@@ -30,7 +30,12 @@ impl Batch {
     /// # Errors
     ///
     /// [`ErrorKind::Encode`](crate::ErrorKind::Encode), [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
-    pub fn set<'k, T>(&mut self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>, value: &T) -> Result<&mut Self> {
+    pub fn set<'k, T>(
+        &mut self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+        value: &T,
+    ) -> Result<&mut Self> {
         let decision = Decision::Put(collection.form.wanted(value)?);
         self.add(&collection.table, key.into(), decision)
     }
@@ -40,7 +45,11 @@ impl Batch {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): no key.
-    pub fn remove<'k, T>(&mut self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<&mut Self> {
+    pub fn remove<'k, T>(
+        &mut self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+    ) -> Result<&mut Self> {
         self.add(&collection.table, key.into(), Decision::Remove)
     }
 

@@ -13,7 +13,7 @@ use crate::ids::Version;
 use crate::key::{Key, KeyRef};
 use crate::modify::{self, Call, Decision, Modified, Wanted};
 use crate::range::Range;
-use crate::table::{Listing, Table, VersionInfo};
+use crate::table::{Listing, Table, VersionInfo, VersionRefs};
 use crate::ticket::Ticket;
 use crate::value::{Value, codec, counter};
 
@@ -161,7 +161,12 @@ impl<T> Collection<T> {
     /// # Errors
     ///
     /// As [`Collection::set`].
-    pub fn set_once<'k>(&self, id: impl AsRef<[u8]>, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Once<Version>> {
+    pub fn set_once<'k>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+        value: &T,
+    ) -> Result<Once<Version>> {
         let done = self.modify_once(key.into(), Some(id.as_ref()), self.write(value)?)?;
         Ok(done.map(|done| version_of(&done)))
     }
@@ -241,7 +246,7 @@ impl<T> Collection<T> {
         f: impl FnMut(Option<Entry<T>>) -> C + Send,
     ) -> Result<Updated<T>> {
         let key = key.into();
-        let done = self.modify(key.clone(), None, self.deciding(&key, f)?)?;
+        let done = self.modify(key.clone(), None, self.deciding(key.to_key()?, f))?;
         self.updated(done)
     }
 
@@ -252,8 +257,8 @@ impl<T> Collection<T> {
         f: impl FnMut(Option<Entry<T>>) -> C + Send,
     ) -> Ticket<Version> {
         let key = key.into();
-        match self.deciding(&key, f) {
-            Ok(decide) => self.modify_async(key, decide).map(|done| version_of(&done)),
+        match key.to_key() {
+            Ok(own) => self.modify_async(key, self.deciding(own, f)).map(|done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -270,7 +275,7 @@ impl<T> Collection<T> {
         f: impl FnMut(Option<Entry<T>>) -> C + Send,
     ) -> Result<Once<Updated<T>>> {
         let key = key.into();
-        let decide = self.deciding(&key, f)?;
+        let decide = self.deciding(key.to_key()?, f);
         match self.modify_once(key, Some(id.as_ref()), decide)? {
             Once::Now(done) => self.updated(done).map(Once::Now),
             Once::Before(version) => Ok(Once::Before(version)),
@@ -279,14 +284,14 @@ impl<T> Collection<T> {
 
     fn deciding<C: Into<Change<T>>>(
         &self,
-        key: &KeyRef<'_>,
+        key: Key,
         mut f: impl FnMut(Option<Entry<T>>) -> C + Send,
-    ) -> Result<impl FnMut(Option<&Stored>) -> Result<Decision> + Send> {
-        let (key, form) = (key.to_key()?, self.form);
-        Ok(move |now: Option<&Stored>| {
+    ) -> impl FnMut(Option<&Stored>) -> Result<Decision> + Send {
+        let form = self.form;
+        move |now: Option<&Stored>| {
             let entry = now.map(|stored| form.entry(key.clone(), stored)).transpose()?;
             form.decision(f(entry).into())
-        })
+        }
     }
 
     fn updated(&self, done: Modified) -> Result<Updated<T>> {
@@ -340,9 +345,8 @@ impl<T> Collection<T> {
 
     /// The keys of a range, in order; `""` for all. A moment is fixed at the call: later writes are not seen.
     #[doc(alias = "ListKeysAsync")]
-    pub fn keys(&self, range: impl Into<Range>) -> impl Iterator<Item = Result<Key>> + use<T> {
-        let moment = self.table.core.visible();
-        self.table.list(range.into(), moment).map(|item| item.map(|(key, _)| key))
+    pub fn keys(&self, range: impl Into<Range>) -> Keys {
+        Keys(self.table.list(range.into(), self.table.core.visible()))
     }
 
     /// The entries of a range, in order of their keys; `""` for all. A moment is fixed at the call.
@@ -375,12 +379,8 @@ impl<T> Collection<T> {
     ///
     /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no key. Each item may be an error of its own.
     #[doc(alias = "ListVersionsAsync")]
-    pub fn versions<'k>(
-        &self,
-        key: impl Into<KeyRef<'k>>,
-    ) -> Result<impl Iterator<Item = Result<VersionInfo>> + use<T>> {
-        let core = self.table.core.clone();
-        Ok(self.table.versions(&key.into())?.map(move |version| core.describe(version)))
+    pub fn versions<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Versions> {
+        self.table.versions(&key.into()).map(Versions)
     }
 }
 
@@ -442,7 +442,8 @@ fn version_of(done: &Modified) -> Version {
 
 #[cold]
 pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) -> Error {
-    let text = |version: Option<Version>| version.map_or_else(|| "no value".to_owned(), |v| format!("version {v}"));
+    let text =
+        |version: Option<Version>| version.map_or_else(|| "no value".to_owned(), |v| format!("version {v}"));
     let say = format!(
         "{} stands there, not {}: nothing was written; read it again and decide anew",
         text(stands),
@@ -452,6 +453,29 @@ pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) 
     match stands {
         Some(version) => e.at(version),
         None => e,
+    }
+}
+
+/// Keys of a range, in order.
+pub struct Keys(pub(crate) Listing);
+
+impl Iterator for Keys {
+    type Item = Result<Key>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|item| item.map(|(key, _)| key))
+    }
+}
+
+/// Versions of a key, newest first.
+pub struct Versions(VersionRefs);
+
+impl Iterator for Versions {
+    type Item = Result<VersionInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let version = self.0.next()?;
+        Some(self.0.core.describe(version))
     }
 }
 

@@ -16,7 +16,8 @@ pub mod value;
 mod at;
 pub mod options;
 mod stats;
-mod index;
+#[doc(hidden)]
+pub mod index;
 mod range;
 mod ticket;
 mod guard;
@@ -44,7 +45,7 @@ pub use at::At;
 pub use attributes::{Attributes, UserId};
 pub use batch::Batch;
 pub use change::{Change, Entry, Once, Outcome, Updated};
-pub use collection::{Collection, Page, Scan};
+pub use collection::{Collection, Keys, Page, Scan, Versions};
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
 pub use key::{Key, KeyRef};

@@ -38,7 +38,12 @@ fn unreadable(lsn: Lsn, e: &crate::error::Error) -> savehold_wal::Error {
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), naming the place; the index is then of no use.
-pub(crate) fn load(wal: &Wal, index: &TailIndex, verify: Verify, threads: Option<NonZeroUsize>) -> Result<Replayed> {
+pub(crate) fn load(
+    wal: &Wal,
+    index: &TailIndex,
+    verify: Verify,
+    threads: Option<NonZeroUsize>,
+) -> Result<Replayed> {
     let loaders = (0..threads_for(wal.env(), threads)).map(|_| Load(index.loader())).collect();
     let (replayed, loaders) = wal.replay_into(Lsn::NONE, verify, loaders)?;
     drop(loaders); // flushes them

@@ -107,7 +107,9 @@ impl Core {
         match self.run(call, decide) {
             Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.wal.settle(placed), modified),
             Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, modified),
-            Ok(Outcome::Before(lsn)) => self.told_with(lsn, Modified { wrote: false, version: lsn, entry: None }),
+            Ok(Outcome::Before(lsn)) => {
+                self.told_with(lsn, Modified { wrote: false, version: lsn, entry: None })
+            }
             Ok(Outcome::Refused(lsn, e)) => Ticket::answered(self.wait_for(lsn).and(Err(e))),
             Ok(Outcome::Failed(e)) | Err(e) => Ticket::answered(Err(e)),
         }
@@ -162,7 +164,12 @@ impl Core {
     }
 
     /// One run. `Err` is a conflict.
-    fn attempt(&self, call: &Call<'_>, author: &Author<'_>, decide: &mut Decide<'_>) -> Result<Outcome, Conflict> {
+    fn attempt(
+        &self,
+        call: &Call<'_>,
+        author: &Author<'_>,
+        decide: &mut Decide<'_>,
+    ) -> Result<Outcome, Conflict> {
         let (collection, key) = &call.key;
         let mut reads = Vec::with_capacity(2);
         if let Some(id) = call.id {

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use savehold_wal::Lsn;
 
+use crate::attributes::Attributes;
 use crate::commit::NotCommitted;
 use crate::core::Core;
 use crate::draft::{Draft, OwnRange, Write};
 use crate::entry::{Entry, EntryHead};
-use crate::attributes::Attributes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::CollectionId;
 use crate::index::{Direction, KeyRange};
@@ -68,8 +68,14 @@ impl Core {
         let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
         loop {
             let range = KeyRange::prefix(prefix.as_bytes());
-            let page =
-                self.index.range(CollectionId::SET.0, range, after.as_deref(), moment, PAGE, Direction::Ascending);
+            let page = self.index.range(
+                CollectionId::SET.0,
+                range,
+                after.as_deref(),
+                moment,
+                PAGE,
+                Direction::Ascending,
+            );
             for (key, _) in page.iter() {
                 let name = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
                 let key = String::from_utf8_lossy(key);
@@ -98,8 +104,11 @@ impl Core {
                 None => first,
                 Some(largest) => largest.checked_add(1).ok_or_else(used_up)?,
             };
-            let range =
-                OwnRange { from: std::ops::Bound::Unbounded, to: std::ops::Bound::Unbounded, prefix: prefix.into() };
+            let range = OwnRange {
+                from: std::ops::Bound::Unbounded,
+                to: std::ops::Bound::Unbounded,
+                prefix: prefix.into(),
+            };
             let draft = Draft {
                 author: Author { cause: Cause::Explicit, origin: 0, token: None, id: None },
                 writes: vec![((CollectionId::SET, key.clone()), Write::Put(self.numbered(number)?))],
@@ -138,5 +147,8 @@ fn number_in(entry: &Entry) -> Result<u32> {
 }
 
 fn used_up() -> Error {
-    Error::new(ErrorKind::Invalid, "there are four billion collections or origins: no number is left for another")
+    Error::new(
+        ErrorKind::Invalid,
+        "there are four billion collections or origins: no number is left for another",
+    )
 }

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use savehold_wal::{Create, Durability, Progress};
 use savehold_wal::OnProgress;
 use savehold_wal::segment::file::Access;
+pub use savehold_wal::{Create, Durability, Progress};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -98,10 +98,7 @@ impl Options {
 
     /// Told a few times a second how far opening is and how long it still takes; `Break` stops it, and nothing is
     /// changed.
-    pub fn on_progress(
-        mut self,
-        told: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn on_progress(mut self, told: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         self.wal.progress = Some(OnProgress(Arc::new(told)));
         self
     }

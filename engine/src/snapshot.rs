@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use savehold_wal::Lsn;
 
 use crate::change::Entry;
-use crate::collection::{Collection, Scan};
+use crate::collection::{Collection, Keys, Scan};
 use crate::core::Core;
 use crate::error::Result;
 use crate::ids::Version;
-use crate::key::{Key, KeyRef};
+use crate::key::KeyRef;
 use crate::range::Range;
 
 /// One moment of the store: reads through it see that moment, whatever is written meanwhile. Blocks nobody.
@@ -37,19 +37,19 @@ impl Snapshot {
     /// # Errors
     ///
     /// As [`Collection::get`].
-    pub fn get<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
+    pub fn get<'k, T>(
+        &self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+    ) -> Result<Option<Entry<T>>> {
         let key = key.into();
         let Some(stored) = collection.table.get(&key, self.moment)? else { return Ok(None) };
         collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
     }
 
     /// The keys of a range at this moment, in order.
-    pub fn keys<T>(
-        &self,
-        collection: &Collection<T>,
-        range: impl Into<Range>,
-    ) -> impl Iterator<Item = Result<Key>> + use<T> {
-        collection.table.list(range.into(), self.moment).map(|item| item.map(|(key, _)| key))
+    pub fn keys<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Keys {
+        Keys(collection.table.list(range.into(), self.moment))
     }
 
     /// The entries of a range at this moment, in order of their keys.

@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::change::{Once, Outcome};
 use crate::collection::{Collection, Form};
 use crate::core::{Core, seen};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::TailIndex;
 use crate::load::load;
@@ -104,7 +104,10 @@ impl Store {
     /// # Errors
     ///
     /// What `f` answers; and as [`Collection::set`].
-    pub fn transaction<R, E: From<Error>>(&self, f: impl FnMut(&Tx<'_>) -> Result<R, E>) -> Result<Done<R>, E> {
+    pub fn transaction<R, E: From<Error>>(
+        &self,
+        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Done<R>, E> {
         match self.transact(None, f)? {
             Once::Now(done) => Ok(done),
             Once::Before(_) => unreachable!("only a call with an id is done once"),

@@ -71,7 +71,8 @@ impl Table {
             Some(found) if found.kind == Kind::Remove => Ok(None),
             Some(found) => self.core.stored(found).map(Some).map_err(|e| self.named(key, e)),
             None => {
-                let say = format!("there is no version {version} of it: `savehold history` lists those that are");
+                let say =
+                    format!("there is no version {version} of it: `savehold history` lists those that are");
                 Err(self.named(key, Error::new(ErrorKind::Gone, say).at(*version)))
             }
         }
@@ -174,7 +175,7 @@ impl Iterator for Listing {
 /// Versions of a key; see [`Table::versions`].
 pub(crate) struct VersionRefs {
     id: Option<CollectionId>,
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     key: Key,
     before: Lsn,
     page: VecDeque<VersionRef>,

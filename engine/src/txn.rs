@@ -55,7 +55,11 @@ impl<'s> Tx<'s> {
     /// # Errors
     ///
     /// As [`Collection::get`].
-    pub fn get<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
+    pub fn get<'k, T>(
+        &self,
+        collection: &Collection<T>,
+        key: impl Into<KeyRef<'k>>,
+    ) -> Result<Option<Entry<T>>> {
         let key = key.into();
         let stored = self.read(&collection.table, &key)?;
         let Some(stored) = stored else { return Ok(None) };
@@ -227,8 +231,7 @@ impl<'s> Tx<'s> {
                 Write::Remove => None,
             });
         }
-        let Seen { lsn, stored } =
-            self.core.read(id, bytes, self.moment).map_err(|e| table.named(key, e))?;
+        let Seen { lsn, stored } = self.core.read(id, bytes, self.moment).map_err(|e| table.named(key, e))?;
         self.state.borrow_mut().reads.insert(full, lsn);
         Ok(stored)
     }

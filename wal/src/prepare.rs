@@ -33,7 +33,7 @@ impl Log {
         let mut catalog = self.catalog.lock();
         self.check()?;
         let order = self.order.lock();
-        if order.begun && order.frames.has_room(bytes) {
+        if order.begun && order.full.is_none() && order.frames.has_room(bytes) {
             return Ok(()); // somebody else was faster
         }
         if let Some((full, tried)) = &order.full
@@ -94,7 +94,9 @@ impl Log {
         }
         named.name(entry_of(&header));
         if let Err(e) = self.name(catalog, named) {
-            _ = self.env.vfs.remove(&segment.path);
+            if e.kind() == ErrorKind::Full {
+                _ = self.env.vfs.remove(&segment.path); // otherwise the catalog on disk may name it already
+            }
             return Err(self.not_prepared(e, too_small, header.capacity));
         }
         if let Some(small) = too_small {

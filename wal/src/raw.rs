@@ -106,7 +106,8 @@ pub fn lend<R: 'static, T>(work: &mut (dyn FnMut() -> R + Send), with: impl FnOn
     // PROOF. Only the lifetime in the type changes: the same pointer, the same vtable. `Loan::run` proves that the
     // pointer is not used after `'_`.
     let work: *mut (dyn FnMut() -> R + Send + 'static) = unsafe { std::mem::transmute(work) };
-    let loan = Loan(Arc::new(Lent { state: Mutex::new(LoanState::Offered(Work(work))), returned: Condvar::new() }));
+    let loan =
+        Loan(Arc::new(Lent { state: Mutex::new(LoanState::Offered(Work(work))), returned: Condvar::new() }));
     let _recall = Recall(&loan.0);
     with(&loan)
 }

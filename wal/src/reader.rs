@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_head, decode_part};
+use crate::format::frame::{
+    FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_head, decode_part,
+};
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -60,7 +62,8 @@ impl Log {
     pub(crate) fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
         let segment = self.readable(lsn)?;
         let header = segment.read(lsn, FRAME_HEADER_BYTES)?;
-        let field = |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+        let field =
+            |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
         let (Some(head_len), Some(_)) = (field(4), frame_bytes(&header)) else {
             return Err(damaged(&segment, lsn, "record"));
         };

@@ -34,16 +34,20 @@ pub use crate::env::SimEntropy;
 pub use crate::vfs::fault::{Counts, Death, Failure, Fault, When};
 pub use crate::vfs::sim::{Choice, Fate, Pending, SimDisk, Tear, What};
 
-use crate::draw::mixed;
 use crate::clock::OsClock;
+use crate::draw::mixed;
 use crate::env::{Env, OsEntropy, Threads};
 use crate::vfs::Vfs as _;
 
 /// A world whose disk is memory and whose clocks and threads are the system's: what a store in memory runs on.
 #[must_use]
 pub fn memory() -> Env {
-    let disk = SimDisk::new(0);
-    Env { vfs: Arc::new(disk), clock: Arc::new(OsClock), entropy: Arc::new(OsEntropy), threads: Threads::Own }
+    Env {
+        vfs: Arc::new(SimDisk::memory()),
+        clock: Arc::new(OsClock),
+        entropy: Arc::new(OsEntropy),
+        threads: Threads::Own,
+    }
 }
 
 /// A simulated machine: it crashes when told, or when a fuzzer's bytes say so, and starts again.

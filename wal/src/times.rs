@@ -13,7 +13,9 @@ use crate::segment::file::{Segment, View};
 impl Log {
     /// Engine time of the group that holds `lsn`, microseconds since 1970; `None` outside the log.
     pub(crate) fn time_of(&self, lsn: Lsn) -> Result<Option<u64>> {
-        let Some(segment) = self.segment_of(lsn).filter(|_| lsn < self.accepted.get()) else { return Ok(None) };
+        let Some(segment) = self.segment_of(lsn).filter(|_| lsn < self.accepted.get()) else {
+            return Ok(None);
+        };
         let view = segment.view()?;
         let span = self.span_of(&segment, &view);
         let holds = |group: &GroupAt| group.head.next(group.lsn).is_some_and(|next| next > lsn);

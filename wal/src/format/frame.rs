@@ -134,7 +134,8 @@ pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, 
 ///
 /// As [`decode`].
 pub fn decode_head(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<(FrameKind, &[u8]), Bad> {
-    let (Some(crc), Some(head_len), Some(kind)) = (bytes.first_chunk::<4>(), bytes.get(4..8), bytes.get(12)) else {
+    let (Some(crc), Some(head_len), Some(kind)) = (bytes.first_chunk::<4>(), bytes.get(4..8), bytes.get(12))
+    else {
         return Err(Bad::Nothing);
     };
     let head_len = head_len.iter().rev().fold(0_usize, |n, &b| (n << 8) | usize::from(b));

@@ -72,6 +72,8 @@ pub struct Segment {
     pub path: PathBuf,
     /// The file.
     pub file: Arc<dyn VfsFile>,
+    /// Bytes of data that the file has: a rest segment is no longer than what it holds.
+    there: u64,
     end: AtomicU64,
     map: OnceLock<Option<Map>>,
     access: Access,
@@ -110,7 +112,7 @@ impl Segment {
             Ok(file)
         });
         match made {
-            Ok(file) => Ok(Self::over(file, path, &entry_of(header), header.store, access)),
+            Ok(file) => Ok(Self::over(file, path, &entry_of(header), header.capacity, header.store, access)),
             Err(e) => {
                 let kind = match e.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
@@ -166,13 +168,16 @@ impl Segment {
         {
             return Err(corrupt(&path, "is another segment than the one that MANIFEST names"));
         }
-        Ok(Self::over(file, path, entry, store, access))
+        let len = file.len().map_err(|e| Error::io(ErrorKind::Io, "asking the length of", &path, e))?;
+        let there = len.saturating_sub(DATA_OFFSET).min(entry.capacity);
+        Ok(Self::over(file, path, entry, there, store, access))
     }
 
     fn over(
         file: Arc<dyn VfsFile>,
         path: PathBuf,
         entry: &SegmentEntry,
+        there: u64,
         store: StoreId,
         access: Access,
     ) -> Self {
@@ -183,6 +188,7 @@ impl Segment {
             binding: entry.binding(store),
             path,
             file,
+            there,
             end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
             map: OnceLock::new(),
             access,
@@ -222,19 +228,18 @@ impl Segment {
         if let Some(map) = self.mapped()? {
             return Ok(View::Mapped(map.clone()));
         }
-        let len = self.file_len()?.saturating_sub(DATA_OFFSET).min(self.capacity);
-        let mut data = vec![0; usize::try_from(len).expect("bounded by SEGMENT_BYTES_LIMIT")];
+        let mut data = vec![0; usize::try_from(self.there).expect("bounded by SEGMENT_BYTES_LIMIT")];
         self.read_into(&mut data, self.base)?;
         Ok(View::Read(Arc::new(data)))
     }
 
-    /// Up to `bytes` bytes at `lsn`; fewer only where the segment ends.
+    /// Up to `bytes` bytes at `lsn`; fewer only where the file ends.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`]; [`ErrorKind::Corrupt`] where the file is shorter than it was made.
     pub fn read(&self, lsn: Lsn, bytes: usize) -> Result<Bytes> {
-        let room = self.capacity_end().bytes_since(lsn).unwrap_or(0);
+        let room = lsn.bytes_since(self.base).map_or(0, |at| self.there.saturating_sub(at));
         let bytes = bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
         if let Some(map) = self.mapped()? {
             let at = usize::try_from(self.file_offset(lsn)).expect("bounded by SEGMENT_BYTES_LIMIT");
@@ -285,8 +290,10 @@ impl Segment {
         if let Some(map) = self.map.get() {
             return Ok(map.as_ref());
         }
-        let len = self.file_len()?.min(DATA_OFFSET + self.capacity);
-        let map = self.file.map(len).map_err(|e| Error::io(ErrorKind::Io, "mapping", &self.path, e))?;
+        let map = self
+            .file
+            .map(DATA_OFFSET + self.there)
+            .map_err(|e| Error::io(ErrorKind::Io, "mapping", &self.path, e))?;
         Ok(self.map.get_or_init(|| map).as_ref())
     }
 }
