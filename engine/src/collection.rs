@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use crate::at::At;
-use crate::change::{Change, Entry, Once, Updated, What};
+use crate::change::{Change, Entry, Once, Updated};
 use crate::core::Stored;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Format;
+use crate::form::Form;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
+use crate::listing::{Keys, Page, Scan, Versions};
 use crate::modify::{self, Call, Decision, Modified, Wanted};
 use crate::range::Range;
-use crate::table::{Listing, Table, VersionInfo, VersionRefs};
+use crate::table::Table;
 use crate::ticket::Ticket;
 use crate::value::{Value, codec, counter};
 
@@ -24,65 +23,6 @@ use crate::value::{Value, codec, counter};
 pub struct Collection<T> {
     pub(crate) table: Table,
     pub(crate) form: Form<T>,
-}
-
-/// How values of a type become bytes.
-pub(crate) struct Form<T> {
-    pub(crate) encode: fn(&T) -> Result<(Format, Bytes)>,
-    pub(crate) decode: fn(Format, &Bytes) -> Result<T>,
-}
-
-impl<T> Clone for Form<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Form<T> {}
-
-impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
-    /// MessagePack with names.
-    pub(crate) const TYPED: Self = Self {
-        encode: |value| {
-            let mut bytes = Vec::new();
-            let format = codec::encode(value, &mut bytes)?;
-            Ok((format, bytes.into()))
-        },
-        decode: |format, bytes| codec::decode(format, bytes),
-    };
-}
-
-impl Form<Bytes> {
-    /// Bytes as they are.
-    pub(crate) const RAW: Self =
-        Self { encode: |bytes| Ok((Format::Raw, bytes.clone())), decode: |_, bytes| Ok(bytes.clone()) };
-}
-
-impl<T> Form<T> {
-    pub(crate) fn wanted(&self, value: &T) -> Result<Wanted> {
-        let (format, value) = (self.encode)(value)?;
-        Ok(Wanted { format, value, user_ids: None, meta: None })
-    }
-
-    pub(crate) fn entry(&self, key: Key, stored: &Stored) -> Result<Entry<T>> {
-        let head = &stored.entry.head;
-        Ok(Entry {
-            key,
-            value: (self.decode)(head.format, &stored.entry.value)?,
-            version: stored.lsn.into(),
-            created_us: head.created_us,
-            attributes: head.attributes.clone(),
-        })
-    }
-
-    pub(crate) fn decision(&self, change: Change<T>) -> Result<Decision> {
-        let Change { what, user_ids, meta } = change;
-        Ok(match what {
-            What::Write(value) => Decision::Put(Wanted { user_ids, meta, ..self.wanted(&value)? }),
-            What::Remove => Decision::Remove,
-            What::Keep => Decision::Keep,
-        })
-    }
 }
 
 impl<T> Clone for Collection<T> {
@@ -454,56 +394,4 @@ pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) 
         Some(version) => e.at(version),
         None => e,
     }
-}
-
-/// Keys of a range, in order.
-pub struct Keys(pub(crate) Listing);
-
-impl Iterator for Keys {
-    type Item = Result<Key>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|item| item.map(|(key, _)| key))
-    }
-}
-
-/// Versions of a key, newest first.
-pub struct Versions(VersionRefs);
-
-impl Iterator for Versions {
-    type Item = Result<VersionInfo>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let version = self.0.next()?;
-        Some(self.0.core.describe(version))
-    }
-}
-
-/// Entries of a range, in order.
-pub struct Scan<T> {
-    listing: Listing,
-    form: Form<T>,
-}
-
-impl<T> Iterator for Scan<T> {
-    type Item = Result<Entry<T>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (key, version) = match self.listing.next()? {
-            Ok(item) => item,
-            Err(e) => return Some(Err(e)),
-        };
-        let table = &self.listing.table;
-        let entry = table.core.stored(version).and_then(|stored| self.form.entry(key.clone(), &stored));
-        Some(entry.map_err(|e| table.named(&KeyRef::from(&key), e)))
-    }
-}
-
-/// Some entries of a range, and where the next page begins.
-#[derive(Clone, Debug)]
-pub struct Page<T> {
-    /// The entries, in order.
-    pub entries: Vec<Entry<T>>,
-    /// For the next page; `None` where nothing follows.
-    pub cursor: Option<Key>,
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use savehold_wal::Lsn;
 
 use crate::change::Entry;
-use crate::collection::{Collection, Keys, Scan};
+use crate::collection::Collection;
 use crate::core::Core;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
+use crate::listing::{Keys, Scan};
 use crate::range::Range;
 
 /// One moment of the store: reads through it see that moment, whatever is written meanwhile. Blocks nobody.

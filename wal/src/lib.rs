@@ -40,6 +40,8 @@ mod replay;
 mod iterate;
 mod retire;
 mod times;
+mod stats;
+mod open;
 mod wal;
 
 pub use error::{Error, ErrorKind, Next, Result};
@@ -52,6 +54,7 @@ pub use reader::Record;
 pub use replay::{Replayed, Replayer, STRETCH_BYTES};
 pub use report::{ClockNote, RecoveryReport};
 pub use scan::Verify;
+pub use stats::Stats;
 pub use ticket::Ticket;
-pub use wal::{Append, NotNow, Stats, Wal};
+pub use wal::{Append, NotNow, Wal};
 pub use writer::Urgency;

@@ -1,37 +1,34 @@
 //! Corridor: opening, using and closing a log.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::env::{Env, Threads};
-use crate::error::{Error, ErrorKind, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use crate::format::checksum::StoreId;
 use crate::format::frame::Frame;
-use crate::group::{Placed, Sequencer};
-use crate::holder;
+use crate::group::Placed;
 use crate::iterate::Replay;
-use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
+use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::options::{Create, Durability, Options};
+use crate::open::{open, opened};
+use crate::options::{Durability, Options};
 use crate::reader::Record;
-use crate::recover::{Recovered, Recovery};
 use crate::replay::{Replayed, Replayer};
-use crate::report::{ClockNote, RecoveryReport};
+use crate::report::RecoveryReport;
 use crate::scan::Verify;
 use crate::schedule;
-use crate::segment::catalog::{Catalog, Timeline};
-use crate::segment::file::{Access, corrupt};
-use crate::segment::manifest::{self, NotReplaced};
-use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
-use crate::sync::{Condvar, Mutex, RwLock, Sleeper, Waiters, Watermark};
+use crate::stats::Stats;
+use crate::sync::{Mutex, Sleeper};
 use crate::ticket::{Ticket, busy};
-use crate::vfs::{DirLock, Latch, Medium};
 use crate::writer::{NotPlaced, Urgency};
 
 /// An open log. Closing it, or dropping it, makes everything durable and gives the directory up.
@@ -42,33 +39,6 @@ pub struct Wal {
     log: Arc<Log>,
     report: Mutex<RecoveryReport>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What a log has done since it was opened, and where it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Records answered.
-    pub records: u64,
-    /// Groups written.
-    pub groups: u64,
-    /// Syncs of segments.
-    pub syncs: u64,
-    /// Bytes of log, padding included.
-    pub bytes: u64,
-    /// Marks written.
-    pub marks: u64,
-    /// Segments prepared.
-    pub segments_prepared: u64,
-    /// Segments that the log has.
-    pub segments: u64,
-    /// Bytes of LSN space that they own.
-    pub capacity: u64,
-    /// Bytes placed and not yet answered.
-    pub in_flight: u64,
-    /// Everything before it is durable.
-    pub durable: Lsn,
-    /// The system has everything before it.
-    pub accepted: Lsn,
 }
 
 /// How a record is appended.
@@ -116,32 +86,14 @@ impl Wal {
     /// # Errors
     ///
     /// - [`ErrorKind::Locked`]: somebody else has it.
-    /// - [`ErrorKind::Missing`]: there is none, and [`Create::Never`] forbids making one.
+    /// - [`ErrorKind::Missing`]: there is none, and [`Create::Never`](crate::Create::Never) forbids making one.
     /// - [`ErrorKind::Foreign`]: the directory holds something else. [`ErrorKind::Format`]: a newer format.
     /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message says what and where.
     /// - [`ErrorKind::Full`]: recovery itself needs space, and the message says how much.
-    pub fn open_in(env: Env, root: &Path, mut options: Options) -> Result<Self> {
-        let begun = env.clock.monotonic();
-        let new = settle_root(&env, root, options.create)?;
-        let lock = holder::take(&env, root, options.lock_wait)?;
-        let unfinished = holder::read(&*env.vfs, root).unfinished;
-        if unfinished > 0 {
-            options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
-        }
-        holder::write(&env, root, unfinished.saturating_add(1));
-        let (mut catalog, made) = load_or_make(&env, root, new)?;
-        let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog };
-        let recovered = recovery.run()?;
-        let mut report = report_of(&env, &catalog, &recovered, made);
-        report.judging = env.clock.monotonic().saturating_sub(begun);
-        if recovered.changed {
-            catalog.keep_report(report);
-            catalog.generation += 1;
-            manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
-        }
-        let log = Arc::new(build(env, root, options, lock, catalog, recovered));
+    pub fn open_in(env: Env, root: &Path, options: Options) -> Result<Self> {
+        let (log, report) = open(env, root, options)?;
         let threads = start_threads(&log)?;
-        holder::write(&log.env, root, 0);
+        opened(&log);
         Ok(Self { log, report: Mutex::new(report), threads: Mutex::new(threads) })
     }
 
@@ -450,22 +402,7 @@ impl Wal {
     /// Where the log stands.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let log = &*self.log;
-        let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let segments = log.segments.read().clone();
-        Stats {
-            records: counted(&log.counters.records),
-            groups: counted(&log.counters.groups),
-            syncs: counted(&log.counters.syncs),
-            bytes: counted(&log.counters.bytes),
-            marks: counted(&log.counters.marks),
-            segments_prepared: counted(&log.counters.segments),
-            segments: segments.len() as u64,
-            capacity: segments.iter().map(|s| s.capacity).sum(),
-            in_flight: log.order.lock().in_flight,
-            durable: log.durable.get(),
-            accepted: log.accepted.get(),
-        }
+        self.log.stats()
     }
 
     /// Makes everything durable, proves it with a mark, and gives the directory up.
@@ -517,198 +454,6 @@ impl Drop for Wal {
         if !self.log.closed.load(Ordering::Acquire) {
             _ = self.end();
         }
-    }
-}
-
-impl Log {
-    /// The steps of closing: refuse appends, make everything durable, prove it, say so in the catalog.
-    fn close_down(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        if let Some(failure) = self.failure.get() {
-            return Err(failure.clone());
-        }
-        if !self.order.lock().begun {
-            return Ok(()); // nothing was appended: what the catalog says still holds
-        }
-        let through = self.sync_placed()?;
-        self.write_mark()?;
-        let mut catalog = self.catalog.lock();
-        if self.order.lock().frames.active().is_none() {
-            return Ok(());
-        }
-        let mut named = Catalog::clone(&catalog);
-        named.clean_end = Some(self.durable.get().max(through));
-        self.note_ends(&mut named);
-        match self.name(&mut catalog, named) {
-            Err(e) if e.kind() == ErrorKind::Full => Ok(()), // as good as a crash: the next open judges
-            other => other,
-        }
-    }
-}
-
-/// Is there a log, may one be made, is the directory ours? True where one is to be made.
-fn settle_root(env: &Env, root: &Path, create: Create) -> Result<bool> {
-    let names = match env.vfs.list(root) {
-        Ok(names) => names,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-            let say = format!("{} is a file: name a directory", root.display());
-            return Err(Error::new(ErrorKind::Foreign, say));
-        }
-        Err(e) => return Err(Error::io(ErrorKind::Io, "listing", root, e)),
-    };
-    let known = [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR];
-    if names.iter().any(|name| name == MANIFEST || name == MANIFEST_PREVIOUS) {
-        refuse_networks(env, root)?;
-        return Ok(false);
-    }
-    if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        let say = format!(
-            "{} holds `{other}`, which is not a store's: name an empty or new directory",
-            root.display()
-        );
-        return Err(Error::new(ErrorKind::Foreign, say));
-    }
-    if create == Create::Never && !names.iter().any(|name| name == MANIFEST_NEXT) {
-        let say = format!(
-            "there is no store in {}: is the disk mounted? To make one, run `savehold init`",
-            root.display()
-        );
-        return Err(Error::new(ErrorKind::Missing, say));
-    }
-    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
-    env.vfs.create_dir(root).map_err(|e| io("making", root, e))?;
-    refuse_networks(env, root)?;
-    Ok(true)
-}
-
-fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
-    match env.vfs.medium(root) {
-        Ok(Medium::Local) => Ok(()),
-        Ok(Medium::Network(name)) => {
-            let say = format!(
-                "{} lies on {name}: its locks and syncs promise less; use a local disk",
-                root.display()
-            );
-            Err(Error::new(ErrorKind::Invalid, say))
-        }
-        Err(e) => Err(Error::io(ErrorKind::Io, "asking the file system of", root, e)),
-    }
-}
-
-fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
-    let dir = root.join(LOG_DIR);
-    if let Some(catalog) = manifest::load(&*env.vfs, root)? {
-        return Ok((catalog, false));
-    }
-    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
-    let segments = env.vfs.list(&dir).unwrap_or_default();
-    if !may_make || segments.iter().any(|name| name.ends_with(".seg")) {
-        return Err(corrupt(&root.join(MANIFEST), "is missing, though there are segments"));
-    }
-    env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
-    env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?;
-    let above = parent_of(root);
-    env.vfs.sync_dir(&above).map_err(|e| io("syncing", &above, e))?;
-    let catalog = Catalog::new(new_store_id(env), first_timeline(env));
-    manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
-    Ok((catalog, true))
-}
-
-fn parent_of(root: &Path) -> PathBuf {
-    match root.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    }
-}
-
-fn new_store_id(env: &Env) -> StoreId {
-    let mut id = [0; 16];
-    env.entropy.fill(&mut id);
-    StoreId(id)
-}
-
-/// Days since 2020, at least 1: a later store, restore or repair begins a larger one.
-fn first_timeline(env: &Env) -> Timeline {
-    const YEAR_2020_US: u64 = 1_577_836_800_000_000;
-    const DAY_US: u64 = 86_400_000_000;
-    let begun_us = env.clock.wall_us();
-    let days = begun_us.saturating_sub(YEAR_2020_US) / DAY_US;
-    let number = u16::try_from(days).unwrap_or(u16::MAX).max(1);
-    Timeline { number, branch: Lsn::NONE, begun_us }
-}
-
-fn report_of(env: &Env, catalog: &Catalog, recovered: &Recovered, made: bool) -> RecoveryReport {
-    const DAY_US: u64 = 86_400_000_000;
-    let at_us = env.clock.wall_us();
-    let clock = match at_us {
-        _ if made => ClockNote::Fine,
-        now if now < recovered.time_us => ClockNote::Behind,
-        now if now - recovered.time_us > DAY_US => ClockNote::Ahead,
-        _ => ClockNote::Fine,
-    };
-    RecoveryReport {
-        clean: recovered.clean,
-        at_us,
-        proven: recovered.proven,
-        end: recovered.end,
-        groups_dropped: recovered.groups_dropped,
-        segments: catalog.segments.len() as u64,
-        scanned_bytes: recovered.scanned_bytes,
-        clock,
-        ..RecoveryReport::default()
-    }
-}
-
-fn build(
-    env: Env,
-    root: &Path,
-    options: Options,
-    lock: Box<dyn DirLock>,
-    catalog: Catalog,
-    recovered: Recovered,
-) -> Log {
-    let at = if recovered.active.is_some() { recovered.end } else { catalog.frontier };
-    let mut frames = Sequencer::new(at, recovered.active, recovered.unstated);
-    if let Some(next) = recovered.next {
-        frames.set_next(next);
-    }
-    let order = Order {
-        frames,
-        writing: false,
-        handed: false,
-        stop: false,
-        in_flight: 0,
-        begun: false,
-        full: None,
-        unsynced: None,
-        unmarked: None,
-        company: 0,
-    };
-    Log {
-        time: EngineTime::new(&*env.clock, recovered.time_us),
-        root: root.to_path_buf(),
-        options,
-        store: catalog.store,
-        process: std::process::id(),
-        lock: Mutex::new(Some(lock)),
-        catalog: Mutex::new(catalog),
-        order: Mutex::new(order),
-        segments: RwLock::new(Arc::new(recovered.segments)),
-        waiters: Waiters::default(),
-        hand_over: Condvar::new(),
-        drained: Condvar::new(),
-        keeper: KeeperBell::default(),
-        accepted: Watermark::new(recovered.end),
-        durable: Watermark::new(recovered.end),
-        acknowledged: Watermark::new(recovered.end),
-        latch: Latch::new(),
-        failure: OnceLock::new(),
-        closed: AtomicBool::new(false),
-        counters: Counters::default(),
-        env,
     }
 }
 

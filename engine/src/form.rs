@@ -1,0 +1,70 @@
+//! Pure: how values of a type become stored bytes, and entries again.
+
+use bytes::Bytes;
+
+use crate::change::{Change, Entry, What};
+use crate::core::Stored;
+use crate::error::Result;
+use crate::format::Format;
+use crate::key::Key;
+use crate::modify::{Decision, Wanted};
+use crate::value::codec;
+
+/// How values of a type become bytes.
+pub(crate) struct Form<T> {
+    pub(crate) encode: fn(&T) -> Result<(Format, Bytes)>,
+    pub(crate) decode: fn(Format, &Bytes) -> Result<T>,
+}
+
+impl<T> Clone for Form<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Form<T> {}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
+    /// MessagePack with names.
+    pub(crate) const TYPED: Self = Self {
+        encode: |value| {
+            let mut bytes = Vec::new();
+            let format = codec::encode(value, &mut bytes)?;
+            Ok((format, bytes.into()))
+        },
+        decode: |format, bytes| codec::decode(format, bytes),
+    };
+}
+
+impl Form<Bytes> {
+    /// Bytes as they are.
+    pub(crate) const RAW: Self =
+        Self { encode: |bytes| Ok((Format::Raw, bytes.clone())), decode: |_, bytes| Ok(bytes.clone()) };
+}
+
+impl<T> Form<T> {
+    pub(crate) fn wanted(&self, value: &T) -> Result<Wanted> {
+        let (format, value) = (self.encode)(value)?;
+        Ok(Wanted { format, value, user_ids: None, meta: None })
+    }
+
+    pub(crate) fn entry(&self, key: Key, stored: &Stored) -> Result<Entry<T>> {
+        let head = &stored.entry.head;
+        Ok(Entry {
+            key,
+            value: (self.decode)(head.format, &stored.entry.value)?,
+            version: stored.lsn.into(),
+            created_us: head.created_us,
+            attributes: head.attributes.clone(),
+        })
+    }
+
+    pub(crate) fn decision(&self, change: Change<T>) -> Result<Decision> {
+        let Change { what, user_ids, meta } = change;
+        Ok(match what {
+            What::Write(value) => Decision::Put(Wanted { user_ids, meta, ..self.wanted(&value)? }),
+            What::Remove => Decision::Remove,
+            What::Keep => Decision::Keep,
+        })
+    }
+}

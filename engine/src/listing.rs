@@ -1,0 +1,59 @@
+//! Corridor: keys, entries and versions, one after the other and by pages.
+
+use crate::change::Entry;
+use crate::error::Result;
+use crate::form::Form;
+use crate::key::{Key, KeyRef};
+use crate::table::{Listing, VersionInfo, VersionRefs};
+
+/// Keys of a range, in order.
+pub struct Keys(pub(crate) Listing);
+
+impl Iterator for Keys {
+    type Item = Result<Key>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|item| item.map(|(key, _)| key))
+    }
+}
+
+/// Versions of a key, newest first.
+pub struct Versions(pub(crate) VersionRefs);
+
+impl Iterator for Versions {
+    type Item = Result<VersionInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let version = self.0.next()?;
+        Some(self.0.core.describe(version))
+    }
+}
+
+/// Entries of a range, in order.
+pub struct Scan<T> {
+    pub(crate) listing: Listing,
+    pub(crate) form: Form<T>,
+}
+
+impl<T> Iterator for Scan<T> {
+    type Item = Result<Entry<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, version) = match self.listing.next()? {
+            Ok(item) => item,
+            Err(e) => return Some(Err(e)),
+        };
+        let table = &self.listing.table;
+        let entry = table.core.stored(version).and_then(|stored| self.form.entry(key.clone(), &stored));
+        Some(entry.map_err(|e| table.named(&KeyRef::from(&key), e)))
+    }
+}
+
+/// Some entries of a range, and where the next page begins.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The entries, in order.
+    pub entries: Vec<Entry<T>>,
+    /// For the next page; `None` where nothing follows.
+    pub cursor: Option<Key>,
+}
