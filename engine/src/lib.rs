@@ -62,3 +62,7 @@ pub use table::VersionInfo;
 pub use ticket::Ticket;
 pub use txn::{Done, Tx};
 pub use value::{Map, MapKey, MapKeyRef, Value};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
