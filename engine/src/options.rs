@@ -22,7 +22,6 @@ pub struct Options {
     pub(crate) wal: savehold_wal::Options,
     pub(crate) origin: String,
     pub(crate) durability: Durability,
-    pub(crate) recovery_budget: Option<Duration>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) verify: bool,
 }
@@ -55,12 +54,6 @@ impl Options {
     /// A text of at most [`ORIGIN_BYTES_MAX`] bytes, kept with every commit: build and node. History shows it.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
-        self
-    }
-
-    /// How long a restart after a kill may take; default 100 ms. `stats().estimated_recovery` says how long it would.
-    pub fn recovery_budget(mut self, budget: Duration) -> Self {
-        self.recovery_budget = Some(budget);
         self
     }
 
