@@ -14,13 +14,15 @@
 
 use savehold_wal::{Lsn, raw};
 
-use super::entry::{KEY_BYTES_MAX, Packed};
+use super::entry::Packed;
+use super::history;
+use crate::limits::KEY_BYTES_MAX;
 
 /// Bytes of a node before its key.
 pub(super) const HEAD_BYTES: usize = 26;
 /// Most bytes of a node.
 pub(super) const NODE_BYTES_MAX: usize = node_bytes(KEY_BYTES_MAX);
-/// Bytes that [`Arena::append`] may read past the end of a node.
+/// Bytes that [`Arena::append_staged`] may read past the end of a node.
 pub(super) const SLACK_BYTES: usize = COPY_BYTES;
 
 const UNIT: usize = 4;
@@ -40,18 +42,22 @@ pub(super) const fn node_bytes(key_bytes: usize) -> usize {
     (HEAD_BYTES + key_bytes).next_multiple_of(UNIT)
 }
 
-/// Writes a node to the front of `node`, which has at least its bytes; answers how many those are.
+/// The node of a key with one version, up to the key.
 #[inline(always)]
-pub(super) fn encode(node: &mut [u8], version: Packed, older: u32, collection: u32, key: &[u8]) -> usize {
-    let (head, rest) = node.split_at_mut(HEAD_BYTES);
+pub(super) fn head(version: Packed, collection: u32, key_bytes: usize) -> [u8; HEAD_BYTES] {
+    let mut head = [0; HEAD_BYTES];
+    set_version(&mut head, version, history::NONE);
+    head[20..24].copy_from_slice(&collection.to_le_bytes());
+    head[24..26].copy_from_slice(&(key_bytes as u16).to_le_bytes());
+    head
+}
+
+#[inline(always)]
+fn set_version(head: &mut [u8], version: Packed, older: u32) {
     head[0..8].copy_from_slice(&version.lsn.raw().to_le_bytes());
     head[8..12].copy_from_slice(&version.offset.to_le_bytes());
     head[12..16].copy_from_slice(&version.bytes.to_le_bytes());
     head[16..20].copy_from_slice(&older.to_le_bytes());
-    head[20..24].copy_from_slice(&collection.to_le_bytes());
-    head[24..26].copy_from_slice(&(key.len() as u16).to_le_bytes());
-    rest[..key.len()].copy_from_slice(key);
-    node_bytes(key.len())
 }
 
 /// A node, as its bytes.
@@ -116,20 +122,37 @@ impl Arena {
     /// Appends the node at the front of `staged`, of `bytes` bytes with [`SLACK_BYTES`] more behind it, and gives its
     /// place, which is never zero.
     #[inline(always)]
-    pub(super) fn append(&mut self, staged: &[u8], bytes: usize) -> u32 {
+    pub(super) fn append_staged(&mut self, staged: &[u8], bytes: usize) -> u32 {
+        self.append_with(bytes, |chunk, end| {
+            if bytes <= COPY_BYTES {
+                // A copy of fixed length is a few moves; one of exact length is a call.
+                chunk.extend_from_slice(&staged[..COPY_BYTES]);
+                chunk.truncate(end);
+            } else {
+                chunk.extend_from_slice(&staged[..bytes]);
+            }
+        })
+    }
+
+    /// Appends the node of a key with one version and gives its place.
+    pub(super) fn append(&mut self, version: Packed, collection: u32, key: &[u8]) -> u32 {
+        self.append_with(node_bytes(key.len()), |chunk, end| {
+            chunk.extend_from_slice(&head(version, collection, key.len()));
+            chunk.extend_from_slice(key);
+            chunk.resize(end, 0);
+        })
+    }
+
+    /// Has `write` fill a chunk, which has room, up to the end of a node of `bytes` bytes.
+    #[inline(always)]
+    fn append_with(&mut self, bytes: usize, write: impl FnOnce(&mut Vec<u8>, usize)) -> u32 {
         if self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < bytes + SLACK_BYTES) {
             self.begin_chunk();
         }
         let last = self.chunks.len() - 1;
         let chunk = &mut self.chunks[last];
         let start = chunk.len();
-        if bytes <= COPY_BYTES {
-            // A copy of fixed length is a few moves; one of exact length is a call.
-            chunk.extend_from_slice(&staged[..COPY_BYTES]);
-            chunk.truncate(start + bytes);
-        } else {
-            chunk.extend_from_slice(&staged[..bytes]);
-        }
+        write(chunk, start + bytes);
         self.last + (start / UNIT) as u32
     }
 
@@ -140,12 +163,13 @@ impl Arena {
         Node::at(&self.chunks[chunk][start..])
     }
 
-    /// Fetches the first line of the node at `place`.
+    /// Fetches the node at `place`, or as much of it as a short key needs.
     #[inline(always)]
     pub(super) fn prefetch(&self, place: u32) {
         let (chunk, start) = locate(place);
         if let Some(chunk) = self.chunks.get(chunk) {
             raw::prefetch_at(chunk, start);
+            raw::prefetch_at(chunk, start + COPY_BYTES / 2);
         }
     }
 
@@ -153,11 +177,7 @@ impl Arena {
     #[inline(always)]
     pub(super) fn update(&mut self, place: u32, version: Packed, older: u32) {
         let (chunk, start) = locate(place);
-        let head = &mut self.chunks[chunk][start..start + 20];
-        head[0..8].copy_from_slice(&version.lsn.raw().to_le_bytes());
-        head[8..12].copy_from_slice(&version.offset.to_le_bytes());
-        head[12..16].copy_from_slice(&version.bytes.to_le_bytes());
-        head[16..20].copy_from_slice(&older.to_le_bytes());
+        set_version(&mut self.chunks[chunk][start..], version, older);
     }
 
     /// Every node with its place, in the order of appending.

@@ -2,8 +2,7 @@
 
 use savehold_wal::Lsn;
 
-/// Longest key in bytes; the shortest has one byte.
-pub const KEY_BYTES_MAX: usize = 1024;
+use crate::limits::KEY_BYTES_MAX;
 
 /// Where a version's part stands in its record, as first written. Compaction keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

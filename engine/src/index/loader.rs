@@ -5,20 +5,19 @@
 
 use savehold_wal::Lsn;
 
-use super::arena::{self, NODE_BYTES_MAX, Node, SLACK_BYTES};
+use super::arena::{self, HEAD_BYTES, NODE_BYTES_MAX, Node, SLACK_BYTES};
 use super::entry::Entry;
 use super::hash::{Hashed, PARTITIONS};
-use super::partition::NO_OLDER;
 use super::tail::TailIndex;
 
-/// Bytes of the buffer of one partition: forty-odd entries with keys of 16 bytes, one with the longest.
-const BUFFER_BYTES: usize = 2048 + 64;
+/// Most entries of a batch.
+const BATCH: usize = 64;
+/// Bytes of the nodes of a batch: as many as fit when keys have 16 bytes, two of the longest.
+const BATCH_BYTES: usize = BATCH * arena::node_bytes(16);
 
-const _: () = assert!(BUFFER_BYTES >= TAG_BYTES + NODE_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES >= NODE_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES <= u16::MAX as usize);
 const _: () = assert!(PARTITIONS <= 1 << u8::BITS, "a partition's number is a u8 in an ordered view");
-
-/// Each staged node stands behind its tag.
-const TAG_BYTES: usize = size_of::<u32>();
 
 /// Inserts many entries, in any order, for one thread of a replay. Several may load the same index at once.
 ///
@@ -26,69 +25,89 @@ const TAG_BYTES: usize = size_of::<u32>();
 /// [`flush`](Loader::flush) or once the loader is dropped, not before.
 pub struct Loader<'i> {
     index: &'i TailIndex,
-    /// A buffer for each partition, one behind the other.
-    staged: Box<[u8]>,
-    /// Bytes in each.
-    filled: [usize; PARTITIONS],
+    batches: Box<[Batch]>,
+    /// The nodes of each batch, and what [`arena::Arena::append_staged`] may read past the last.
+    nodes: Box<[u8]>,
+    /// The newest of all versions pushed.
+    newest: Lsn,
 }
 
-impl<'i> Loader<'i> {
-    pub(super) fn new(index: &'i TailIndex) -> Self {
-        let staged = vec![0; PARTITIONS * BUFFER_BYTES + SLACK_BYTES].into_boxed_slice();
-        Self { index, staged, filled: [0; PARTITIONS] }
-    }
+/// What waits for one partition.
+struct Batch {
+    len: u16,
+    /// Bytes of its nodes.
+    bytes: u16,
+    tags: [u32; BATCH],
+}
 
+impl TailIndex {
+    /// A loader for one thread of a replay.
+    #[must_use]
+    pub fn loader(&self) -> Loader<'_> {
+        Loader {
+            index: self,
+            batches: (0..PARTITIONS).map(|_| Batch { len: 0, bytes: 0, tags: [0; BATCH] }).collect(),
+            nodes: vec![0; PARTITIONS * BATCH_BYTES + SLACK_BYTES].into_boxed_slice(),
+            newest: Lsn::NONE,
+        }
+    }
+}
+
+impl Loader<'_> {
     /// Takes one entry over.
     #[inline]
     pub fn push(&mut self, entry: Entry<'_>) {
         entry.check();
         let Entry { collection, key, version } = entry;
         let Hashed { partition, tag } = self.index.hasher.hash(collection, key);
-        if self.filled[partition] + TAG_BYTES + arena::node_bytes(key.len()) > BUFFER_BYTES {
+        let bytes = arena::node_bytes(key.len());
+        let mut batch = &mut self.batches[partition];
+        if usize::from(batch.len) == BATCH || usize::from(batch.bytes) + bytes > BATCH_BYTES {
             self.flush_partition(partition);
+            batch = &mut self.batches[partition];
         }
-        let start = partition * BUFFER_BYTES + self.filled[partition];
-        let (head, node) = self.staged[start..].split_at_mut(TAG_BYTES);
-        head.copy_from_slice(&tag.to_le_bytes());
-        self.filled[partition] += TAG_BYTES + arena::encode(node, version.into(), NO_OLDER, collection, key);
+        let start = partition * BATCH_BYTES + usize::from(batch.bytes);
+        let node = &mut self.nodes[start..start + HEAD_BYTES + key.len()];
+        node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), collection, key.len()));
+        node[HEAD_BYTES..].copy_from_slice(key);
+        batch.tags[usize::from(batch.len)] = tag;
+        batch.len += 1;
+        batch.bytes += bytes as u16;
+        self.newest = self.newest.max(version.lsn);
     }
 
     /// Inserts everything that was pushed.
     pub fn flush(&mut self) {
         for partition in 0..PARTITIONS {
-            if self.filled[partition] != 0 {
+            if self.batches[partition].len != 0 {
                 self.flush_partition(partition);
             }
         }
     }
 
+    #[inline(never)]
     fn flush_partition(&mut self, number: usize) {
-        let filled = std::mem::take(&mut self.filled[number]);
-        let staged = &self.staged[number * BUFFER_BYTES..][..filled + SLACK_BYTES];
-        let (mut newest, mut count) = (Lsn::NONE, 0);
-        for (_, node) in batch(staged, filled) {
-            newest = newest.max(Node::at(node).version().lsn);
-            count += 1;
-        }
-        let watched = self.index.recent.announce(newest);
+        let batch = &mut self.batches[number];
+        let tags = &batch.tags[..usize::from(batch.len)];
+        let mut nodes = &self.nodes[number * BATCH_BYTES..][..usize::from(batch.bytes) + SLACK_BYTES];
+        let watched = self.index.recent.announce(self.newest);
         let mut partition = self.index.partitions[number].0.write();
-        partition.reserve(count);
-        for (tag, _) in batch(staged, filled) {
-            partition.prefetch_slot(tag);
-        }
-        for (tag, _) in batch(staged, filled) {
-            partition.prefetch_node(tag);
-        }
+        partition.reserve(tags.len());
+        tags.iter().for_each(|&tag| partition.prefetch_slot(tag));
+        tags.iter().for_each(|&tag| partition.prefetch_node(tag));
         let telling = watched || self.index.views.any();
-        for (tag, node) in batch(staged, filled) {
-            let inserted = partition.insert(tag, node);
+        for &tag in tags {
+            let inserted = partition.insert_staged(tag, nodes);
+            let node = Node::at(nodes);
             if telling {
-                let node = Node::at(node);
                 let (collection, key) = (node.collection(), node.key());
                 let entry = Entry { collection, key, version: node.version().into() };
                 self.index.tell(inserted, number, watched, &entry);
             }
+            nodes = &nodes[node.bytes()..];
         }
+        batch.len = 0;
+        batch.bytes = 0;
     }
 }
 
@@ -96,18 +115,4 @@ impl Drop for Loader<'_> {
     fn drop(&mut self) {
         self.flush();
     }
-}
-
-/// The tags and nodes of a buffer; all that follows stands behind each node.
-#[inline(always)]
-fn batch(staged: &[u8], filled: usize) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        if at == filled {
-            return None;
-        }
-        let (head, node) = staged[at..].split_at(TAG_BYTES);
-        at += TAG_BYTES + Node::at(node).bytes();
-        Some((u32::from_le_bytes([head[0], head[1], head[2], head[3]]), node))
-    })
 }

@@ -4,30 +4,30 @@
 //! hash of (collection, key):   6 bits          32 bits
 //!                              partition       tag
 //!
-//! partition   slots    tag → place, 8 bytes each, at most three quarters full
+//! partition   slots    tag → place, 8 bytes each, at most 13/16 full
 //!             arena    place → node: newest version, what names the older ones, collection, key
 //!             history  older versions: a short chain, or a run of blocks once they are many
 //! ```
 //!
 //! A point read costs two dependent misses, slot and node, before the log's. The modules stand in the order of
-//! dependence.
+//! dependence: each uses only those above it.
 
-mod arena;
 mod entry;
 mod hash;
+mod slots;
 mod history;
-mod loader;
-mod ordered;
+mod arena;
 mod partition;
 mod range;
+mod ordered;
 mod recent;
-mod slots;
+mod views;
 mod tail;
+mod loader;
 #[cfg(test)]
 mod tests;
-mod views;
 
-pub use entry::{Entry, KEY_BYTES_MAX, Kind, Place, VersionRef};
+pub use entry::{Entry, Kind, Place, VersionRef};
 pub use loader::Loader;
 pub use range::{Direction, KeyRange, Page};
 pub use recent::WatchGuard;

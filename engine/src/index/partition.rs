@@ -4,8 +4,8 @@
 use savehold_wal::Lsn;
 
 use super::arena::{Arena, Node};
-use super::entry::Packed;
-use super::history::{self, History};
+use super::entry::{Entry, Packed};
+use super::history::History;
 use super::slots::{Found, Slots};
 
 /// What an insertion changed.
@@ -50,15 +50,29 @@ impl Partition {
         }
     }
 
-    /// Inserts the node at the front of `staged` (slack behind it as [`Arena::append`] wants), whose version may be
-    /// new, old or known. Room must have been [reserved](Partition::reserve).
+    /// Inserts an entry, whose version may be new, old or known.
+    pub(super) fn insert(&mut self, tag: u32, entry: &Entry<'_>) -> Inserted {
+        let (collection, key, version) = (entry.collection, entry.key, Packed::from(entry.version));
+        self.slots.reserve(1);
+        match self.slots.find(tag, |place| is(self.arena.node(place), collection, key)) {
+            Found::Vacant(slot) => {
+                let place = self.arena.append(version, collection, key);
+                self.slots.fill(slot, tag, place);
+                Inserted::Key(place)
+            }
+            Found::Key(place) => self.add_version(place, version),
+        }
+    }
+
+    /// Inserts the node at the front of `staged` (slack behind it as [`Arena::append_staged`] wants), as
+    /// [`insert`](Partition::insert) does. Room must have been [reserved](Partition::reserve).
     #[inline(always)]
-    pub(super) fn insert(&mut self, tag: u32, staged: &[u8]) -> Inserted {
+    pub(super) fn insert_staged(&mut self, tag: u32, staged: &[u8]) -> Inserted {
         let node = Node::at(staged);
         let (collection, key) = (node.collection(), node.key());
         match self.slots.find(tag, |place| is(self.arena.node(place), collection, key)) {
             Found::Vacant(slot) => {
-                let place = self.arena.append(staged, node.bytes());
+                let place = self.arena.append_staged(staged, node.bytes());
                 self.slots.fill(slot, tag, place);
                 Inserted::Key(place)
             }
@@ -139,9 +153,6 @@ impl Partition {
         }
     }
 }
-
-/// What names the older versions of a key that has none.
-pub(super) const NO_OLDER: u32 = history::NONE;
 
 #[inline(always)]
 fn is(node: Node<'_>, collection: u32, key: &[u8]) -> bool {

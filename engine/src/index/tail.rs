@@ -6,12 +6,10 @@ use std::sync::Arc;
 use parking_lot::{RwLock, RwLockReadGuard};
 use savehold_wal::Lsn;
 
-use super::arena::{self, NODE_BYTES_MAX, SLACK_BYTES};
 use super::entry::{Entry, VersionRef};
 use super::hash::{Hashed, KeyHasher, PARTITIONS};
-use super::loader::Loader;
 use super::ordered::{Address, Keys, Ordered};
-use super::partition::{Inserted, NO_OLDER, Partition};
+use super::partition::{Inserted, Partition};
 use super::range::{Direction, KeyRange, Page};
 use super::recent::{Recent, WatchGuard};
 use super::views::Views;
@@ -19,7 +17,7 @@ use super::views::Views;
 /// Key to versions in memory: insertion in any order gives the same index, and inserting twice is inserting once.
 ///
 /// Shared by all threads. Commits [`insert`](TailIndex::insert) in LSN order; recovery loads in any order through one
-/// [`Loader`] a thread. Point reads allocate nothing. Nothing is ever taken out: an index is dropped as a whole once a
+/// [`Loader`](super::Loader) a thread. Point reads allocate nothing. Nothing is ever taken out: an index is dropped as a whole once a
 /// table covers it.
 ///
 /// A read *as of* an LSN is repeatable because no version is inserted at or below an LSN that may be read already:
@@ -66,21 +64,11 @@ impl TailIndex {
     /// Inserts one version: a new one, an older one, or one that is there already (then nothing changes).
     pub fn insert(&self, entry: Entry<'_>) {
         entry.check();
-        let Entry { collection, key, version } = entry;
-        let mut staged = [0; NODE_BYTES_MAX + SLACK_BYTES];
-        arena::encode(&mut staged, version.into(), NO_OLDER, collection, key);
-        let Hashed { partition: number, tag } = self.hasher.hash(collection, key);
-        let watched = self.recent.announce(version.lsn);
+        let Hashed { partition: number, tag } = self.hasher.hash(entry.collection, entry.key);
+        let watched = self.recent.announce(entry.version.lsn);
         let mut partition = self.partitions[number].0.write();
-        partition.reserve(1);
-        let inserted = partition.insert(tag, &staged);
+        let inserted = partition.insert(tag, &entry);
         self.tell(inserted, number, watched, &entry);
-    }
-
-    /// A loader for one thread of a replay.
-    #[must_use]
-    pub fn loader(&self) -> Loader<'_> {
-        Loader::new(self)
     }
 
     /// The newest version of a key.
