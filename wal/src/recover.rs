@@ -25,7 +25,7 @@ use crate::scan::{Skim, Span, Verify, first_bad, skim};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
-use crate::vfs::{Advice, OpenMode};
+use crate::vfs::{Advice, OpenMode, VfsFile};
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -147,20 +147,22 @@ impl Recovery<'_> {
             }
             let Some((base, generation)) = parse_segment_name(&name) else { continue };
             if self.catalog.entry_mut(base, generation).is_none() {
-                changed |= self.unnamed(&path)?;
+                changed |= self.unnamed(&path, base)?;
             }
         }
         Ok(changed)
     }
 
-    /// A file that the catalog does not name: a finished rest segment counts, a segment that nothing was ever written
-    /// in goes, anything else is evidence of a lost catalog.
-    fn unnamed(&mut self, path: &Path) -> Result<bool> {
+    /// A file that the catalog does not name: a finished rest segment counts, one that was given up or that nothing
+    /// was ever written in goes, anything else is evidence of a lost catalog. What was given up lies before the
+    /// frontier: an older catalog has an older frontier too.
+    fn unnamed(&mut self, path: &Path, base: Lsn) -> Result<bool> {
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
         let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
         let header = match read_header(&*file, path) {
             Ok(header) => header,
-            Err(e) if e.kind() == ErrorKind::Format => return Err(e),
+            Err(e) if e.kind() != ErrorKind::Corrupt => return Err(e),
+            Err(e) if base >= self.catalog.frontier && holds_data(&*file, path)? => return Err(e),
             Err(_) => {
                 self.remove(path)?; // its header never reached the disk, so no place in it was ever handed out
                 return Ok(false);
@@ -182,6 +184,12 @@ impl Recovery<'_> {
                 self.catalog.name(entry_of(&header));
                 return Ok(true);
             }
+        }
+        if header.base.plus(header.capacity) <= self.catalog.frontier {
+            self.remove(path)?;
+            return Ok(false);
+        }
+        if header.kind == SegmentKind::Rest {
             return Err(corrupt(path, "is a rest segment that fits no segment named in MANIFEST"));
         }
         let segment =
@@ -387,6 +395,20 @@ impl Recovery<'_> {
              {at} is readable. Nothing was changed; restore a backup, or run `savehold repair --to NEW_DIR --report FILE`"
         );
         Error::new(ErrorKind::Corrupt, say).at(at)
+    }
+}
+
+/// True where anything but zeros stands behind the header.
+fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
+    const STEP_BYTES: usize = 1 << 20;
+    let io = |e| Error::io(ErrorKind::Io, "reading", path, e);
+    let (mut buf, mut at) = (vec![0; STEP_BYTES], DATA_OFFSET);
+    loop {
+        match file.read_at(&mut buf, at).map_err(io)? {
+            0 => return Ok(false),
+            n if buf[..n].iter().any(|&b| b != 0) => return Ok(true),
+            n => at += n as u64,
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
 
 use savehold_wal::segment::file::Access;
-use savehold_wal::{Append, Options, Wal};
-use support::{World, buffered, frame, heads, killed, small};
+use savehold_wal::{Append, ErrorKind, Options, Wal};
+use support::{What, World, buffered, damage, frame, heads, killed, reopened, segment_files, small};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -18,6 +19,15 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 
 fn commit(log: &Wal, head: &str, body_bytes: usize) {
     log.commit(frame(head, body_bytes), Append::default()).unwrap();
+}
+
+/// A log of several segments: records "0", "1", … of 10 KiB, all synced.
+fn several_segments(world: &World, root: &Path, records: usize) -> Wal {
+    let log = world.open(root).unwrap();
+    for n in 0..records {
+        commit(&log, &n.to_string(), 10 << 10);
+    }
+    log
 }
 
 #[test]
@@ -37,5 +47,99 @@ fn records_behind_the_proven_end_are_kept_and_every_way_of_reading_finds_them() 
         assert_eq!(log.read(lsn).unwrap().body().len(), 5000);
         commit(&log, "more", 1);
         assert_eq!(heads(&log), ["proven", "last", "buffered", "more"]);
+    }
+}
+
+#[test]
+fn segments_given_up_and_not_yet_removed_go_at_the_next_open() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = several_segments(&world, &root, 12);
+    let before = segment_files(&root);
+    let halfway =
+        log.read(log.replay(savehold_wal::Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn).unwrap().lsn;
+    world.fail_where(|step| (step.what == What::Remove).then_some(Io::Other));
+    assert_eq!(log.retire(halfway).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(segment_files(&root), before);
+    world.heal();
+    let copy = killed(&root);
+    let root = copy.path().join("log");
+    let (_, heads) = reopened(&root);
+    assert_eq!(heads.last().unwrap(), "11");
+    assert!(heads.len() < 12 && segment_files(&root).len() < before.len());
+    assert!(reopened(&root).0.clean);
+}
+
+#[test]
+fn removal_undone_by_a_power_cut_is_done_again() {
+    let (_dir, root) = place();
+    let log = several_segments(&World::new(), &root, 12);
+    let before = killed(&root);
+    let halfway = log.replay(savehold_wal::Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn;
+    assert!(log.retire(halfway).unwrap() > 0);
+    let kept = heads(&log);
+    log.close().unwrap();
+    for file in segment_files(&before.path().join("log")) {
+        let name = root.join("log").join(file.file_name().unwrap());
+        if !name.exists() {
+            std::fs::copy(&file, name).unwrap();
+        }
+    }
+    assert_eq!(reopened(&root).1, kept);
+}
+
+#[test]
+fn segment_that_an_older_catalog_does_not_know_is_evidence_and_stays() {
+    let (_dir, root) = place();
+    let log = several_segments(&World::new(), &root, 2);
+    let old = std::fs::read(root.join("MANIFEST")).unwrap();
+    for n in 2..12 {
+        commit(&log, &n.to_string(), 10 << 10);
+    }
+    let copy = killed(&root);
+    let root = copy.path().join("log");
+    std::fs::write(root.join("MANIFEST"), old).unwrap();
+    let before = segment_files(&root);
+    let e = World::new().open(&root).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Corrupt, "{e}");
+    assert_eq!(segment_files(&root), before);
+}
+
+#[test]
+fn header_that_cannot_be_read_now_is_an_error_and_no_reason_to_remove() {
+    let (_dir, root) = place();
+    let log = several_segments(&World::new(), &root, 2);
+    let old = std::fs::read(root.join("MANIFEST")).unwrap();
+    several(&log, 2..8);
+    let copy = killed(&root);
+    let root = copy.path().join("log");
+    std::fs::write(root.join("MANIFEST"), old).unwrap();
+    let before = segment_files(&root);
+    let last = before.last().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    let world = World::new();
+    world.fail_where(move |step| (step.what == What::Read && step.name == last).then_some(Io::Other));
+    assert!(world.open(&root).is_err());
+    assert_eq!(segment_files(&root), before);
+}
+
+#[test]
+fn unnamed_file_without_header_goes_only_if_nothing_was_written_in_it() {
+    let (_dir, root) = place();
+    let log = several_segments(&World::new(), &root, 2);
+    let old = std::fs::read(root.join("MANIFEST")).unwrap();
+    several(&log, 2..8);
+    let copy = killed(&root);
+    let root = copy.path().join("log");
+    std::fs::write(root.join("MANIFEST"), old).unwrap();
+    let files = segment_files(&root);
+    damage(files.last().unwrap(), 0, &[0xFF; 8192]); // the newest is prepared and empty: its header was being written
+    damage(&files[files.len() - 2], 0, &[0xFF; 8192]); // this one holds records
+    assert_eq!(World::new().open(&root).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(files[files.len() - 2].exists());
+}
+
+fn several(log: &Wal, records: std::ops::Range<usize>) {
+    for n in records {
+        commit(log, &n.to_string(), 10 << 10);
     }
 }
