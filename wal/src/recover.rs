@@ -175,13 +175,16 @@ impl Recovery<'_> {
             let holds = |e: &&mut SegmentEntry| {
                 e.kind == SegmentKind::Log && e.base <= header.base && header.base < e.capacity_end()
             };
-            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds)
-                && old.end.is_none_or(|end| end >= header.base)
-                && old.capacity_end() == header.base.plus(header.capacity)
-            {
+            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds) {
+                if old.end.is_some_and(|end| end < header.base)
+                    || old.capacity_end() != header.base.plus(header.capacity)
+                {
+                    return Err(corrupt(path, "is a rest segment that does not fit the segment before it"));
+                }
                 old.end = Some(header.base);
                 old.damaged = true;
                 self.catalog.name(entry_of(&header));
+                self.sync_names()?; // the crash may have come between its renaming and the sync of the directory
                 return Ok(true);
             }
         }
@@ -190,7 +193,7 @@ impl Recovery<'_> {
             return Ok(false);
         }
         if header.kind == SegmentKind::Rest {
-            return Err(corrupt(path, "is a rest segment that fits no segment named in MANIFEST"));
+            return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
         }
         let segment =
             Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
@@ -201,6 +204,11 @@ impl Recovery<'_> {
         }
         self.remove(path)?;
         Ok(false)
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        let dir = self.root.join(LOG_DIR);
+        self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
     }
 
     fn remove(&self, path: &Path) -> Result<()> {

@@ -143,3 +143,29 @@ fn several(log: &Wal, records: std::ops::Range<usize>) {
         commit(log, &n.to_string(), 10 << 10);
     }
 }
+
+/// A directory in which recovery wrote a rest segment and died before MANIFEST named it.
+fn with_unnamed_rest() -> (tempfile::TempDir, PathBuf) {
+    let (_dir, root) = place();
+    let log = World::new().open(&root).unwrap();
+    commit(&log, "one", 100);
+    commit(&log, "two", 100);
+    let copy = killed(&root);
+    let root = copy.path().join("log");
+    let world = World::new();
+    world.fail_where(|step| (step.name == "MANIFEST.next").then_some(Io::Other));
+    assert!(world.open(&root).is_err());
+    (copy, root)
+}
+
+#[test]
+fn finished_rest_segment_is_taken_over_and_its_name_made_durable_first() {
+    let (_copy, root) = with_unnamed_rest();
+    let world = World::new();
+    let log = world.open(&root).unwrap();
+    assert_eq!(heads(&log), ["one", "two"]);
+    let steps = world.take_steps();
+    let at = |what, name: &str| steps.iter().position(|s| s.what == what && s.name == name);
+    let (synced, named) = (at(What::SyncDir, "log"), at(What::Write, "MANIFEST.next").unwrap());
+    assert!(synced.is_some_and(|synced| synced < named), "{steps:#?}");
+}
