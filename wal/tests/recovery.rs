@@ -6,8 +6,10 @@ mod support;
 
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use savehold_wal::segment::file::Access;
+use savehold_wal::vfs::OpenMode;
 use savehold_wal::{Append, ErrorKind, Options, Wal};
 use support::{What, World, buffered, damage, frame, heads, killed, reopened, segment_files, small};
 
@@ -168,4 +170,32 @@ fn finished_rest_segment_is_taken_over_and_its_name_made_durable_first() {
     let at = |what, name: &str| steps.iter().position(|s| s.what == what && s.name == name);
     let (synced, named) = (at(What::SyncDir, "log"), at(What::Write, "MANIFEST.next").unwrap());
     assert!(synced.is_some_and(|synced| synced < named), "{steps:#?}");
+}
+
+#[test]
+fn segment_whose_naming_failed_half_way_stays_for_the_catalog_that_may_name_it() {
+    for failing in 0..4 {
+        let (_dir, root) = place();
+        let world = World::new();
+        let log = world.open(&root).unwrap();
+        commit(&log, "one", 100);
+        let count = Arc::new(Mutex::new(0));
+        world.fail_where(move |step| {
+            let naming =
+                step.name.starts_with("MANIFEST") || step.name == "log" && step.what == What::SyncDir;
+            let mut count = count.lock().unwrap();
+            *count += usize::from(naming && step.what != What::Open(OpenMode::Read));
+            (naming && *count > 3 + failing).then_some(Io::Other)
+        });
+        for n in 0..8 {
+            let ticket = log.append_frame(frame(&n.to_string(), 10 << 10), Append::default());
+            if ticket.and_then(savehold_wal::Ticket::wait).is_err() {
+                break;
+            }
+        }
+        assert!(log.failure().is_some(), "{failing}");
+        let copy = killed(&root);
+        let (_, heads) = reopened(&copy.path().join("log"));
+        assert_eq!(heads[0], "one");
+    }
 }
