@@ -79,9 +79,13 @@ impl Log {
         named.clean_end = None;
         self.note_ends(&mut named);
         let Some(header) = plan else {
-            self.name(catalog, named)?; // room enough, but the catalog still said that the log was closed
-            self.order.lock().frames_begin(too_small);
-            return Ok(());
+            let done = self.name(catalog, named); // room enough, but the catalog still said that the log was closed
+            let mut order = self.order.lock();
+            if let Some(next) = too_small {
+                order.frames.set_next(next);
+            }
+            order.begun |= done.is_ok();
+            return done;
         };
         let fill = self.fill_for(header.capacity);
         let made = Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
@@ -202,14 +206,5 @@ impl Log {
             None => capacity <= ZEROS_UNSEEN_BYTES_MAX,
         };
         if small { Fill::Zeros } else { Fill::Allocate }
-    }
-}
-
-impl crate::log::Order {
-    fn frames_begin(&mut self, next: Option<Arc<Segment>>) {
-        self.begun = true;
-        if let Some(next) = next {
-            self.frames.set_next(next);
-        }
     }
 }

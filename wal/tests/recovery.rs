@@ -32,6 +32,10 @@ fn several_segments(world: &World, root: &Path, records: usize) -> Wal {
     log
 }
 
+fn names(records: std::ops::Range<usize>) -> Vec<String> {
+    records.map(|n| n.to_string()).collect()
+}
+
 #[test]
 fn records_behind_the_proven_end_are_kept_and_every_way_of_reading_finds_them() {
     let (_dir, root) = place();
@@ -198,4 +202,21 @@ fn segment_whose_naming_failed_half_way_stays_for_the_catalog_that_may_name_it()
         let (_, heads) = reopened(&copy.path().join("log"));
         assert_eq!(heads[0], "one");
     }
+}
+
+#[test]
+fn disk_full_at_the_first_append_after_a_clean_close_costs_no_segment() {
+    let (_dir, root) = place();
+    several_segments(&World::new(), &root, 2).close().unwrap();
+    let world = World::new();
+    let log = world.open(&root).unwrap();
+    world.fail_where(|step| (step.name == "MANIFEST.next").then_some(Io::StorageFull));
+    let refused = log.append_frame(frame("refused", 100), Append::default()).map(drop);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Full);
+    world.heal();
+    several(&log, 2..12);
+    let copy = killed(&root);
+    assert_eq!(reopened(&copy.path().join("log")).1, names(0..12));
+    log.close().unwrap();
+    assert_eq!(reopened(&root).1, names(0..12));
 }
