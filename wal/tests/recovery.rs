@@ -15,7 +15,7 @@ use support::{What, World, buffered, damage, frame, heads, killed, reopened, seg
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("log");
+    let root = dir.path().join("store");
     (dir, root)
 }
 
@@ -45,8 +45,8 @@ fn records_behind_the_proven_end_are_kept_and_every_way_of_reading_finds_them() 
     let lsn = log.commit(frame("buffered", 5000), buffered()).unwrap();
     let copy = killed(&root);
     for access in [Access::Mapped, Access::Pread] {
-        let again = killed(&copy.path().join("log"));
-        let root = again.path().join("log");
+        let again = killed(&copy.path().join("store"));
+        let root = again.path().join("store");
         let log = World::new().open_with(&root, Options { access, ..small() }).unwrap();
         assert!(log.report().end > log.report().proven, "{}", log.report());
         assert_eq!(heads(&log), ["proven", "last", "buffered"]);
@@ -69,7 +69,7 @@ fn segments_given_up_and_not_yet_removed_go_at_the_next_open() {
     assert_eq!(segment_files(&root), before);
     world.heal();
     let copy = killed(&root);
-    let root = copy.path().join("log");
+    let root = copy.path().join("store");
     let (_, heads) = reopened(&root);
     assert_eq!(heads.last().unwrap(), "11");
     assert!(heads.len() < 12 && segment_files(&root).len() < before.len());
@@ -85,7 +85,7 @@ fn removal_undone_by_a_power_cut_is_done_again() {
     assert!(log.retire(halfway).unwrap() > 0);
     let kept = heads(&log);
     log.close().unwrap();
-    for file in segment_files(&before.path().join("log")) {
+    for file in segment_files(&before.path().join("store")) {
         let name = root.join("log").join(file.file_name().unwrap());
         if !name.exists() {
             std::fs::copy(&file, name).unwrap();
@@ -103,7 +103,7 @@ fn segment_that_an_older_catalog_does_not_know_is_evidence_and_stays() {
         commit(&log, &n.to_string(), 10 << 10);
     }
     let copy = killed(&root);
-    let root = copy.path().join("log");
+    let root = copy.path().join("store");
     std::fs::write(root.join("MANIFEST"), old).unwrap();
     let before = segment_files(&root);
     let e = World::new().open(&root).unwrap_err();
@@ -118,7 +118,7 @@ fn header_that_cannot_be_read_now_is_an_error_and_no_reason_to_remove() {
     let old = std::fs::read(root.join("MANIFEST")).unwrap();
     several(&log, 2..8);
     let copy = killed(&root);
-    let root = copy.path().join("log");
+    let root = copy.path().join("store");
     std::fs::write(root.join("MANIFEST"), old).unwrap();
     let before = segment_files(&root);
     let last = before.last().unwrap().file_name().unwrap().to_string_lossy().into_owned();
@@ -135,7 +135,7 @@ fn unnamed_file_without_header_goes_only_if_nothing_was_written_in_it() {
     let old = std::fs::read(root.join("MANIFEST")).unwrap();
     several(&log, 2..8);
     let copy = killed(&root);
-    let root = copy.path().join("log");
+    let root = copy.path().join("store");
     std::fs::write(root.join("MANIFEST"), old).unwrap();
     let files = segment_files(&root);
     damage(files.last().unwrap(), 0, &[0xFF; 8192]); // the newest is prepared and empty: its header was being written
@@ -157,7 +157,7 @@ fn with_unnamed_rest() -> (tempfile::TempDir, PathBuf) {
     commit(&log, "one", 100);
     commit(&log, "two", 100);
     let copy = killed(&root);
-    let root = copy.path().join("log");
+    let root = copy.path().join("store");
     let world = World::new();
     world.fail_where(|step| (step.name == "MANIFEST.next").then_some(Io::Other));
     assert!(world.open(&root).is_err());
@@ -186,7 +186,7 @@ fn segment_whose_naming_failed_half_way_stays_for_the_catalog_that_may_name_it()
         let count = Arc::new(Mutex::new(0));
         world.fail_where(move |step| {
             let naming =
-                step.name.starts_with("MANIFEST") || step.name == "log" && step.what == What::SyncDir;
+                step.name.starts_with("MANIFEST") || step.name == "store" && step.what == What::SyncDir;
             let mut count = count.lock().unwrap();
             *count += usize::from(naming && step.what != What::Open(OpenMode::Read));
             (naming && *count > 3 + failing).then_some(Io::Other)
@@ -199,7 +199,7 @@ fn segment_whose_naming_failed_half_way_stays_for_the_catalog_that_may_name_it()
         }
         assert!(log.failure().is_some(), "{failing}");
         let copy = killed(&root);
-        let (_, heads) = reopened(&copy.path().join("log"));
+        let (_, heads) = reopened(&copy.path().join("store"));
         assert_eq!(heads[0], "one");
     }
 }
@@ -216,7 +216,49 @@ fn disk_full_at_the_first_append_after_a_clean_close_costs_no_segment() {
     world.heal();
     several(&log, 2..12);
     let copy = killed(&root);
-    assert_eq!(reopened(&copy.path().join("log")).1, names(0..12));
+    assert_eq!(reopened(&copy.path().join("store")).1, names(0..12));
     log.close().unwrap();
     assert_eq!(reopened(&root).1, names(0..12));
+}
+
+#[test]
+fn full_disk_refuses_ordinary_records_at_once_and_takes_them_again_once_there_is_space() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = world.open(&root).unwrap();
+    commit(&log, "one", 100);
+    world.fail_where(|step| {
+        let makes = matches!(step.what, What::Open(OpenMode::CreateNew | OpenMode::Truncate));
+        (makes && step.name.ends_with(".seg")).then_some(Io::StorageFull)
+    });
+    let refused = loop {
+        match log.append_frame(frame("filler", 1000), Append::default()).map(savehold_wal::Ticket::wait) {
+            Ok(answer) => drop(answer.unwrap()),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    assert!(log.failure().is_none());
+    let urgent = Append { urgency: savehold_wal::Urgency::Reserve, ..Append::default() };
+    log.commit(frame("urgent", 1000), urgent).unwrap();
+    world.heal();
+    commit(&log, "again", 1000);
+    assert_eq!(heads(&log).last().unwrap(), "again");
+}
+
+#[test]
+fn record_too_large_for_a_full_disk_does_not_stop_small_ones_that_have_room() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = world.open(&root).unwrap();
+    commit(&log, "one", 100);
+    commit(&log, "two", 100); // a segment is prepared behind the active one
+    world.fail_where(|step| {
+        let makes = matches!(step.what, What::Open(OpenMode::CreateNew | OpenMode::Truncate));
+        (makes && step.name.ends_with(".seg")).then_some(Io::StorageFull)
+    });
+    let refused = log.append_frame(frame("large", 100 << 10), Append::default()).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    commit(&log, "three", 100);
+    assert_eq!(heads(&log), ["one", "two", "three"]);
 }

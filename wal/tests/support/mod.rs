@@ -250,7 +250,7 @@ pub(crate) fn heads(log: &Wal) -> Vec<String> {
 /// The directory as a process that is killed now leaves it.
 pub(crate) fn killed(root: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    copy_dir(root, &copy.path().join("log"));
+    copy_dir(root, &copy.path().join("store"));
     copy
 }
 
