@@ -250,17 +250,24 @@ impl Recovery<'_> {
         Ok(Candidate { segment, skim, stated })
     }
 
-    /// Ends that a begun successor states are facts.
+    /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
     fn settle_stated(&mut self, candidates: &[Candidate]) -> Result<()> {
-        for pair in candidates.windows(2) {
+        let begun = candidates.iter().rposition(|c| c.stated.is_some()).map_or(0, |n| n + 1);
+        for pair in candidates[..begun].windows(2) {
             let [before, after] = pair else { continue };
-            let Some(stated) = &after.stated else { continue };
+            let Some(stated) = &after.stated else {
+                let base = after.segment.base;
+                return Err(self.refuse(base, after.segment.capacity_end(), Some(after.segment.clone())));
+            };
             let (base, generation) = (before.segment.base, before.segment.generation);
             let own = stated.iter().find(|end| (end.base, end.generation) == (base, generation));
             let Some(own) = own.filter(|end| end.end >= base && end.end <= before.segment.capacity_end())
             else {
                 return Err(corrupt(&after.segment.path, "does not state how the segment before it ended"));
             };
+            if before.skim.chain_end < own.end {
+                return Err(self.refuse(before.skim.chain_end, own.end, Some(before.segment.clone())));
+            }
             before.segment.set_end(own.end);
             if let Some(entry) = self.catalog.entry_mut(base, generation) {
                 entry.end = Some(own.end);
@@ -272,9 +279,13 @@ impl Recovery<'_> {
     /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them.
     fn gather(&self, tail: Option<&Candidate>, unbegun: &[Candidate]) -> Result<Facts> {
         let clean_end = self.catalog.clean_end;
-        let stated = tail.iter().copied().chain(unbegun).map(|c| c.skim.durable_through).max();
-        let floor =
-            stated.unwrap_or(Lsn::NONE).max(self.catalog.checkpoint).max(clean_end.unwrap_or(Lsn::NONE));
+        // a statement that reaches just to where an unbegun segment begins says that the one before it is complete:
+        // nothing more, for where that one ended was stated in the group that is lost
+        let begins = |lsn: Lsn| unbegun.iter().any(|c| c.segment.base == lsn);
+        let stated = tail.iter().copied().chain(unbegun).map(|c| c.skim.durable_through);
+        let complete = stated.clone().any(begins);
+        let stated = stated.filter(|lsn| !begins(*lsn)).max().unwrap_or(Lsn::NONE);
+        let floor = stated.max(self.catalog.checkpoint).max(clean_end.unwrap_or(Lsn::NONE));
         let behind: u64 = unbegun.iter().map(|c| c.skim.groups + c.skim.groups_behind).sum();
         let Some(tail) = tail else {
             let settled = self.catalog.segments.iter().filter_map(|e| e.end).max();
@@ -285,7 +296,11 @@ impl Recovery<'_> {
             };
             return Ok(Facts { proven: floor, first_bad, clean_end, groups_behind: behind });
         };
-        let proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
+        let mut proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
+        if complete {
+            let torn = tail.skim.groups_behind > 0;
+            proven = proven.max(if torn { tail.segment.capacity_end() } else { tail.skim.chain_end });
+        }
         let first_bad = self.first_bad(tail, proven)?;
         let kept = |lsn: Lsn| lsn <= first_bad;
         let lost = u64::from(!kept(tail.skim.chain_end)) + tail.skim.groups_behind + behind;

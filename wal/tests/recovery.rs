@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use savehold_wal::segment::file::Access;
 use savehold_wal::vfs::OpenMode;
-use savehold_wal::{Append, ErrorKind, Options, Wal};
+use savehold_wal::{Append, ErrorKind, Lsn, Options, Replayer, Result, Verify, Wal};
 use support::{What, World, buffered, damage, frame, heads, killed, reopened, segment_files, small};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -62,8 +62,7 @@ fn segments_given_up_and_not_yet_removed_go_at_the_next_open() {
     let world = World::new();
     let log = several_segments(&world, &root, 12);
     let before = segment_files(&root);
-    let halfway =
-        log.read(log.replay(savehold_wal::Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn).unwrap().lsn;
+    let halfway = log.read(log.replay(Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn).unwrap().lsn;
     world.fail_where(|step| (step.what == What::Remove).then_some(Io::Other));
     assert_eq!(log.retire(halfway).unwrap_err().kind(), ErrorKind::Io);
     assert_eq!(segment_files(&root), before);
@@ -81,7 +80,7 @@ fn removal_undone_by_a_power_cut_is_done_again() {
     let (_dir, root) = place();
     let log = several_segments(&World::new(), &root, 12);
     let before = killed(&root);
-    let halfway = log.replay(savehold_wal::Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn;
+    let halfway = log.replay(Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn;
     assert!(log.retire(halfway).unwrap() > 0);
     let kept = heads(&log);
     log.close().unwrap();
@@ -261,4 +260,68 @@ fn record_too_large_for_a_full_disk_does_not_stop_small_ones_that_have_room() {
     assert_eq!(refused.kind(), ErrorKind::Full);
     commit(&log, "three", 100);
     assert_eq!(heads(&log), ["one", "two", "three"]);
+}
+
+#[test]
+fn first_group_of_a_segment_lost_behind_a_later_one_is_an_unfinished_sync_and_no_corruption() {
+    let (_dir, root) = place();
+    let options = Options { segment_bytes_min: 1 << 20, segment_bytes_max: 1 << 20, ..small() };
+    let log = World::new().open_with(&root, options).unwrap();
+    commit(&log, "one", 900 << 10); // ends before the segment does
+    log.commit(frame("two", 300 << 10), buffered()).unwrap(); // begins the next segment, and ends at a boundary
+    log.commit(frame("three", 100), buffered()).unwrap();
+    let copy = killed(&root);
+    let root = copy.path().join("store");
+    assert_eq!(reopened(&killed(&root).path().join("store")).1, ["one", "two", "three"]);
+    damage(&segment_files(&root)[1], 8192, &[0; 512]); // the power cut took one sector, nothing was synced there
+    let (report, heads) = reopened(&root);
+    assert_eq!(heads, ["one"]);
+    assert!(!report.clean && report.groups_dropped > 0, "{report}");
+}
+
+#[test]
+fn group_lost_from_what_was_synced_is_corruption_wherever_it_stood() {
+    let (_dir, root) = place();
+    let options = Options { segment_bytes_min: 128 << 10, segment_bytes_max: 128 << 10, ..small() };
+    let log = World::new().open_with(&root, options).unwrap();
+    several(&log, 0..25);
+    let copy = killed(&root);
+    let root = copy.path().join("store");
+    let all = killed(&root);
+    assert_eq!(reopened(&all.path().join("store")).1, names(0..25));
+    for n in 0..24_usize {
+        let copy = killed(&root);
+        let root = copy.path().join("store");
+        let (segment, nth) = (n / 10, n % 10); // ten records of three blocks in each segment
+        damage(&segment_files(&root)[segment], 8192 + nth as u64 * 3 * 4096, &[0; 512]);
+        let opened = World::new().open(&root);
+        let refused =
+            opened.and_then(|log| log.replay_into(Lsn::NONE, Verify::Heads, vec![Nobody]).map(drop));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Corrupt, "group {n}");
+    }
+}
+
+/// Replays, and keeps nothing.
+struct Nobody;
+
+impl Replayer for Nobody {
+    fn record(&mut self, _: Lsn, _: u64, _: &[u8], _: u32) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn reading_without_maps_reads_each_byte_a_few_times_at_most() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let options =
+        Options { access: Access::Pread, segment_bytes_min: 4 << 20, segment_bytes_max: 4 << 20, ..small() };
+    let log = world.open_with(&root, options).unwrap();
+    for n in 0..200 {
+        commit(&log, &n.to_string(), 10 << 10);
+    }
+    world.take_steps();
+    assert_eq!(heads(&log).len(), 200);
+    let read: u64 = world.take_steps().iter().filter(|s| s.what == What::Read).map(|s| s.bytes).sum();
+    assert!(read < 200 * (100 << 10), "{read} bytes were read for 200 records of 10 KiB");
 }
