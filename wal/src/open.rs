@@ -132,6 +132,7 @@ fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
 
 fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
     let dir = root.join(LOG_DIR);
+    manifest::finish(&*env.vfs, root)?;
     if let Some(catalog) = manifest::load(&*env.vfs, root)? {
         return Ok((catalog, false));
     }

@@ -325,3 +325,27 @@ fn reading_without_maps_reads_each_byte_a_few_times_at_most() {
     let read: u64 = world.take_steps().iter().filter(|s| s.what == What::Read).map(|s| s.bytes).sum();
     assert!(read < 200 * (100 << 10), "{read} bytes were read for 200 records of 10 KiB");
 }
+
+#[test]
+fn catalog_caught_between_its_two_renames_is_finished_before_anything_is_done_with_it() {
+    let (_dir, root) = place();
+    let log = several_segments(&World::new(), &root, 12);
+    let old = std::fs::read(root.join("MANIFEST")).unwrap();
+    let gone = killed(&root);
+    log.retire(log.replay(Lsn::NONE).unwrap().nth(6).unwrap().unwrap().lsn).unwrap();
+    let kept = heads(&log);
+    let new = std::fs::read(root.join("MANIFEST")).unwrap();
+
+    let root = gone.path().join("store"); // the files are all there still
+    std::fs::remove_file(root.join("MANIFEST")).unwrap();
+    std::fs::write(root.join("MANIFEST.prev"), old).unwrap();
+    std::fs::write(root.join("MANIFEST.next"), new).unwrap();
+    let world = World::new();
+    world.fail_where(|step| {
+        (step.name == "MANIFEST.next" && step.what == What::Write).then_some(Io::Other) // emptied, then nothing
+    });
+    if let Ok(log) = world.open(&root) {
+        _ = log.append(b"more", b"");
+    }
+    assert_eq!(reopened(&killed(&root).path().join("store")).1, kept);
+}

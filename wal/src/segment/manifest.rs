@@ -3,7 +3,8 @@
 //! Replacing: write `MANIFEST.next` and sync it; rename `MANIFEST` to `MANIFEST.prev`; rename `MANIFEST.next` to
 //! `MANIFEST`; sync the directory. A crash in between leaves, whatever subset of the renames survives, either
 //! `MANIFEST` (old or new) or no `MANIFEST` and a whole `MANIFEST.next` or `MANIFEST.prev`: then the newest whole one
-//! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong.
+//! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong; and
+//! an open that finds the new one half-way gives it its name first.
 
 use std::io;
 use std::path::Path;
@@ -23,17 +24,33 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
     let path = root.join(MANIFEST);
     match read(vfs, &path)? {
         Some(bytes) => Catalog::decode(&bytes).map(Some).map_err(|bad| unreadable(&path, bad)),
-        None => newest_of_two(vfs, root),
+        None => Ok(newest_of_two(vfs, root)?.map(|(catalog, _)| catalog)),
     }
 }
 
-fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
-    let mut newest: Option<Catalog> = None;
+/// Finishes a replacement that a crash cut between its renames: the new catalog gets its name, durably. To be called
+/// before anything is done that only the new catalog allows: the next replacement begins by emptying `MANIFEST.next`,
+/// and a crash then leaves the older one.
+///
+/// # Errors
+///
+/// As [`load`]; [`ErrorKind::Io`] where the system refuses.
+pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
+    if read(vfs, &now)?.is_some() || !matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
+        return Ok(());
+    }
+    let renamed = vfs.rename(&next, &now).and_then(|()| vfs.sync_dir(root));
+    renamed.map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))
+}
+
+fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<(Catalog, &'static str)>> {
+    let mut newest: Option<(Catalog, &str)> = None;
     for name in [MANIFEST_NEXT, MANIFEST_PREVIOUS] {
         let Some(bytes) = read(vfs, &root.join(name))? else { continue };
         match Catalog::decode(&bytes) {
-            Ok(catalog) if newest.as_ref().is_none_or(|n| n.generation < catalog.generation) => {
-                newest = Some(catalog)
+            Ok(catalog) if newest.as_ref().is_none_or(|(n, _)| n.generation < catalog.generation) => {
+                newest = Some((catalog, name))
             }
             Ok(_) => {}
             Err(Bad::Kind) => return Err(unreadable(&root.join(name), Bad::Kind)),
