@@ -40,6 +40,7 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     let mut report = report_of(&env, &catalog, &recovered, made);
     report.judging = env.clock.monotonic().saturating_sub(begun);
     if recovered.changed {
+        catalog.time_us = catalog.time_us.max(recovered.time_us);
         catalog.keep_report(report);
         catalog.generation += 1;
         manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;

@@ -327,6 +327,23 @@ fn reading_without_maps_reads_each_byte_a_few_times_at_most() {
 }
 
 #[test]
+fn engine_time_never_falls_though_the_wall_clock_does_and_nothing_is_written() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = world.open(&root).unwrap();
+    commit(&log, "one", 100);
+    world.advance(std::time::Duration::from_secs(86_400));
+    commit(&log, "a day later", 100);
+    let newest = log.time_us();
+    let copy = killed(&root);
+    let root = copy.path().join("store");
+    for _ in 0..3 {
+        let log = World::new().open(&root).unwrap(); // the wall clock is a day back
+        assert!(log.time_us() >= newest);
+    }
+}
+
+#[test]
 fn catalog_caught_between_its_two_renames_is_finished_before_anything_is_done_with_it() {
     let (_dir, root) = place();
     let log = several_segments(&World::new(), &root, 12);
