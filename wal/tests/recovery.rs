@@ -344,6 +344,20 @@ fn engine_time_never_falls_though_the_wall_clock_does_and_nothing_is_written() {
 }
 
 #[test]
+fn directories_made_for_a_log_are_durable_all_the_way_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new();
+    let log = world.open(&dir.path().join("upper/lower/store")).unwrap();
+    commit(&log, "one", 1);
+    let synced: Vec<String> =
+        world.take_steps().into_iter().filter(|s| s.what == What::SyncDir).map(|s| s.name).collect();
+    let top = dir.path().file_name().unwrap().to_string_lossy().into_owned();
+    for name in ["lower", "upper", &top] {
+        assert!(synced.iter().any(|s| s == name), "{name} was not synced: {synced:?}");
+    }
+}
+
+#[test]
 fn catalog_caught_between_its_two_renames_is_finished_before_anything_is_done_with_it() {
     let (_dir, root) = place();
     let log = several_segments(&World::new(), &root, 12);
