@@ -27,6 +27,7 @@ use crate::vfs::{DirLock, Latch, Medium};
 /// The steps of opening.
 pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<Log>, RecoveryReport)> {
     let begun = env.clock.monotonic();
+    options.check()?;
     let new = settle_root(&env, root, options.create)?;
     let lock = holder::take(&env, root, options.lock_wait)?;
     let unfinished = holder::read(&*env.vfs, root).unfinished;

@@ -358,6 +358,20 @@ fn directories_made_for_a_log_are_durable_all_the_way_up() {
 }
 
 #[test]
+fn segment_sizes_that_no_reader_would_take_are_refused() {
+    let (_dir, root) = place();
+    for bytes in [(1 << 30) + 4096, u64::MAX] {
+        for options in [
+            Options { segment_bytes_max: bytes, ..Options::default() },
+            Options { segment_bytes_min: bytes, ..Options::default() },
+        ] {
+            assert_eq!(World::new().open_with(&root, options).unwrap_err().kind(), ErrorKind::Invalid);
+        }
+    }
+    assert!(!root.exists());
+}
+
+#[test]
 fn catalog_caught_between_its_two_renames_is_finished_before_anything_is_done_with_it() {
     let (_dir, root) = place();
     let log = several_segments(&World::new(), &root, 12);
