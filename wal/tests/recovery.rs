@@ -394,3 +394,19 @@ fn catalog_caught_between_its_two_renames_is_finished_before_anything_is_done_wi
     }
     assert_eq!(reopened(&killed(&root).path().join("store")).1, kept);
 }
+
+#[test]
+fn catalog_that_a_killed_process_left_in_the_cache_is_made_durable_before_files_go() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = several_segments(&world, &root, 12);
+    world.fail_where(|step| (step.what == What::Remove).then_some(Io::Other));
+    assert!(log.retire(log.acknowledged()).is_err());
+    let copy = killed(&root);
+    let world = World::new();
+    drop(world.open(&copy.path().join("store")).unwrap());
+    let steps = world.take_steps();
+    let synced = steps.iter().position(|s| s.what == What::SyncDir && s.name == "store").unwrap();
+    let removed = steps.iter().position(|s| s.what == What::Remove && s.name.ends_with(".seg")).unwrap();
+    assert!(synced < removed, "{steps:#?}");
+}

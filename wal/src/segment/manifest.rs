@@ -4,7 +4,7 @@
 //! `MANIFEST`; sync the directory. A crash in between leaves, whatever subset of the renames survives, either
 //! `MANIFEST` (old or new) or no `MANIFEST` and a whole `MANIFEST.next` or `MANIFEST.prev`: then the newest whole one
 //! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong; and
-//! an open that finds the new one half-way gives it its name first.
+//! an open makes what it finds durable first, and gives a new one its name.
 
 use std::io;
 use std::path::Path;
@@ -28,20 +28,19 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
     }
 }
 
-/// Finishes a replacement that a crash cut between its renames: the new catalog gets its name, durably. To be called
-/// before anything is done that only the new catalog allows: the next replacement begins by emptying `MANIFEST.next`,
-/// and a crash then leaves the older one.
+/// Finishes a replacement that a crash cut short: the new catalog gets its name, durably. To be called before anything
+/// is done that only the new catalog allows. The next replacement begins by emptying `MANIFEST.next`, and a crash then
+/// leaves the older one; and what a killed process renamed may be in the cache only.
 ///
 /// # Errors
 ///
 /// As [`load`]; [`ErrorKind::Io`] where the system refuses.
 pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
     let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
-    if read(vfs, &now)?.is_some() || !matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
-        return Ok(());
+    if read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
+        vfs.rename(&next, &now).map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))?;
     }
-    let renamed = vfs.rename(&next, &now).and_then(|()| vfs.sync_dir(root));
-    renamed.map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))
+    vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
 }
 
 fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<(Catalog, &'static str)>> {
