@@ -178,6 +178,7 @@ impl Log {
             why.message()
         );
         let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
+        drop(self.order.lock()); // who looked before the failure stood there sleeps by now, and hears the bell
         self.drained.notify_all();
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
