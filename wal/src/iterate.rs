@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::FrameKind;
+use crate::format::frame::{FrameKind, decode};
+use crate::format::group::GroupHead;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::reader::Record;
@@ -25,6 +26,9 @@ pub struct Replay {
     frames: VecDeque<Lsn>,
     from: Lsn,
 }
+
+/// Bytes that hold most groups.
+const FIRST_READ_BYTES: usize = 32 << 10;
 
 impl Replay {
     pub(crate) fn new(log: Arc<Log>, from: Lsn) -> Result<Self> {
@@ -70,7 +74,17 @@ impl Replay {
     /// The bytes of the group at `self.at`: a first read that holds most groups, then all of it.
     fn group_bytes(&self, segment: &Segment, end: Lsn) -> Result<Bytes> {
         let room = end.bytes_since(self.at).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        segment.read(self.at, room)
+        let bytes = segment.read(self.at, room.min(FIRST_READ_BYTES))?;
+        let head = match decode(&bytes, self.at, segment.binding) {
+            Ok(frame) => GroupHead::decode(frame.head),
+            Err(_) => None, // the caller says what is damaged
+        };
+        match head {
+            Some(head) if head.bytes as usize > bytes.len() => {
+                segment.read(self.at, room.min(head.bytes as usize))
+            }
+            _ => Ok(bytes),
+        }
     }
 
     fn stop<T>(&mut self, e: Error) -> Option<Result<T>> {

@@ -86,7 +86,12 @@ impl Log {
         if self.durable.get() >= through {
             return Ok(through);
         }
-        let behind = self.order.lock().unsynced.take();
+        let mut order = self.order.lock();
+        let behind = order.unsynced.take();
+        if self.accepted.get() > through.max(self.durable.get()) {
+            order.unsynced = Some((self.env.clock.boot(), 0)); // written since, perhaps in the next segment
+        }
+        drop(order);
         if let Err(e) = self.sync_segment(&segment) {
             return Err(self.halt(&e));
         }

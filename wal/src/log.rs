@@ -82,6 +82,13 @@ pub(crate) struct Order {
     pub(crate) company: u32,
 }
 
+impl Order {
+    /// Why ordinary records are refused, and since when (boot clock): the disk is full, and the reserve is gone.
+    pub(crate) fn refusal(&self) -> Option<&(Error, Duration)> {
+        if self.frames.next().is_some() { None } else { self.full.as_ref() }
+    }
+}
+
 /// Wakes the keeper; see `keeper`.
 #[derive(Debug, Default)]
 pub(crate) struct KeeperBell {
@@ -171,6 +178,7 @@ impl Log {
             why.message()
         );
         let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
+        drop(self.order.lock()); // who looked before the failure stood there sleeps by now, and hears the bell
         self.drained.notify_all();
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();

@@ -3,7 +3,7 @@
 //! Opening: settle the directory, lock it, read or make the catalog, recover, write down what recovery decided, build
 //! the state. Nothing is served before the last of these; what they leave after a crash is in `recover` and `manifest`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +27,7 @@ use crate::vfs::{DirLock, Latch, Medium};
 /// The steps of opening.
 pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<Log>, RecoveryReport)> {
     let begun = env.clock.monotonic();
+    options.check()?;
     let new = settle_root(&env, root, options.create)?;
     let lock = holder::take(&env, root, options.lock_wait)?;
     let unfinished = holder::read(&*env.vfs, root).unfinished;
@@ -40,6 +41,7 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     let mut report = report_of(&env, &catalog, &recovered, made);
     report.judging = env.clock.monotonic().saturating_sub(begun);
     if recovered.changed {
+        catalog.time_us = catalog.time_us.max(recovered.time_us);
         catalog.keep_report(report);
         catalog.generation += 1;
         manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
@@ -132,6 +134,7 @@ fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
 
 fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
     let dir = root.join(LOG_DIR);
+    manifest::finish(&*env.vfs, root)?;
     if let Some(catalog) = manifest::load(&*env.vfs, root)? {
         return Ok((catalog, false));
     }
@@ -142,18 +145,23 @@ fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool
     }
     env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
     env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?;
-    let above = parent_of(root);
-    env.vfs.sync_dir(&above).map_err(|e| io("syncing", &above, e))?;
+    sync_above(env, root)?;
     let catalog = Catalog::new(new_store_id(env), first_timeline(env));
     manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
     Ok((catalog, true))
 }
 
-fn parent_of(root: &Path) -> PathBuf {
-    match root.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+/// Makes the names of all directories above `root` durable: some of them may have been made just now, or by an open
+/// that a crash ended. One that may not be opened was there before, and so were those above it.
+fn sync_above(env: &Env, root: &Path) -> Result<()> {
+    for (n, above) in root.ancestors().skip(1).enumerate() {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match env.vfs.sync_dir(above) {
+            Err(e) if n > 0 && e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
+            other => other.map_err(|e| Error::io(ErrorKind::Io, "syncing", above, e))?,
+        }
     }
+    Ok(())
 }
 
 fn new_store_id(env: &Env) -> StoreId {

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::SEGMENT_BYTES_LIMIT;
 use crate::segment::file::Access;
 
 /// Whether opening may make a log.
@@ -67,12 +69,26 @@ pub struct Options {
     pub sync_after_bytes: u64,
     /// A sync that nothing follows for this long is proven by a mark.
     pub mark_after: Duration,
-    /// Capacity of a first segment; a multiple of 4 KiB.
+    /// Capacity of a first segment, rounded up to 4 KiB; at most [`SEGMENT_BYTES_LIMIT`].
     pub segment_bytes_min: u64,
-    /// Capacity at which segments stop doubling; a multiple of 4 KiB.
+    /// Capacity at which segments stop doubling, rounded up to 4 KiB; at most [`SEGMENT_BYTES_LIMIT`].
     pub segment_bytes_max: u64,
     /// Told how far a replay is.
     pub progress: Option<OnProgress>,
+}
+
+impl Options {
+    /// Refuses what the log could write and not read again.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.segment_bytes_min.max(self.segment_bytes_max) <= SEGMENT_BYTES_LIMIT {
+            return Ok(());
+        }
+        let say = format!(
+            "segments of {} to {} bytes are asked for, and none may be larger than {SEGMENT_BYTES_LIMIT}: choose less",
+            self.segment_bytes_min, self.segment_bytes_max
+        );
+        Err(Error::new(ErrorKind::Invalid, say))
+    }
 }
 
 impl Default for Options {

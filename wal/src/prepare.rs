@@ -33,7 +33,7 @@ impl Log {
         let mut catalog = self.catalog.lock();
         self.check()?;
         let order = self.order.lock();
-        if order.begun && order.full.is_none() && order.frames.has_room(bytes) {
+        if order.begun && order.refusal().is_none() && order.frames.has_room(bytes) {
             return Ok(()); // somebody else was faster
         }
         if let Some((full, tried)) = &order.full
@@ -79,9 +79,13 @@ impl Log {
         named.clean_end = None;
         self.note_ends(&mut named);
         let Some(header) = plan else {
-            self.name(catalog, named)?; // room enough, but the catalog still said that the log was closed
-            self.order.lock().frames_begin(too_small);
-            return Ok(());
+            let done = self.name(catalog, named); // room enough, but the catalog still said that the log was closed
+            let mut order = self.order.lock();
+            if let Some(next) = too_small {
+                order.frames.set_next(next);
+            }
+            order.begun |= done.is_ok();
+            return done;
         };
         let fill = self.fill_for(header.capacity);
         let made = Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
@@ -95,7 +99,7 @@ impl Log {
         named.name(entry_of(&header));
         if let Err(e) = self.name(catalog, named) {
             if e.kind() == ErrorKind::Full {
-                _ = self.env.vfs.remove(&segment.path); // otherwise the catalog on disk may name it already
+                _ = self.env.vfs.remove(&segment.path); // else the catalog on the disk may name it
             }
             return Err(self.not_prepared(e, too_small, header.capacity));
         }
@@ -122,13 +126,11 @@ impl Log {
         if order.frames.has_room(bytes) && (order.frames.active().is_some() && !order.begun) {
             return Ok((None, order.frames.take_next()));
         }
-        let too_small = order.frames.take_next();
         let doubled =
             order.frames.active().map_or(self.options.segment_bytes_min, |active| active.capacity * 2);
-        drop(order);
         let capacity = doubled.min(self.options.segment_bytes_max).max(needed).next_multiple_of(BLOCK_BYTES);
         debug_assert!(capacity <= SEGMENT_BYTES_LIMIT, "records are bounded");
-        let (base, generation) = match &too_small {
+        let (base, generation) = match order.frames.next() {
             Some(small) => (small.base, small.generation + 1),
             None => (catalog.frontier, 0),
         };
@@ -136,6 +138,8 @@ impl Log {
             let say = "this timeline of the log is used up: back up the store and restore it, which begins a new one";
             return Err(Error::new(ErrorKind::Full, say));
         }
+        let too_small = order.frames.take_next();
+        drop(order);
         let header = SegmentHeader {
             kind: SegmentKind::Log,
             store: self.store,
@@ -202,14 +206,5 @@ impl Log {
             None => capacity <= ZEROS_UNSEEN_BYTES_MAX,
         };
         if small { Fill::Zeros } else { Fill::Allocate }
-    }
-}
-
-impl crate::log::Order {
-    fn frames_begin(&mut self, next: Option<Arc<Segment>>) {
-        self.begun = true;
-        if let Some(next) = next {
-            self.frames.set_next(next);
-        }
     }
 }

@@ -25,7 +25,7 @@ use crate::scan::{Skim, Span, Verify, first_bad, skim};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
-use crate::vfs::{Advice, OpenMode};
+use crate::vfs::{Advice, OpenMode, VfsFile};
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -147,20 +147,22 @@ impl Recovery<'_> {
             }
             let Some((base, generation)) = parse_segment_name(&name) else { continue };
             if self.catalog.entry_mut(base, generation).is_none() {
-                changed |= self.unnamed(&path)?;
+                changed |= self.unnamed(&path, base)?;
             }
         }
         Ok(changed)
     }
 
-    /// A file that the catalog does not name: a finished rest segment counts, a segment that nothing was ever written
-    /// in goes, anything else is evidence of a lost catalog.
-    fn unnamed(&mut self, path: &Path) -> Result<bool> {
+    /// A file that the catalog does not name: a finished rest segment counts, one that was given up or that nothing
+    /// was ever written in goes, anything else is evidence of a lost catalog. What was given up lies before the
+    /// frontier: an older catalog has an older frontier too.
+    fn unnamed(&mut self, path: &Path, base: Lsn) -> Result<bool> {
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
         let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
         let header = match read_header(&*file, path) {
             Ok(header) => header,
-            Err(e) if e.kind() == ErrorKind::Format => return Err(e),
+            Err(e) if e.kind() != ErrorKind::Corrupt => return Err(e),
+            Err(e) if base >= self.catalog.frontier && holds_data(&*file, path)? => return Err(e),
             Err(_) => {
                 self.remove(path)?; // its header never reached the disk, so no place in it was ever handed out
                 return Ok(false);
@@ -173,16 +175,25 @@ impl Recovery<'_> {
             let holds = |e: &&mut SegmentEntry| {
                 e.kind == SegmentKind::Log && e.base <= header.base && header.base < e.capacity_end()
             };
-            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds)
-                && old.end.is_none_or(|end| end >= header.base)
-                && old.capacity_end() == header.base.plus(header.capacity)
-            {
+            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds) {
+                if old.end.is_some_and(|end| end < header.base)
+                    || old.capacity_end() != header.base.plus(header.capacity)
+                {
+                    return Err(corrupt(path, "is a rest segment that does not fit the segment before it"));
+                }
                 old.end = Some(header.base);
                 old.damaged = true;
                 self.catalog.name(entry_of(&header));
+                self.sync_names()?; // the crash may have come between its renaming and the sync of the directory
                 return Ok(true);
             }
-            return Err(corrupt(path, "is a rest segment that fits no segment named in MANIFEST"));
+        }
+        if header.base.plus(header.capacity) <= self.catalog.frontier {
+            self.remove(path)?;
+            return Ok(false);
+        }
+        if header.kind == SegmentKind::Rest {
+            return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
         }
         let segment =
             Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
@@ -193,6 +204,11 @@ impl Recovery<'_> {
         }
         self.remove(path)?;
         Ok(false)
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        let dir = self.root.join(LOG_DIR);
+        self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
@@ -234,17 +250,24 @@ impl Recovery<'_> {
         Ok(Candidate { segment, skim, stated })
     }
 
-    /// Ends that a begun successor states are facts.
+    /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
     fn settle_stated(&mut self, candidates: &[Candidate]) -> Result<()> {
-        for pair in candidates.windows(2) {
+        let begun = candidates.iter().rposition(|c| c.stated.is_some()).map_or(0, |n| n + 1);
+        for pair in candidates[..begun].windows(2) {
             let [before, after] = pair else { continue };
-            let Some(stated) = &after.stated else { continue };
+            let Some(stated) = &after.stated else {
+                let base = after.segment.base;
+                return Err(self.refuse(base, after.segment.capacity_end(), Some(after.segment.clone())));
+            };
             let (base, generation) = (before.segment.base, before.segment.generation);
             let own = stated.iter().find(|end| (end.base, end.generation) == (base, generation));
             let Some(own) = own.filter(|end| end.end >= base && end.end <= before.segment.capacity_end())
             else {
                 return Err(corrupt(&after.segment.path, "does not state how the segment before it ended"));
             };
+            if before.skim.chain_end < own.end {
+                return Err(self.refuse(before.skim.chain_end, own.end, Some(before.segment.clone())));
+            }
             before.segment.set_end(own.end);
             if let Some(entry) = self.catalog.entry_mut(base, generation) {
                 entry.end = Some(own.end);
@@ -256,9 +279,13 @@ impl Recovery<'_> {
     /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them.
     fn gather(&self, tail: Option<&Candidate>, unbegun: &[Candidate]) -> Result<Facts> {
         let clean_end = self.catalog.clean_end;
-        let stated = tail.iter().copied().chain(unbegun).map(|c| c.skim.durable_through).max();
-        let floor =
-            stated.unwrap_or(Lsn::NONE).max(self.catalog.checkpoint).max(clean_end.unwrap_or(Lsn::NONE));
+        // a statement that reaches just to where an unbegun segment begins says that the one before it is complete:
+        // nothing more, for where that one ended was stated in the group that is lost
+        let begins = |lsn: Lsn| unbegun.iter().any(|c| c.segment.base == lsn);
+        let stated = tail.iter().copied().chain(unbegun).map(|c| c.skim.durable_through);
+        let complete = stated.clone().any(begins);
+        let stated = stated.filter(|lsn| !begins(*lsn)).max().unwrap_or(Lsn::NONE);
+        let floor = stated.max(self.catalog.checkpoint).max(clean_end.unwrap_or(Lsn::NONE));
         let behind: u64 = unbegun.iter().map(|c| c.skim.groups + c.skim.groups_behind).sum();
         let Some(tail) = tail else {
             let settled = self.catalog.segments.iter().filter_map(|e| e.end).max();
@@ -269,7 +296,11 @@ impl Recovery<'_> {
             };
             return Ok(Facts { proven: floor, first_bad, clean_end, groups_behind: behind });
         };
-        let proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
+        let mut proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
+        if complete {
+            let torn = tail.skim.groups_behind > 0;
+            proven = proven.max(if torn { tail.segment.capacity_end() } else { tail.skim.chain_end });
+        }
         let first_bad = self.first_bad(tail, proven)?;
         let kept = |lsn: Lsn| lsn <= first_bad;
         let lost = u64::from(!kept(tail.skim.chain_end)) + tail.skim.groups_behind + behind;
@@ -387,6 +418,20 @@ impl Recovery<'_> {
              {at} is readable. Nothing was changed; restore a backup, or run `savehold repair --to NEW_DIR --report FILE`"
         );
         Error::new(ErrorKind::Corrupt, say).at(at)
+    }
+}
+
+/// True where anything but zeros stands behind the header.
+fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
+    const STEP_BYTES: usize = 1 << 20;
+    let io = |e| Error::io(ErrorKind::Io, "reading", path, e);
+    let (mut buf, mut at) = (vec![0; STEP_BYTES], DATA_OFFSET);
+    loop {
+        match file.read_at(&mut buf, at).map_err(io)? {
+            0 => return Ok(false),
+            n if buf[..n].iter().any(|&b| b != 0) => return Ok(true),
+            n => at += n as u64,
+        }
     }
 }
 

@@ -89,6 +89,7 @@ impl Wal {
     /// - [`ErrorKind::Missing`]: there is none, and [`Create::Never`](crate::Create::Never) forbids making one.
     /// - [`ErrorKind::Foreign`]: the directory holds something else. [`ErrorKind::Format`]: a newer format.
     /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message says what and where.
+    /// - [`ErrorKind::Invalid`]: an option is out of its range, or the directory lies on a network.
     /// - [`ErrorKind::Full`]: recovery itself needs space, and the message says how much.
     pub fn open_in(env: Env, root: &Path, options: Options) -> Result<Self> {
         let (log, report) = open(env, root, options)?;

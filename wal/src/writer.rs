@@ -100,7 +100,7 @@ impl Log {
         self.check().map_err(NotPlaced::Refused)?;
         let bytes = frame.len() as u64;
         let mut order = self.order.lock();
-        let full = order.full.is_some() && urgency == Urgency::Ordinary;
+        let full = order.refusal().is_some() && urgency == Urgency::Ordinary;
         if !order.begun || full {
             return Err(NotPlaced::NoRoom);
         }

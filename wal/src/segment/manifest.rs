@@ -3,7 +3,8 @@
 //! Replacing: write `MANIFEST.next` and sync it; rename `MANIFEST` to `MANIFEST.prev`; rename `MANIFEST.next` to
 //! `MANIFEST`; sync the directory. A crash in between leaves, whatever subset of the renames survives, either
 //! `MANIFEST` (old or new) or no `MANIFEST` and a whole `MANIFEST.next` or `MANIFEST.prev`: then the newest whole one
-//! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong.
+//! counts. Nobody acts on the new catalog before the directory is synced, so the older of the two is never wrong; and
+//! an open makes what it finds durable first, and gives a new one its name.
 
 use std::io;
 use std::path::Path;
@@ -23,17 +24,32 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
     let path = root.join(MANIFEST);
     match read(vfs, &path)? {
         Some(bytes) => Catalog::decode(&bytes).map(Some).map_err(|bad| unreadable(&path, bad)),
-        None => newest_of_two(vfs, root),
+        None => Ok(newest_of_two(vfs, root)?.map(|(catalog, _)| catalog)),
     }
 }
 
-fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
-    let mut newest: Option<Catalog> = None;
+/// Finishes a replacement that a crash cut short: the new catalog gets its name, durably. To be called before anything
+/// is done that only the new catalog allows. The next replacement begins by emptying `MANIFEST.next`, and a crash then
+/// leaves the older one; and what a killed process renamed may be in the cache only.
+///
+/// # Errors
+///
+/// As [`load`]; [`ErrorKind::Io`] where the system refuses.
+pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
+    if read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
+        vfs.rename(&next, &now).map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))?;
+    }
+    vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
+}
+
+fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<(Catalog, &'static str)>> {
+    let mut newest: Option<(Catalog, &str)> = None;
     for name in [MANIFEST_NEXT, MANIFEST_PREVIOUS] {
         let Some(bytes) = read(vfs, &root.join(name))? else { continue };
         match Catalog::decode(&bytes) {
-            Ok(catalog) if newest.as_ref().is_none_or(|n| n.generation < catalog.generation) => {
-                newest = Some(catalog)
+            Ok(catalog) if newest.as_ref().is_none_or(|(n, _)| n.generation < catalog.generation) => {
+                newest = Some((catalog, name))
             }
             Ok(_) => {}
             Err(Bad::Kind) => return Err(unreadable(&root.join(name), Bad::Kind)),
