@@ -17,6 +17,8 @@ use crate::batch::Batch;
 use crate::change::{Once, Outcome};
 use crate::collection::Collection;
 use crate::core::{Core, seen};
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::ids::{CollectionId, Version};

@@ -207,6 +207,7 @@ fn async_calls_take_their_place_in_the_order_of_the_calls() -> Result<()> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "two commits must differ in time")]
 fn times_find_their_versions() -> Result<()> {
     let dir = dir();
     let store = Options::new().origin("build 812, eu-1").open(dir.path().join("data"))?;
