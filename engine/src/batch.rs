@@ -1,28 +1,29 @@
 //! Corridor: blind writes to any keys, committed as one record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::change::Change;
+use crate::change::{Change, Once};
 use crate::collection::Collection;
+use crate::core::Core;
 use crate::draft::FullKey;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
 use crate::modify::Decision;
-use crate::store::Store;
 use crate::table::Table;
 
 /// Writes that belong together and depend on nothing that stands in the store. Nothing is written before
 /// [`Batch::commit`]; the last write of a key counts.
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
-    store: Store,
+    core: Arc<Core>,
     writes: BTreeMap<FullKey, (Table, Decision)>,
 }
 
 impl Batch {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, writes: BTreeMap::new() }
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, writes: BTreeMap::new() }
     }
 
     /// Writes a value; user ids and metadata that stand there are kept.
@@ -97,7 +98,9 @@ impl Batch {
     ///
     /// As [`Collection::set`].
     pub fn commit(self) -> Result<Option<Version>> {
-        let done = self.store.transaction(|tx| tx.apply_batch(&self.writes))?;
-        Ok(done.wrote.then_some(done.version))
+        match self.core.transaction(None, |tx| tx.apply_batch(&self.writes))? {
+            Once::Now(done) => Ok(done.wrote.then_some(done.version)),
+            Once::Before(version) => Ok(Some(version)),
+        }
     }
 }

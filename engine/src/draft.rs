@@ -6,29 +6,14 @@ use savehold_wal::{Frame, Lsn};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::CollectionId;
-use crate::index::{KeyRange, TailIndex};
+use crate::index::TailIndex;
 use crate::key::Key;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
+use crate::range::OwnRange;
 use crate::record::{Author, HeadWriter, Part};
 
 /// A key of a collection.
 pub(crate) type FullKey = (CollectionId, Key);
-
-/// A range of keys, kept.
-#[derive(Clone, Debug)]
-pub(crate) struct OwnRange {
-    pub(crate) from: std::ops::Bound<Vec<u8>>,
-    pub(crate) to: std::ops::Bound<Vec<u8>>,
-    pub(crate) prefix: Vec<u8>,
-}
-
-impl OwnRange {
-    /// The same range, borrowed.
-    pub(crate) fn borrow(&self) -> KeyRange<'_> {
-        let bound = |b| std::ops::Bound::map(b, |bytes: &Vec<u8>| bytes.as_slice());
-        KeyRange { from: bound(self.from.as_ref()), to: bound(self.to.as_ref()), prefix: &self.prefix }
-    }
-}
 
 /// What a commit does to one key.
 #[derive(Clone, Debug)]

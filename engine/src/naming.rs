@@ -6,13 +6,14 @@ use savehold_wal::Lsn;
 use crate::attributes::Attributes;
 use crate::commit::NotCommitted;
 use crate::core::Core;
-use crate::draft::{Draft, OwnRange, Write};
+use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::CollectionId;
 use crate::index::{Direction, KeyRange};
 use crate::key::Key;
 use crate::name::CollectionName;
+use crate::range::OwnRange;
 use crate::record::{Author, Cause};
 use crate::value::{Map, Value, codec};
 

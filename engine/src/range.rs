@@ -2,8 +2,7 @@
 
 use std::ops::Bound;
 
-use crate::draft::OwnRange;
-use crate::index::Direction;
+use crate::index::{Direction, KeyRange};
 
 /// Keys that lie between two bounds and begin with a prefix, in order.
 ///
@@ -49,6 +48,22 @@ impl Range {
     pub fn reverse(mut self) -> Self {
         self.direction = Direction::Descending;
         self
+    }
+}
+
+/// A range of keys, kept.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnRange {
+    pub(crate) from: Bound<Vec<u8>>,
+    pub(crate) to: Bound<Vec<u8>>,
+    pub(crate) prefix: Vec<u8>,
+}
+
+impl OwnRange {
+    /// The same range, borrowed.
+    pub(crate) fn borrow(&self) -> KeyRange<'_> {
+        let bound = |b| Bound::map(b, |bytes: &Vec<u8>| bytes.as_slice());
+        KeyRange { from: bound(self.from.as_ref()), to: bound(self.to.as_ref()), prefix: &self.prefix }
     }
 }
 

@@ -111,7 +111,7 @@ impl Store {
         &self,
         f: impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Result<Done<R>, E> {
-        match self.transact(None, f)? {
+        match self.core.transaction(None, f)? {
             Once::Now(done) => Ok(done),
             Once::Before(_) => unreachable!("only a call with an id is done once"),
         }
@@ -127,30 +127,7 @@ impl Store {
         id: impl AsRef<[u8]>,
         f: impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Result<Once<Done<R>>, E> {
-        self.transact(Some(id.as_ref()), f)
-    }
-
-    fn transact<R, E: From<Error>>(
-        &self,
-        id: Option<&[u8]>,
-        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
-    ) -> Result<Once<Done<R>>, E> {
-        let core = &*self.core;
-        let begun = core.wal.env().clock.monotonic();
-        match core.transact(id, core.how(), f) {
-            Ran::Placed(placed, done) => {
-                core.wal.wait(placed).map_err(Error::from)?;
-                core.commits.note(core.wal.env().clock.monotonic().saturating_sub(begun));
-                Ok(Once::Now(done))
-            }
-            Ran::Read(lsn, done) => Ok(core.wait_for(lsn).map(|()| Once::Now(done))?),
-            Ran::Before(lsn) => Ok(core.wait_for(lsn).map(|()| Once::Before(lsn.into()))?),
-            Ran::Refused(lsn, e) => {
-                core.wait_for(lsn)?;
-                Err(e)
-            }
-            Ran::Failed(e) => Err(e.into()),
-        }
+        self.core.transaction(Some(id.as_ref()), f)
     }
 
     /// [`Store::transaction`], handing over a ticket; `f` has run and has its place in the log when this returns.
@@ -167,7 +144,7 @@ impl Store {
 
     /// Blind writes to any keys, to be committed as one record.
     pub fn batch(&self) -> Batch {
-        Batch::new(self.clone())
+        Batch::new(self.core.clone())
     }
 
     /// What became of the commit with this idempotency id, or of the commit that an

@@ -10,17 +10,17 @@ use std::sync::atomic::Ordering;
 
 use savehold_wal::{Lsn, Placed};
 
-use crate::change::{Change, Entry, What};
+use crate::change::{Change, Entry, Once, What};
 use crate::collection::{Collection, other_version};
 use crate::commit::{How, NotCommitted};
 use crate::core::{Core, Seen, Stored};
-use crate::draft::{Draft, FullKey, OwnRange, Write};
+use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
-use crate::range::Range;
+use crate::range::{OwnRange, Range};
 use crate::table::Table;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
@@ -274,6 +274,29 @@ pub(crate) enum Ran<R, E> {
 }
 
 impl Core {
+    /// Runs `f` as a transaction and waits for the answer.
+    pub(crate) fn transaction<R, E: From<Error>>(
+        &self,
+        id: Option<&[u8]>,
+        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Once<Done<R>>, E> {
+        let begun = self.wal.env().clock.monotonic();
+        match self.transact(id, self.how(), f) {
+            Ran::Placed(placed, done) => {
+                self.wal.wait(placed).map_err(Error::from)?;
+                self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
+                Ok(Once::Now(done))
+            }
+            Ran::Read(lsn, done) => Ok(self.wait_for(lsn).map(|()| Once::Now(done))?),
+            Ran::Before(lsn) => Ok(self.wait_for(lsn).map(|()| Once::Before(lsn.into()))?),
+            Ran::Refused(lsn, e) => {
+                self.wait_for(lsn)?;
+                Err(e)
+            }
+            Ran::Failed(e) => Err(e.into()),
+        }
+    }
+
     /// Runs `f` until it commits without a conflict.
     pub(crate) fn transact<R, E>(
         &self,
