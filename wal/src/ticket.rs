@@ -61,7 +61,7 @@ impl Ticket {
             let Some(left) = deadline.checked_sub(clock.monotonic()).filter(|left| !left.is_zero()) else {
                 return Err(self);
             };
-            self.log.kick();
+            self.log.drive(self.placed.end);
             let sleeper = Sleeper::Thread(std::thread::current());
             if let Some(key) = self.log.waiters.add(self.placed.end, sleeper, || self.try_result().is_some())
             {
@@ -103,7 +103,7 @@ impl Future for Ticket {
                 self.waiting = Some(key);
                 return Poll::Pending;
             }
-            self.log.kick();
+            self.log.drive(self.placed.end);
             self.waiting = self.log.waiters.add(self.placed.end, sleeper(), || self.try_result().is_some());
             if self.waiting.is_some() {
                 return Poll::Pending;

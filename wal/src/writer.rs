@@ -136,6 +136,14 @@ impl Log {
         }
     }
 
+    /// As [`Log::kick`], for somebody who waits: where there is no writer thread, this one writes.
+    pub(crate) fn drive(&self, end: Lsn) {
+        match self.env.threads {
+            Threads::Own => self.kick(),
+            Threads::None => _ = self.write_until(end),
+        }
+    }
+
     /// Waits for the answer to the record at `lsn`, which ends at `end`; writes it itself if nobody else does.
     pub(crate) fn wait(&self, lsn: Lsn, end: Lsn) -> Result<()> {
         loop {
