@@ -155,11 +155,11 @@ impl Sequencer {
     }
 
     fn open_group(&mut self, bytes: u64) -> Result<(), NoRoom> {
-        self.close_last();
         let needed = GROUP_FRAME_BYTES as u64 + bytes;
-        match &self.active {
-            Some(active) if fits(active, self.at, needed) => {
-                let group = Group::new(self.at, active.clone(), std::mem::take(&mut self.spare));
+        match self.active.clone() {
+            Some(active) if fits(&active, self.closing().1, needed) => {
+                self.close_last();
+                let group = Group::new(self.at, active, std::mem::take(&mut self.spare));
                 self.groups.push_back(group);
                 Ok(())
             }
@@ -174,6 +174,7 @@ impl Sequencer {
             _ => return Err(NoRoom),
         }
         let next = self.next.take().ok_or(NoRoom)?;
+        self.close_last();
         let mut ends = std::mem::take(&mut self.unstated);
         let mut group = Group::new(next.base, next.clone(), std::mem::take(&mut self.spare));
         if let Some(last) = self.active.replace(next) {
@@ -197,19 +198,22 @@ impl Sequencer {
     /// True where a frame of `bytes` finds room without another segment.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         let needed = GROUP_FRAME_BYTES as u64 + bytes;
-        let tail = self.tail();
-        let after =
-            if self.groups.back().is_some_and(|g| g.open) { align(tail).unwrap_or(Lsn::MAX) } else { tail };
-        self.active.as_ref().is_some_and(|active| fits(active, after, needed))
+        self.active.as_ref().is_some_and(|active| fits(active, self.closing().1, needed))
             || self.next.as_ref().is_some_and(|next| next.capacity >= self.room_for(bytes))
     }
 
-    fn close_last(&mut self) {
-        let Some(group) = self.groups.back_mut().filter(|group| group.open) else { return };
-        group.open = false;
+    /// Whether the last group would be padded if it were closed now, and where the next one would begin.
+    fn closing(&self) -> (bool, Lsn) {
+        let Some(group) = self.groups.back().filter(|group| group.open) else { return (false, self.at) };
         let run = group.end.bytes_since(self.run_start).unwrap_or(0);
-        group.padded |= group.synced || run >= RUN_BYTES_MAX;
-        self.at = group.padded_end();
+        let padded = group.padded || group.synced || run >= RUN_BYTES_MAX;
+        (padded, if padded { align(group.end).unwrap_or(Lsn::MAX) } else { group.end })
+    }
+
+    fn close_last(&mut self) {
+        let (padded, at) = self.closing();
+        let Some(group) = self.groups.back_mut().filter(|group| group.open) else { return };
+        (group.open, group.padded, self.at) = (false, padded, at);
         if group.padded {
             self.run_start = self.at;
         }
@@ -304,3 +308,6 @@ fn data_end(segment: &Segment) -> Lsn {
 fn fits(segment: &Segment, at: Lsn, bytes: u64) -> bool {
     at.checked_add(bytes).is_some_and(|end| end <= data_end(segment))
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,6 @@ pub(crate) fn write(env: &Env, root: &Path, unfinished: u32) {
         _ = file.write_at(&mut [IoSlice::new(holder.encode().as_bytes())], 0);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,14 +81,14 @@ impl RecoveryReport {
         put.0
     }
 
-    /// Reads the stored form.
+    /// Reads the stored form; `None` for anything this program did not write.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut take = Take(bytes);
         let (clean, clock) = (take.u8()?, ClockNote::from_u8(take.u8()?)?);
-        let (_, _) = (take.u16()?, take.u32()?);
-        Some(Self {
-            clean: clean != 0,
+        let known = clean <= 1 && take.u16()? == 0 && take.u32()? == 0;
+        let report = Self {
+            clean: clean == 1,
             clock,
             at_us: take.u64()?,
             proven: Lsn::from_raw(take.u64()?),
@@ -99,7 +99,8 @@ impl RecoveryReport {
             replayed_records: take.u64()?,
             judging: Duration::from_micros(take.u64()?),
             replaying: Duration::from_micros(take.u64()?),
-        })
+        };
+        (known && take.0.is_empty()).then_some(report)
     }
 }
 
@@ -130,3 +131,6 @@ impl fmt::Display for RecoveryReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

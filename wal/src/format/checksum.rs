@@ -66,3 +66,6 @@ impl Unplaced {
         hasher.finalize()
     }
 }
+
+#[cfg(test)]
+mod tests;

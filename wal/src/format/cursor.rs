@@ -82,3 +82,6 @@ impl Put {
         self.u32(u32::try_from(bytes.len()).expect("bounded by the caller")).bytes(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,25 +106,54 @@ impl<'a> FrameRef<'a> {
 /// Why there is no frame.
 #[inline]
 pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, Bad> {
-    let Some((header, rest)) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+    let header = decode_header(bytes)?;
+    let (_, rest) = bytes.split_at(FRAME_HEADER_BYTES);
+    if header.head_len + header.body_len > rest.len() {
+        return Err(Bad::Length);
+    }
+    let kind = header.verify(bytes, lsn, binding)?;
+    let (head, rest) = rest.split_at(header.head_len);
+    Ok(FrameRef { kind, head, body: &rest[..header.body_len] })
+}
+
+/// What a header says, its lengths within the limits, its checksum not yet compared.
+#[derive(Clone, Copy)]
+struct Header {
+    crc: u32,
+    head_len: usize,
+    body_len: usize,
+    kind: [u8; 4],
+}
+
+#[inline]
+fn decode_header(bytes: &[u8]) -> Result<Header, Bad> {
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else {
         return Err(Bad::Nothing);
     };
-    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let (crc, head_len, body_len) = (word(0), word(4) as usize, word(8) as usize);
     if *header == [0; FRAME_HEADER_BYTES] {
         return Err(Bad::Nothing);
     }
-    if head_len > HEAD_BYTES_MAX || body_len > BODY_BYTES_MAX || head_len + body_len > rest.len() {
+    let four = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
+    let word = |at: usize| u32::from_le_bytes(four(at));
+    let (head_len, body_len) = (word(4) as usize, word(8) as usize);
+    if head_len > HEAD_BYTES_MAX || body_len > BODY_BYTES_MAX {
         return Err(Bad::Length);
     }
-    if Unplaced::of(&bytes[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding) != crc {
-        return Err(Bad::Checksum);
-    }
-    match FrameKind::from_u8(header[12]) {
-        Some(kind) if header[13..] == [0; 3] => {
-            Ok(FrameRef { kind, head: &rest[..head_len], body: &rest[head_len..head_len + body_len] })
+    Ok(Header { crc: word(0), head_len, body_len, kind: four(12) })
+}
+
+impl Header {
+    /// The kind, once the checksum fits; `bytes` hold the head.
+    #[inline]
+    fn verify(&self, bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameKind, Bad> {
+        let covered = &bytes[4..FRAME_HEADER_BYTES + self.head_len];
+        if Unplaced::of(covered).frame_at(lsn, binding) != self.crc {
+            return Err(Bad::Checksum);
         }
-        _ => Err(Bad::Kind),
+        match self.kind {
+            [kind, 0, 0, 0] => FrameKind::from_u8(kind).ok_or(Bad::Kind),
+            _ => Err(Bad::Kind),
+        }
     }
 }
 
@@ -134,20 +163,9 @@ pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, 
 ///
 /// As [`decode`].
 pub fn decode_head(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<(FrameKind, &[u8]), Bad> {
-    let (Some(crc), Some(head_len), Some(kind)) = (bytes.first_chunk::<4>(), bytes.get(4..8), bytes.get(12))
-    else {
-        return Err(Bad::Nothing);
-    };
-    let head_len = head_len.iter().rev().fold(0_usize, |n, &b| (n << 8) | usize::from(b));
-    if head_len > HEAD_BYTES_MAX {
-        return Err(Bad::Length);
-    }
-    let covered = bytes.get(4..FRAME_HEADER_BYTES + head_len).ok_or(Bad::Length)?;
-    if Unplaced::of(covered).frame_at(lsn, binding).to_le_bytes() != *crc {
-        return Err(Bad::Checksum);
-    }
-    let kind = FrameKind::from_u8(*kind).ok_or(Bad::Kind)?;
-    Ok((kind, &covered[FRAME_HEADER_BYTES - 4..]))
+    let header = decode_header(bytes)?;
+    let head = bytes.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.head_len).ok_or(Bad::Length)?;
+    header.verify(bytes, lsn, binding).map(|kind| (kind, head))
 }
 
 /// Reads the part at the front of `bytes`, which stand `offset` bytes behind the record's `lsn`.
@@ -299,3 +317,6 @@ fn length(n: usize) -> u32 {
 }
 
 const _: () = assert!(FRAME_HEADER_BYTES + HEAD_BYTES_MAX + BODY_BYTES_MAX <= u32::MAX as usize);
+
+#[cfg(test)]
+mod tests;

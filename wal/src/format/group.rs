@@ -142,3 +142,6 @@ pub fn decode_ends(head: &[u8]) -> Option<Vec<StatedEnd>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,3 +155,6 @@ pub(crate) fn sizes_are_sane(base: Lsn, capacity: u64) -> bool {
 pub fn is_ours(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC) || bytes.get(BLOCK_BYTES as usize..).is_some_and(|b| b.starts_with(MAGIC))
 }
+
+#[cfg(test)]
+mod tests;

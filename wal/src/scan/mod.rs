@@ -202,3 +202,6 @@ pub fn first_bad(span: &Span<'_>, from: Lsn) -> Lsn {
     }
     chain.at()
 }
+
+#[cfg(test)]
+mod tests;

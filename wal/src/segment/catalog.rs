@@ -186,6 +186,9 @@ impl Catalog {
         let version = take.u32().ok_or(Bad::Length)?;
         let body = take.counted(CATALOG_BYTES_MAX).ok_or(Bad::Length)?;
         let crc = take.u32().ok_or(Bad::Length)?;
+        if !take.0.is_empty() {
+            return Err(Bad::Length);
+        }
         if magic != MAGIC || crc32fast::hash(&file[..16 + body.len()]) != crc {
             return Err(Bad::Checksum);
         }
@@ -207,7 +210,7 @@ impl Catalog {
         let reports = list(&mut take, |take| RecoveryReport::decode(take.counted(4096)?))?;
         let attachment = take.counted(CATALOG_BYTES_MAX)?.to_vec();
         let clean_end = (clean_end != Lsn::NONE).then_some(clean_end);
-        let ordered = segments.is_sorted_by_key(|s| (s.base, s.generation));
+        let ordered = segments.is_sorted_by(|a, b| (a.base, a.generation) < (b.base, b.generation));
         (ordered && !timelines.is_empty() && take.0.is_empty()).then_some(Self {
             generation,
             store,
@@ -232,16 +235,19 @@ fn list<T>(take: &mut Take<'_>, item: impl Fn(&mut Take<'_>) -> Option<T>) -> Op
 }
 
 fn decode_timeline(take: &mut Take<'_>) -> Option<Timeline> {
-    let (number, _) = (take.u16()?, take.array::<6>()?);
-    Some(Timeline { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? })
+    let (number, zero) = (take.u16()?, take.array::<6>()?);
+    let timeline = Timeline { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? };
+    (zero == [0; 6]).then_some(timeline)
 }
 
 fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {
     let (base, capacity) = (Lsn::from_raw(take.u64()?), take.u64()?);
     let (number, end) = (take.u64()?, Lsn::from_raw(take.u64()?));
     let (generation, kind, flags) = (take.u32()?, SegmentKind::from_u8(take.u8()?)?, take.u8()?);
-    let known =
-        take.u16()? == 0 && flags & !(FLAG_ENDED | FLAG_DAMAGED) == 0 && sizes_are_sane(base, capacity);
+    let known = take.u16()? == 0 && flags & !(FLAG_ENDED | FLAG_DAMAGED) == 0;
+    if !known || !sizes_are_sane(base, capacity) {
+        return None; // only now is there an end of its capacity
+    }
     let entry = SegmentEntry {
         base,
         capacity,
@@ -251,6 +257,8 @@ fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {
         end: (flags & FLAG_ENDED != 0).then_some(end),
         damaged: flags & FLAG_DAMAGED != 0,
     };
-    let inside = entry.end.is_none_or(|end| end >= base && end <= entry.capacity_end());
-    (known && inside).then_some(entry)
+    entry.end.is_none_or(|end| end >= base && end <= entry.capacity_end()).then_some(entry)
 }
+
+#[cfg(test)]
+mod tests;
