@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Stat(_) => Err(unbuilt("stat")),
         Verb::Verify => Err(unbuilt("verify")),
         Verb::Repair(_) => Err(unbuilt("repair")),
-        Verb::Bench(_) => Err(unbuilt("bench")),
+        Verb::Bench(bench) => crate::bench::run(args, bench),
     }
 }
 
