@@ -14,3 +14,5 @@ pub mod exit;
 pub mod consent;
 pub mod args;
 pub mod progress;
+pub mod bench;
+pub mod commands;

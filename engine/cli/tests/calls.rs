@@ -62,3 +62,48 @@ fn a_wrong_call_is_one_line_on_standard_error() {
         assert_eq!(text(&answer.stdout), "", "{words:?}");
     }
 }
+
+/// A short bench: its one JSON object has the three numbers that scripts look for.
+fn bench(words: &[&str]) {
+    let words = [&["bench"], words, &["--records", "300", "--seconds", "1", "--format", "json"]].concat();
+    let answer = savehold(&words);
+    assert_eq!(text(&answer.stderr), "", "{words:?}");
+    let figure: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("one JSON object");
+    for member in ["value", "floor", "ratio"] {
+        assert!(figure[member].as_f64().is_some_and(|n| n > 0.0), "{words:?}: {figure}");
+    }
+}
+
+#[test]
+fn bench_commit_tells_value_floor_and_ratio() {
+    bench(&["commit", "--threads", "3", "--in-flight", "5"]);
+}
+
+#[test]
+fn bench_update_tells_value_floor_and_ratio() {
+    bench(&["update", "--threads", "3", "--hot", "--durability", "buffered"]);
+}
+
+#[test]
+fn bench_replay_tells_value_floor_and_ratio() {
+    bench(&["replay"]);
+    bench(&["replay", "--threads", "3"]);
+}
+
+#[test]
+fn bench_get_tells_value_floor_and_ratio() {
+    bench(&["get", "--threads", "2"]);
+}
+
+#[test]
+fn bench_open_tells_value_floor_and_ratio() {
+    bench(&["open", "--value-size", "1KiB"]);
+}
+
+#[test]
+fn a_bench_leaves_what_exists_alone() {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let answer = savehold(&["bench", "commit", "--dir", here]);
+    assert_eq!(answer.status.code(), Some(2));
+    assert!(text(&answer.stderr).contains("exists already"), "{}", text(&answer.stderr));
+}

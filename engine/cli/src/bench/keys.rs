@@ -1,0 +1,118 @@
+//! Corridor: the keys and values that are measured with, and a store filled with them.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use bytes::Bytes;
+use savehold::{Collection, Durability, Options, Store};
+use savehold_wal::draw::{Draw, mixed};
+
+use crate::args::{self, Workload};
+use crate::exit::Failure;
+
+/// The collection that is measured.
+pub(super) const COLLECTION: &str = "players";
+
+/// Tickets under way while a store is filled.
+const UNDER_WAY: usize = 4096;
+
+/// The key with this number: sixteen digits.
+pub(super) fn key(number: u64) -> [u8; 16] {
+    let (mut key, mut rest) = ([b'0'; 16], number);
+    for digit in key.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    key
+}
+
+/// A value of so many bytes that do not repeat.
+pub(super) fn value(bytes: u64) -> Bytes {
+    (0..bytes).map(|at| mixed(at) as u8).collect()
+}
+
+/// Numbers of keys, at random; the same for the same thread.
+pub(super) struct Numbers {
+    draw: Draw,
+    records: u64,
+}
+
+impl Numbers {
+    /// For one thread of a run.
+    pub(super) fn new(thread: usize, work: &Workload) -> Self {
+        Self { draw: Draw::from_seed(thread as u64 + 1), records: if work.hot { 1 } else { work.records } }
+    }
+
+    /// The next key.
+    pub(super) fn key(&mut self) -> [u8; 16] {
+        key(self.draw.below(self.records))
+    }
+}
+
+/// When commits of a run are answered.
+pub(super) fn durability(work: &Workload) -> Durability {
+    match work.durability {
+        args::Durability::Synced => Durability::Synced,
+        args::Durability::Buffered => Durability::Buffered,
+    }
+}
+
+/// Makes a store in `dir` with every key once, all of it durable.
+pub(super) fn filled(dir: &Path, work: &Workload) -> Result<Store, Failure> {
+    let store = Options::new().durability(Durability::Buffered).open(dir)?;
+    let (players, value) = (players(&store)?, value(work.value_size));
+    let mut under_way = VecDeque::with_capacity(UNDER_WAY);
+    for number in 0..work.records {
+        if under_way.len() == UNDER_WAY
+            && let Some(ticket) = under_way.pop_front()
+        {
+            wait(ticket)?;
+        }
+        loop {
+            let ticket = players.set_async(&key(number), &value);
+            if !ticket.is_ready() {
+                under_way.push_back(ticket);
+                break;
+            }
+            match ticket.wait() {
+                Ok(_) => break,
+                Err(e) if e.kind() == savehold::ErrorKind::Busy => {
+                    if let Some(ticket) = under_way.pop_front() {
+                        wait(ticket)?;
+                    }
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    under_way.into_iter().try_for_each(wait)?;
+    store.sync()?;
+    Ok(store)
+}
+
+/// The collection that is measured.
+pub(super) fn players(store: &Store) -> Result<Collection<Bytes>, Failure> {
+    Ok(store.raw(COLLECTION)?)
+}
+
+fn wait(ticket: savehold::Ticket<savehold::Version>) -> Result<(), Failure> {
+    ticket.wait().map(drop).map_err(Failure::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sixteen_digits_in_the_order_of_their_numbers() {
+        assert_eq!(&key(0), b"0000000000000000");
+        assert_eq!(&key(1_234_567), b"0000000001234567");
+        assert!(key(99) < key(100));
+    }
+
+    #[test]
+    fn a_value_has_its_size() {
+        assert_eq!(value(0).len(), 0);
+        assert_eq!(value(1000).len(), 1000);
+    }
+}
