@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, TailIndex, VersionRef};
 use crate::inflight::InFlight;
+use crate::planted::{self, Fault};
 use crate::stats::Latencies;
 use crate::turn::Turns;
 
@@ -75,6 +76,9 @@ impl Core {
     /// The moment that readers see: everything before it has its answer.
     #[inline]
     pub(crate) fn visible(&self) -> Lsn {
+        if planted::has(Fault::ShowUnsynced) {
+            return self.sequenced();
+        }
         before(self.wal.acknowledged())
     }
 
@@ -145,7 +149,7 @@ impl Core {
     ///
     /// [`ErrorKind::Unknown`]: it never will.
     pub(crate) fn wait_for(&self, lsn: Lsn) -> Result<()> {
-        if lsn <= self.visible() {
+        if lsn <= self.visible() || planted::has(Fault::AnswerUnseen) {
             return Ok(());
         }
         Ok(self.wal.wait(seen(lsn))?)

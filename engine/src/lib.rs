@@ -3,6 +3,8 @@
 //! The modules stand in the order of dependence: each uses only those above it.
 
 pub mod limits;
+#[doc(hidden)]
+pub mod planted;
 pub mod ids;
 pub mod error;
 pub mod key;
@@ -39,6 +41,8 @@ mod txn;
 mod snapshot;
 mod batch;
 mod store;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::guard;
 use crate::ids::CollectionId;
+use crate::planted::{self, Fault};
 use crate::record::{Author, Cause};
 use crate::ticket::Ticket;
 
@@ -91,6 +92,9 @@ impl Core {
         let begun = self.wal.env().clock.monotonic();
         match self.run(call, decide)? {
             Outcome::Placed(placed, modified) => {
+                if planted::has(Fault::AnswerEarly) {
+                    return Ok(Once::Now(modified));
+                }
                 self.wal.wait(placed)?;
                 self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
                 Ok(Once::Now(modified))
@@ -173,10 +177,11 @@ impl Core {
         let (collection, key) = &call.key;
         let mut reads = Vec::with_capacity(2);
         if let Some(id) = call.id {
-            if let Some(before) = self.index.newest(CollectionId::ONCE.0, id) {
-                return Ok(Outcome::Before(before.lsn));
+            if let Some(before) = self.once(id) {
+                return Ok(Outcome::Before(before));
             }
             match crate::key::Key::new(id) {
+                Ok(_) if planted::has(Fault::ForgetId) => {}
                 Ok(id) => reads.push(((CollectionId::ONCE, id), Lsn::NONE)),
                 Err(e) => return Ok(Outcome::Failed(e)),
             }
@@ -210,11 +215,20 @@ impl Core {
         }
     }
 
+    /// The commit that carried this idempotency id, if there is one.
+    pub(crate) fn once(&self, id: &[u8]) -> Option<Lsn> {
+        if planted::has(Fault::ForgetId) {
+            return None;
+        }
+        self.index.newest(CollectionId::ONCE.0, id).map(|version| version.lsn)
+    }
+
     /// The entry that `wanted` makes of what stands there now.
     pub(crate) fn entry_of(&self, wanted: Wanted, now: Option<&Stored>) -> Entry {
         let before = now.map(|stored| &stored.entry.head);
         let created_us = before.map_or_else(|| self.wal.time_us(), |head| head.created_us);
-        let kept = before.map_or(Attributes::NONE, |head| head.attributes.clone());
+        let before_attributes = before.filter(|_| !planted::has(Fault::ForgetAttributes));
+        let kept = before_attributes.map_or(Attributes::NONE, |head| head.attributes.clone());
         let attributes = kept.changed(wanted.user_ids, wanted.meta);
         Entry { head: EntryHead { created_us, attributes, format: wanted.format }, value: wanted.value }
     }

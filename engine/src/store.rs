@@ -34,7 +34,7 @@ use crate::txn::{Done, Ran, Tx};
 /// durable and gives the directory up.
 #[derive(Clone)]
 pub struct Store {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl Store {

@@ -288,8 +288,8 @@ impl Core {
         let mut contended: Vec<FullKey> = Vec::new();
         loop {
             let turns = self.turns.take(&contended);
-            if let Some(before) = id.and_then(|id| self.index.newest(CollectionId::ONCE.0, id)) {
-                return Ran::Before(before.lsn);
+            if let Some(before) = id.and_then(|id| self.once(id)) {
+                return Ran::Before(before);
             }
             let (moment, watch) = self.watch();
             let tx = Tx { core: self, moment, state: RefCell::default() };
