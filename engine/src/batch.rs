@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::change::Change;
 use crate::collection::Collection;
-use crate::draft::FullKey;
 use crate::error::Result;
 use crate::ids::Version;
-use crate::key::KeyRef;
+use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
+use crate::name::CollectionName;
 use crate::store::Store;
 use crate::table::Table;
 
@@ -17,7 +17,7 @@ use crate::table::Table;
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
     store: Store,
-    writes: BTreeMap<FullKey, (Table, Decision)>,
+    writes: BTreeMap<(CollectionName, Key), (Table, Decision)>,
 }
 
 impl Batch {
@@ -69,7 +69,8 @@ impl Batch {
     }
 
     fn add(&mut self, table: &Table, key: KeyRef<'_>, decision: Decision) -> Result<&mut Self> {
-        let full = table.full_key(&key)?;
+        table.check_of(&self.store.core)?;
+        let full = (table.name.clone(), table.key(&key)?);
         match decision {
             Decision::Keep => {}
             decision => {

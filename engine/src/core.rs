@@ -126,9 +126,7 @@ impl Core {
             return Ok(part);
         }
         self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| match e.kind() {
-            savehold_wal::ErrorKind::Corrupt => {
-                Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
-            }
+            savehold_wal::ErrorKind::Corrupt => damaged(lsn, e),
             _ => Error::from(e),
         })
     }
@@ -154,6 +152,12 @@ impl Core {
         }
         Ok(self.wal.wait(seen(lsn))?)
     }
+}
+
+/// Bytes of one version that the log finds damaged: all else goes on.
+#[cold]
+pub(crate) fn damaged(lsn: Lsn, e: savehold_wal::Error) -> Error {
+    Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
 }
 
 /// The largest place before `lsn`: a moment includes the place it names.
