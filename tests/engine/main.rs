@@ -3,6 +3,8 @@
 //! Counts are small so that the suite ends in seconds; `SAVEHOLD_SCALE` multiplies them.
 
 mod cases;
+mod checker;
+mod history;
 mod model;
 mod ops;
 mod random;
