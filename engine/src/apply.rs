@@ -5,6 +5,7 @@ use savehold_wal::Lsn;
 use crate::error::Result;
 use crate::ids::CollectionId;
 use crate::index::{Entry, Kind, Loader, Place, TailIndex, VersionRef};
+use crate::planted::{self, Fault};
 use crate::record::{Effect, Head};
 
 /// Where a record's entries go: the index itself, or a loader that fills it in bulk.
@@ -44,6 +45,7 @@ pub(crate) fn apply(target: &mut impl Target, lsn: Lsn, body_offset: u32, head: 
         let entry = entry?;
         let (kind, place) = match entry.effect {
             Effect::Put(part) => (Kind::Put, Place { offset: body_offset + part.offset, bytes: part.bytes }),
+            Effect::Remove if planted::has(Fault::LoseRemoval) => continue,
             Effect::Remove => (Kind::Remove, NOWHERE),
         };
         target.put(Entry {
@@ -53,7 +55,7 @@ pub(crate) fn apply(target: &mut impl Target, lsn: Lsn, body_offset: u32, head: 
         });
         entries += 1;
     }
-    if let Some(id) = head.author.id {
+    if let Some(id) = head.author.id.filter(|_| !planted::has(Fault::LoseId)) {
         let version = VersionRef { lsn, place: NOWHERE, kind: Kind::Put };
         target.put(Entry { collection: CollectionId::ONCE.0, key: id, version });
     }

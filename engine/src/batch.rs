@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::change::{Change, Once};
 use crate::collection::Collection;
 use crate::core::Core;
-use crate::draft::FullKey;
 use crate::error::Result;
 use crate::ids::Version;
-use crate::key::KeyRef;
+use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
+use crate::name::CollectionName;
 use crate::table::Table;
 
 /// Writes that belong together and depend on nothing that stands in the store. Nothing is written before
@@ -18,7 +18,7 @@ use crate::table::Table;
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
     core: Arc<Core>,
-    writes: BTreeMap<FullKey, (Table, Decision)>,
+    writes: BTreeMap<(CollectionName, Key), (Table, Decision)>,
 }
 
 impl Batch {
@@ -70,7 +70,8 @@ impl Batch {
     }
 
     fn add(&mut self, table: &Table, key: KeyRef<'_>, decision: Decision) -> Result<&mut Self> {
-        let full = table.full_key(&key)?;
+        table.check_of(&self.core)?;
+        let full = (table.name.clone(), table.key(&key)?);
         match decision {
             Decision::Keep => {}
             decision => {

@@ -263,7 +263,7 @@ impl<T> Collection<T> {
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Result<Once<Modified>> {
         let core = &self.table.core;
-        let call = Call { key: self.table.full_key(&key)?, id, how: core.how() };
+        let call = Call { table: &self.table, key: self.table.key(&key)?, id, how: core.how() };
         let done = core.modify(&call, &mut decide).map_err(|e| self.table.named(&key, e))?;
         Ok(match done {
             modify::Once::Now(done) => Once::Now(done),
@@ -277,8 +277,11 @@ impl<T> Collection<T> {
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Ticket<Modified> {
         let core = &self.table.core;
-        match self.table.full_key(&key) {
-            Ok(key) => core.modify_async(&Call { key, id: None, how: core.how_async() }, &mut decide),
+        match self.table.key(&key) {
+            Ok(key) => {
+                let call = Call { table: &self.table, key, id: None, how: core.how_async() };
+                core.modify_async(&call, &mut decide)
+            }
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -291,11 +294,8 @@ impl<T> Collection<T> {
 
     /// The entries of a range, in order of their keys; `""` for all. A moment is fixed at the call.
     pub fn scan(&self, range: impl Into<Range>) -> Scan<T> {
-        self.scan_at(range.into(), self.table.core.visible())
-    }
-
-    pub(crate) fn scan_at(&self, range: Range, moment: savehold_wal::Lsn) -> Scan<T> {
-        Scan { listing: self.table.list(range, moment), form: self.form }
+        let listing = self.table.list(range.into(), self.table.core.visible());
+        Scan { listing, form: self.form }
     }
 
     /// Up to `limit` entries of a range behind `cursor`, which is `None` for the first page and then what the page

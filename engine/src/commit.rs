@@ -13,6 +13,7 @@ use crate::apply::apply;
 use crate::core::Core;
 use crate::draft::{Draft, Encoded, FullKey};
 use crate::error::{Error, Result};
+use crate::planted::{self, Fault};
 
 /// Why a draft was not committed.
 #[derive(Debug)]
@@ -72,7 +73,13 @@ impl Core {
         if let Some(keys) = draft.conflicts(&self.index) {
             return Err(Refused::Conflict(keys));
         }
-        let placed = self.wal.try_place(&mut encoded.frame, append).map_err(Refused::Log)?;
+        let placed = self.wal.try_place(&mut encoded.frame, append).map_err(|e| {
+            if planted::has(Fault::ApplyRefused) {
+                let next = Lsn::from_raw(self.sequenced().raw() + 1);
+                _ = apply(&mut &self.index, next, encoded.body_offset, &encoded.head);
+            }
+            Refused::Log(e)
+        })?;
         self.in_flight.push(placed.lsn, encoded.body.clone(), encoded.body_offset, self.wal.accepted());
         apply(&mut &self.index, placed.lsn, encoded.body_offset, &encoded.head).expect("just encoded");
         self.raise_sequenced(placed.lsn);

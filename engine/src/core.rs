@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, TailIndex, VersionRef};
 use crate::inflight::InFlight;
+use crate::planted::{self, Fault};
 use crate::stats::Latencies;
 use crate::turn::Turns;
 
@@ -75,6 +76,9 @@ impl Core {
     /// The moment that readers see: everything before it has its answer.
     #[inline]
     pub(crate) fn visible(&self) -> Lsn {
+        if planted::has(Fault::ShowUnsynced) {
+            return self.sequenced();
+        }
         before(self.wal.acknowledged())
     }
 
@@ -122,9 +126,7 @@ impl Core {
             return Ok(part);
         }
         self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| match e.kind() {
-            savehold_wal::ErrorKind::Corrupt => {
-                Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
-            }
+            savehold_wal::ErrorKind::Corrupt => damaged(lsn, e),
             _ => Error::from(e),
         })
     }
@@ -145,11 +147,17 @@ impl Core {
     ///
     /// [`ErrorKind::Unknown`]: it never will.
     pub(crate) fn wait_for(&self, lsn: Lsn) -> Result<()> {
-        if lsn <= self.visible() {
+        if lsn <= self.visible() || planted::has(Fault::AnswerUnseen) {
             return Ok(());
         }
         Ok(self.wal.wait(seen(lsn))?)
     }
+}
+
+/// Bytes of one version that the log finds damaged: all else goes on.
+#[cold]
+pub(crate) fn damaged(lsn: Lsn, e: savehold_wal::Error) -> Error {
+    Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
 }
 
 /// The largest place before `lsn`: a moment includes the place it names.

@@ -9,6 +9,7 @@ use crate::ids::CollectionId;
 use crate::index::TailIndex;
 use crate::key::Key;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
+use crate::planted::{self, Fault};
 use crate::range::OwnRange;
 use crate::record::{Author, HeadWriter, Part};
 
@@ -55,9 +56,12 @@ impl Draft<'_> {
         let changed = |((collection, key), seen): &&(FullKey, Lsn)| {
             index.newest(collection.0, key.as_bytes()).map_or(Lsn::NONE, |v| v.lsn) != *seen
         };
-        let keys: Vec<FullKey> = self.reads.iter().filter(changed).map(|(key, _)| key.clone()).collect();
+        let mut keys: Vec<FullKey> = self.reads.iter().filter(changed).map(|(key, _)| key.clone()).collect();
+        if planted::has(Fault::SkipReads) {
+            keys.clear();
+        }
         let touched = |(collection, range): &(CollectionId, OwnRange)| {
-            index.touched_since(collection.0, range.borrow(), self.moment)
+            !planted::has(Fault::SkipRanges) && index.touched_since(collection.0, range.borrow(), self.moment)
         };
         (!keys.is_empty() || self.ranges.iter().any(touched)).then_some(keys)
     }
@@ -87,7 +91,8 @@ impl Draft<'_> {
         let mut head = Vec::with_capacity(64);
         let mut writer = HeadWriter::begin(&mut head, &self.author)?;
         let mut placed = parts.iter();
-        for ((collection, key), write) in &self.writes {
+        let torn = usize::from(planted::has(Fault::TearRecord) && self.writes.len() > 1);
+        for ((collection, key), write) in &self.writes[..self.writes.len() - torn] {
             match write {
                 Write::Put(_) => {
                     let part = placed.next().expect("one for each put");

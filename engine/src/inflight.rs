@@ -9,6 +9,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use savehold_wal::Lsn;
 
+use crate::planted::{self, Fault};
+
 /// One record on its way.
 #[derive(Debug)]
 struct Placed {
@@ -25,6 +27,9 @@ pub(crate) struct InFlight(Mutex<VecDeque<Placed>>);
 impl InFlight {
     /// Adds a record; called in commit order. Forgets those that the system has.
     pub(crate) fn push(&self, lsn: Lsn, body: Bytes, body_offset: u32, accepted: Lsn) {
+        if planted::has(Fault::LoseInFlight) {
+            return;
+        }
         let mut list = self.0.lock();
         while list.front().is_some_and(|first| first.lsn < accepted) {
             list.pop_front();

@@ -3,6 +3,8 @@
 //! The modules stand in the order of dependence: each uses only those above it.
 
 pub mod limits;
+#[doc(hidden)]
+pub mod planted;
 pub mod ids;
 pub mod error;
 pub mod key;
@@ -29,9 +31,9 @@ mod turn;
 mod core;
 mod commit;
 mod naming;
+mod table;
 mod modify;
 mod change;
-mod table;
 mod form;
 mod listing;
 mod collection;
@@ -39,6 +41,8 @@ mod txn;
 mod snapshot;
 mod batch;
 mod store;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 #[cfg(test)]
 mod tests;

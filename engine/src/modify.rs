@@ -21,7 +21,10 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::guard;
 use crate::ids::CollectionId;
-use crate::record::{Author, Cause};
+use crate::key::Key;
+use crate::planted::{self, Fault};
+use crate::record::{Author, Cause, check_id};
+use crate::table::Table;
 use crate::ticket::Ticket;
 
 /// What a closure decides on a key.
@@ -65,9 +68,10 @@ pub(crate) enum Once<T> {
 }
 
 /// A call on one key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Call<'a> {
-    pub(crate) key: FullKey,
+    pub(crate) table: &'a Table,
+    pub(crate) key: Key,
     pub(crate) id: Option<&'a [u8]>,
     pub(crate) how: How,
 }
@@ -91,6 +95,9 @@ impl Core {
         let begun = self.wal.env().clock.monotonic();
         match self.run(call, decide)? {
             Outcome::Placed(placed, modified) => {
+                if planted::has(Fault::AnswerEarly) {
+                    return Ok(Once::Now(modified));
+                }
                 self.wal.wait(placed)?;
                 self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
                 Ok(Once::Now(modified))
@@ -126,18 +133,30 @@ impl Core {
     fn run(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
         guard::check(self.number())?;
         let author = self.author(call.id)?;
-        if !self.turns.is_queued(&call.key) {
+        loop {
+            let full = call.table.id()?.map(|id| (id, call.key.clone()));
+            if let Some(full) = full.as_ref().filter(|full| self.turns.is_queued(full)) {
+                return self.run_in_turn(full, call, &author, decide);
+            }
             match self.attempt(call, &author, decide) {
-                Err(_conflict) => {
+                Err(Conflict) => {
                     self.conflicts.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(outcome) => return Ok(outcome),
             }
+            if let Some(full) = &full {
+                return self.run_in_turn(full, call, &author, decide);
+            }
         }
-        self.run_in_turn(call, &author, decide)
     }
 
-    fn run_in_turn(&self, call: &Call<'_>, author: &Author<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
+    fn run_in_turn(
+        &self,
+        full: &FullKey,
+        call: &Call<'_>,
+        author: &Author<'_>,
+        decide: &mut Decide<'_>,
+    ) -> Result<Outcome> {
         let mut outcome = None;
         let mut work = || {
             // never unwinds: another thread may be running this
@@ -156,7 +175,7 @@ impl Core {
             outcome = Some(ran);
             placed
         };
-        self.turns.run(&call.key, &mut work, |placed, thread| self.wal.wake_when(placed, thread));
+        self.turns.run(full, &mut work, |placed, thread| self.wal.wake_when(placed, thread));
         match outcome.expect("a turn runs its work") {
             Ok(outcome) => Ok(outcome),
             Err(panic) => resume_unwind(panic),
@@ -170,18 +189,18 @@ impl Core {
         author: &Author<'_>,
         decide: &mut Decide<'_>,
     ) -> Result<Outcome, Conflict> {
-        let (collection, key) = &call.key;
         let mut reads = Vec::with_capacity(2);
         if let Some(id) = call.id {
-            if let Some(before) = self.index.newest(CollectionId::ONCE.0, id) {
-                return Ok(Outcome::Before(before.lsn));
+            if let Some(before) = self.once(id) {
+                return Ok(Outcome::Before(before));
             }
-            match crate::key::Key::new(id) {
+            match Key::new(id) {
+                Ok(_) if planted::has(Fault::ForgetId) => {}
                 Ok(id) => reads.push(((CollectionId::ONCE, id), Lsn::NONE)),
                 Err(e) => return Ok(Outcome::Failed(e)),
             }
         }
-        let now = match self.read(*collection, key.as_bytes(), Lsn::MAX) {
+        let now = match self.newest(call) {
             Ok(now) => now,
             Err(e) => return Ok(Outcome::Failed(e)),
         };
@@ -196,12 +215,16 @@ impl Core {
             Ok(Decision::Remove) => Write::Remove,
             Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.stored.as_ref())),
         };
-        reads.push((call.key.clone(), now.lsn));
+        let full = match call.table.ensure_id() {
+            Ok(id) => (id, call.key.clone()),
+            Err(e) => return Ok(Outcome::Failed(e)),
+        };
+        reads.push((full.clone(), now.lsn));
         let entry = match &write {
             Write::Put(entry) => Some(entry.clone()),
             Write::Remove => None,
         };
-        let writes = vec![(call.key.clone(), write)];
+        let writes = vec![(full, write)];
         let draft = Draft { author: *author, writes, reads, ranges: Vec::new(), moment: now.lsn };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote: true, version: placed.lsn, entry })),
@@ -210,17 +233,35 @@ impl Core {
         }
     }
 
+    /// What stands there in commit order; nothing, where the collection was never written to.
+    fn newest(&self, call: &Call<'_>) -> Result<Seen> {
+        match call.table.id()? {
+            Some(id) => self.read(id, call.key.as_bytes(), Lsn::MAX),
+            None => Ok(Seen { lsn: Lsn::NONE, stored: None }),
+        }
+    }
+
+    /// The commit that carried this idempotency id, if there is one.
+    pub(crate) fn once(&self, id: &[u8]) -> Option<Lsn> {
+        if planted::has(Fault::ForgetId) {
+            return None;
+        }
+        self.index.newest(CollectionId::ONCE.0, id).map(|version| version.lsn)
+    }
+
     /// The entry that `wanted` makes of what stands there now.
     pub(crate) fn entry_of(&self, wanted: Wanted, now: Option<&Stored>) -> Entry {
         let before = now.map(|stored| &stored.entry.head);
         let created_us = before.map_or_else(|| self.wal.time_us(), |head| head.created_us);
-        let kept = before.map_or(Attributes::NONE, |head| head.attributes.clone());
+        let before_attributes = before.filter(|_| !planted::has(Fault::ForgetAttributes));
+        let kept = before_attributes.map_or(Attributes::NONE, |head| head.attributes.clone());
         let attributes = kept.changed(wanted.user_ids, wanted.meta);
         Entry { head: EntryHead { created_us, attributes, format: wanted.format }, value: wanted.value }
     }
 
     /// Who writes: this process, with its origin.
     pub(crate) fn author<'a>(&self, id: Option<&'a [u8]>) -> Result<Author<'a>> {
+        check_id(id)?;
         Ok(Author { cause: Cause::Explicit, origin: self.origin_number()?, token: None, id })
     }
 

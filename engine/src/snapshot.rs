@@ -44,18 +44,20 @@ impl Snapshot {
         key: impl Into<KeyRef<'k>>,
     ) -> Result<Option<Entry<T>>> {
         let key = key.into();
+        collection.table.check_of(&self.core)?;
         let Some(stored) = collection.table.get(&key, self.moment)? else { return Ok(None) };
         collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
     }
 
     /// The keys of a range at this moment, in order.
     pub fn keys<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Keys {
-        Keys(collection.table.list(range.into(), self.moment))
+        Keys(collection.table.list_of(&self.core, range.into(), self.moment))
     }
 
     /// The entries of a range at this moment, in order of their keys.
     pub fn scan<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Scan<T> {
-        collection.scan_at(range.into(), self.moment)
+        let listing = collection.table.list_of(&self.core, range.into(), self.moment);
+        Scan { listing, form: collection.form }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::at::At;
 use crate::batch::Batch;
 use crate::change::{Once, Outcome};
 use crate::collection::Collection;
-use crate::core::{Core, seen};
+use crate::core::{Core, damaged, seen};
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
@@ -36,7 +36,7 @@ use crate::txn::{Done, Ran, Tx};
 /// durable and gives the directory up.
 #[derive(Clone)]
 pub struct Store {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl Store {
@@ -152,7 +152,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unknown`]: a write failed, and only reopening tells.
+    /// [`ErrorKind::Unknown`]: a write failed, and only reopening tells. [`ErrorKind::Damaged`]: something stands there, and
+    /// it cannot be read; or a version was given that never was one.
     pub fn outcome(&self, of: impl Into<Doubt>) -> Result<Outcome> {
         match of.into() {
             Doubt::Id(id) => match self.core.index.newest(CollectionId::ONCE.0, &id) {
@@ -171,7 +172,7 @@ impl Store {
         match self.core.wal.read_head(lsn) {
             Ok(_) => Ok(Outcome::Committed(version)),
             Err(e) if e.kind() == savehold_wal::ErrorKind::Gone => Ok(Outcome::NotCommitted),
-            Err(e) if e.kind() == savehold_wal::ErrorKind::Corrupt => Ok(Outcome::NotCommitted),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Corrupt => Err(damaged(lsn, e)),
             Err(e) => Err(e.into()),
         }
     }

@@ -7,7 +7,6 @@ use savehold_wal::Lsn;
 
 use crate::at::At;
 use crate::core::{Core, Stored};
-use crate::draft::FullKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, VersionRef};
@@ -50,9 +49,22 @@ impl Table {
         Ok(*self.id.get_or_init(|| id))
     }
 
-    pub(crate) fn full_key(&self, key: &KeyRef<'_>) -> Result<FullKey> {
-        let key = key.to_key().map_err(|e| e.within(&self.name))?;
-        Ok((self.ensure_id()?, key))
+    /// The key, to be kept.
+    pub(crate) fn key(&self, key: &KeyRef<'_>) -> Result<Key> {
+        key.to_key().map_err(|e| e.within(&self.name))
+    }
+
+    /// Refuses a collection of another store: its numbers and moments mean nothing in `core`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`].
+    pub(crate) fn check_of(&self, core: &Core) -> Result<()> {
+        if std::ptr::eq(&*self.core, core) {
+            return Ok(());
+        }
+        let say = "the collection is of another store: take it from the store that this call is about";
+        Err(Error::new(ErrorKind::Invalid, say).within(&self.name))
     }
 
     /// The value of a key at a moment.
@@ -88,7 +100,13 @@ impl Table {
 
     /// The keys of a range at a moment, in order, with their versions; removed ones are passed over.
     pub(crate) fn list(&self, range: Range, moment: Lsn) -> Listing {
-        Listing { table: self.clone(), range, moment, after: None, page: VecDeque::new(), over: false }
+        let page = VecDeque::new();
+        Listing { table: self.clone(), range, moment, after: None, page, refused: None, over: false }
+    }
+
+    /// [`Table::list`] at a moment of `core`.
+    pub(crate) fn list_of(&self, core: &Core, range: Range, moment: Lsn) -> Listing {
+        Listing { refused: self.check_of(core).err(), ..self.list(range, moment) }
     }
 
     /// Versions of a key, newest first.
@@ -126,6 +144,8 @@ pub(crate) struct Listing {
     moment: Lsn,
     after: Option<Vec<u8>>,
     page: VecDeque<(Key, VersionRef)>,
+    /// Why there is nothing to list.
+    refused: Option<Error>,
     over: bool,
 }
 
@@ -163,6 +183,10 @@ impl Iterator for Listing {
             }
             if self.over {
                 return None;
+            }
+            if let Some(e) = self.refused.take() {
+                self.over = true;
+                return Some(Err(e));
             }
             if let Err(e) = self.read_page() {
                 self.over = true;

@@ -5,7 +5,7 @@
 //! conflicted on, all in key order, and runs again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use savehold_wal::{Lsn, Placed};
@@ -20,6 +20,7 @@ use crate::guard;
 use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
+use crate::name::CollectionName;
 use crate::range::{OwnRange, Range};
 use crate::table::Table;
 
@@ -33,6 +34,8 @@ pub struct Tx<'s> {
 #[derive(Default)]
 struct State {
     reads: BTreeMap<FullKey, Lsn>,
+    /// Keys read that had no value: never there, or removed.
+    absent: BTreeSet<FullKey>,
     ranges: Vec<(CollectionId, OwnRange)>,
     writes: BTreeMap<FullKey, Write>,
 }
@@ -124,30 +127,34 @@ impl<'s> Tx<'s> {
         if matches!(change.what, What::Keep) {
             return Ok(());
         }
-        let full = table.full_key(&key)?;
-        let now = self.read(table, &key)?;
         let decision = collection.form.decision(change).map_err(|e| table.named(&key, e))?;
-        self.decide(full, now.as_ref(), decision);
-        Ok(())
+        self.decide(table, &key, decision)
     }
 
     /// Writes what a batch gathered.
-    pub(crate) fn apply_batch(&self, writes: &BTreeMap<FullKey, (Table, Decision)>) -> Result<()> {
-        for (full, (table, decision)) in writes {
-            let now = self.read(table, &KeyRef::from(&full.1))?;
-            self.decide(full.clone(), now.as_ref(), decision.clone());
+    pub(crate) fn apply_batch(
+        &self,
+        writes: &BTreeMap<(CollectionName, Key), (Table, Decision)>,
+    ) -> Result<()> {
+        for ((_, key), (table, decision)) in writes {
+            self.decide(table, &KeyRef::from(key), decision.clone())?;
         }
         Ok(())
     }
 
-    fn decide(&self, full: FullKey, now: Option<&Stored>, decision: Decision) {
+    fn decide(&self, table: &Table, key: &KeyRef<'_>, decision: Decision) -> Result<()> {
+        let now = self.read(table, key)?;
+        if now.is_none() && matches!(decision, Decision::Remove) && table.id()?.is_none() {
+            return Ok(()); // what never was needs no removal, and no collection
+        }
+        let full = (table.ensure_id()?, table.key(key)?);
         let mut state = self.state.borrow_mut();
         match decision {
             Decision::Put(wanted) => {
-                state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now)));
+                state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now.as_ref())));
             }
             // what the transaction itself put there goes; what stood there before is removed
-            Decision::Remove if state.reads.get(&full).is_some_and(|seen| *seen == Lsn::NONE) => {
+            Decision::Remove if state.absent.contains(&full) => {
                 state.writes.remove(&full);
             }
             Decision::Remove => {
@@ -155,6 +162,7 @@ impl<'s> Tx<'s> {
             }
             Decision::Keep => {}
         }
+        Ok(())
     }
 
     /// Adds to a number, which counts as 0 where none stands, and answers the sum.
@@ -222,6 +230,7 @@ impl<'s> Tx<'s> {
     }
 
     fn read(&self, table: &Table, key: &KeyRef<'_>) -> Result<Option<Stored>> {
+        table.check_of(self.core)?;
         let bytes = key.checked().map_err(|e| e.within(&table.name))?;
         let Some(id) = self.id_of(table)? else { return Ok(None) };
         let full = (id, key.to_key()?);
@@ -232,7 +241,11 @@ impl<'s> Tx<'s> {
             });
         }
         let Seen { lsn, stored } = self.core.read(id, bytes, self.moment).map_err(|e| table.named(key, e))?;
-        self.state.borrow_mut().reads.insert(full, lsn);
+        let mut state = self.state.borrow_mut();
+        if stored.is_none() {
+            state.absent.insert(full.clone());
+        }
+        state.reads.insert(full, lsn);
         Ok(stored)
     }
 
@@ -252,6 +265,7 @@ impl<'s> Tx<'s> {
     }
 
     fn note_range(&self, table: &Table, range: &Range) -> Result<()> {
+        table.check_of(self.core)?;
         if let Some(id) = self.id_of(table)? {
             self.state.borrow_mut().ranges.push((id, range.own.clone()));
         }
@@ -311,8 +325,8 @@ impl Core {
         let mut contended: Vec<FullKey> = Vec::new();
         loop {
             let turns = self.turns.take(&contended);
-            if let Some(before) = id.and_then(|id| self.index.newest(CollectionId::ONCE.0, id)) {
-                return Ran::Before(before.lsn);
+            if let Some(before) = id.and_then(|id| self.once(id)) {
+                return Ran::Before(before);
             }
             let (moment, watch) = self.watch();
             let tx = Tx { core: self, moment, state: RefCell::default() };
@@ -320,7 +334,7 @@ impl Core {
                 let _inside = guard::enter(self.number());
                 f(&tx)
             };
-            let State { reads, ranges, writes } = tx.state.into_inner();
+            let State { reads, ranges, writes, .. } = tx.state.into_inner();
             let decided_on = decided_on(&reads, &ranges, moment);
             let value = match value {
                 Ok(value) => value,

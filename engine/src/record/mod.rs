@@ -36,6 +36,7 @@ mod write;
 
 pub use read::{Entries, Head};
 pub use write::HeadWriter;
+pub(crate) use write::check_id;
 
 /// Who wrote a record, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

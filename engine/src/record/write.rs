@@ -87,7 +87,12 @@ impl<'a> HeadWriter<'a> {
     }
 }
 
-fn check_id(id: Option<&[u8]>) -> Result<()> {
+/// Refuses an idempotency id that no head can carry.
+///
+/// # Errors
+///
+/// As [`HeadWriter::begin`].
+pub(crate) fn check_id(id: Option<&[u8]>) -> Result<()> {
     match id.map(<[u8]>::len) {
         None | Some(1..=ONCE_ID_BYTES_MAX) => Ok(()),
         Some(0) => {

@@ -1,0 +1,17 @@
+//! The store under a hostile disk, paused writers and reentrant callers.
+//!
+//! Counts are small so that the suite ends in seconds; `SAVEHOLD_SCALE` multiplies them.
+
+mod cases;
+mod checker;
+mod history;
+mod model;
+mod ops;
+mod random;
+mod world;
+
+/// So many, times `SAVEHOLD_SCALE`.
+fn scaled(n: u64) -> u64 {
+    let scale = std::env::var("SAVEHOLD_SCALE").ok().and_then(|text| text.parse::<u64>().ok());
+    n * scale.unwrap_or(1)
+}
