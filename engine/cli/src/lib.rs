@@ -14,3 +14,4 @@ pub mod exit;
 pub mod consent;
 pub mod args;
 pub mod progress;
+pub mod commands;

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use savehold_cli::args::{Args, Verb, command_of};
+use savehold_cli::args::{Args, command_of};
+use savehold_cli::commands;
 use savehold_cli::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let ended = match Args::try_parse_from(&words) {
-        Ok(args) => run(&args),
+        Ok(args) => commands::run(&args),
         Err(answer) => unread(&answer, &words),
     };
     ended
@@ -38,13 +39,4 @@ fn unread(answer: &clap::Error, words: &[OsString]) -> Result<Exit, Failure> {
         }
         _ => Err(Failure::usage(answer, &command_of(words))),
     }
-}
-
-/// Does what the call asks for.
-fn run(args: &Args) -> Result<Exit, Failure> {
-    let verb = command_of(&std::env::args_os().collect::<Vec<_>>());
-    if !matches!(args.verb, Verb::Demo(_) | Verb::Bench(_)) {
-        args.store()?;
-    }
-    Err(Failure::new(Exit::Failed, format!("`{verb}` is not joined with the store yet"), "nothing was done"))
 }
