@@ -15,4 +15,5 @@ pub mod consent;
 pub mod args;
 pub mod progress;
 pub mod bench;
+pub mod demo;
 pub mod commands;
