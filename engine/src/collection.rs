@@ -52,6 +52,17 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
     };
 }
 
+impl Form<Value> {
+    /// Whatever stands there, raw bytes too, which a value that is nothing but bytes becomes again.
+    pub(crate) const ANY: Self = Self {
+        encode: |value| match value {
+            Value::Bytes(bytes) => Ok((Format::Raw, Bytes::copy_from_slice(bytes))),
+            value => (Form::TYPED.encode)(value),
+        },
+        decode: |format, bytes| codec::view(format, bytes),
+    };
+}
+
 impl Form<Bytes> {
     /// Bytes as they are.
     pub(crate) const RAW: Self =
