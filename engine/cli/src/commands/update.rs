@@ -37,7 +37,7 @@ fn updated(now: Option<Value>, update: &Update) -> Result<Value, Failure> {
     match now.unwrap_or(Value::Map(Map::new())) {
         Value::Map(now) => Ok(merge(Value::Map(now), patch)),
         other => {
-            let say = format!("{} is a {}, no object: nothing was written", update.key, other.kind());
+            let say = format!("{} is no object ({}): nothing was written", update.key, other.kind());
             Err(Failure::new(
                 Exit::No,
                 say,
