@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::Format;
 use crate::key::Key;
 use crate::modify::{Decision, Wanted};
-use crate::value::codec;
+use crate::value::{Value, codec};
 
 /// How values of a type become bytes.
 pub(crate) struct Form<T> {
@@ -33,6 +33,17 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
             Ok((format, bytes.into()))
         },
         decode: |format, bytes| codec::decode(format, bytes),
+    };
+}
+
+impl Form<Value> {
+    /// Whatever stands there, raw bytes too, which a value that is nothing but bytes becomes again.
+    pub(crate) const ANY: Self = Self {
+        encode: |value| match value {
+            Value::Bytes(bytes) => Ok((Format::Raw, Bytes::copy_from_slice(bytes))),
+            value => (Form::TYPED.encode)(value),
+        },
+        decode: |format, bytes| codec::view(format, bytes),
     };
 }
 

@@ -31,6 +31,7 @@ use crate::stats::Stats;
 use crate::table::Table;
 use crate::ticket::Ticket;
 use crate::txn::{Done, Ran, Tx};
+use crate::value::Value;
 
 /// An open store. Cheap to clone, usable from any thread; closing it, or dropping the last handle, makes everything
 /// durable and gives the directory up.
@@ -80,6 +81,16 @@ impl Store {
     /// As [`Store::collection`].
     pub fn raw(&self, name: &str) -> Result<Collection<Bytes>> {
         self.collection_as(name, Form::RAW)
+    }
+
+    /// The collection `name` as tools see it: values of any type, those of [`Store::raw`] as [`Value::Bytes`], which
+    /// are written raw again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::collection`].
+    pub fn any(&self, name: &str) -> Result<Collection<Value>> {
+        self.collection_as(name, Form::ANY)
     }
 
     fn collection_as<T>(&self, name: &str, form: Form<T>) -> Result<Collection<T>> {

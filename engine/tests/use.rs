@@ -232,3 +232,17 @@ fn production_never_makes_a_store() {
     let e = Options::new().create(Create::Never).open(dir.path().join("data")).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Missing);
 }
+
+#[test]
+fn tools_see_values_of_every_kind_and_raw_bytes_stay_raw() -> Result<()> {
+    let store = Store::in_memory()?;
+    store.raw("files")?.set("logo", &bytes::Bytes::from_static(b"\x00\xff"))?;
+    store.collection::<u64>("visits")?.set("oak-1", &7)?;
+    let files = store.any("files")?;
+    let logo = files.get("logo")?.expect("written").value;
+    assert_eq!(logo, Value::Bytes(vec![0, 255]));
+    assert_eq!(store.any("visits")?.get("oak-1")?.expect("written").value, Value::I64(7));
+    files.set("copy", &logo)?;
+    assert_eq!(&store.raw("files")?.get("copy")?.expect("written").value[..], b"\x00\xff");
+    Ok(())
+}

@@ -83,7 +83,8 @@ impl Exit {
             ErrorKind::Leased | ErrorKind::MailboxFull => Self::Busy,
             ErrorKind::Unknown => Self::Unknown,
             ErrorKind::Conflict | ErrorKind::Gone | ErrorKind::Undone => Self::No,
-            ErrorKind::TooLarge | ErrorKind::Invalid => Self::Usage,
+            ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Encode => Self::Usage,
+            ErrorKind::NotANumber | ErrorKind::Overflow => Self::No,
             _ => Self::Failed,
         }
     }
@@ -180,6 +181,7 @@ mod tests {
             (ErrorKind::Unknown, Exit::Unknown),
             (ErrorKind::Gone, Exit::No),
             (ErrorKind::TooLarge, Exit::Usage),
+            (ErrorKind::NotANumber, Exit::No),
             (ErrorKind::Io, Exit::Failed),
             (ErrorKind::Halted, Exit::Failed),
         ] {

@@ -12,6 +12,8 @@ pub mod moment;
 pub mod output;
 pub mod exit;
 pub mod consent;
+pub mod merge;
+pub mod line;
 pub mod args;
 pub mod progress;
 pub mod bench;

@@ -66,7 +66,7 @@ Examples:
     /// Remove a key; its history stays readable
     ///
     /// Asks first, or wants `--yes`. Earlier versions remain: `savehold history`, `savehold get --at`. Ends with code 7
-    /// if there is no such key.
+    /// if there is no such key. Prints the version of the removal.
     #[command(after_help = "\
 Examples:
   savehold remove players/42
@@ -86,7 +86,7 @@ Examples:
 
     /// List every version of a key, newest first
     ///
-    /// For each: version, local and UTC time, bytes, what it did, origin, holder and idempotency id. Read one with
+    /// For each: version, local and UTC time, bytes, what it did, origin and idempotency id. Read one with
     /// `savehold get KEY --at VERSION`. Ends with code 7 if the key was never there.
     #[command(after_help = "\
 Examples:
@@ -98,7 +98,9 @@ Examples:
     /// Write many keys from JSON lines; makes the store if there is none
     ///
     /// Each line is an object: {"key": "players/42", "value": …}, and where there are any "user_ids" and "metadata".
-    /// This is what `savehold dump` writes. Keys that are there already get a new version. Shows progress on a terminal.
+    /// This is what `savehold dump` writes. A key that has this value already is passed over, so a load can be repeated;
+    /// user ids and metadata that a line does not mention are kept. Durable when the command ends. Shows progress on a
+    /// terminal.
     #[command(after_help = "\
 Examples:
   savehold load --dir data players.jsonl
@@ -108,7 +110,7 @@ Examples:
     /// Write every key as JSON lines to standard output
     ///
     /// One object a line: key, value, and where there are any user ids and metadata; all as of one moment, in order.
-    /// `savehold load` reads it back. Shows progress on a terminal.
+    /// `savehold load` reads it back. With `--format json` it is one JSON list. Shows progress on a terminal.
     #[command(after_help = "\
 Examples:
   savehold dump > everything.jsonl
@@ -118,8 +120,8 @@ Examples:
 
     /// Say what is in the store and how it fares
     ///
-    /// Counts, bytes, commits per sync, latencies, and how long a recovery would take now. `--recoveries` shows how the
-    /// newest recoveries went.
+    /// Counts, bytes, through which version all is durable, and how long a recovery would take now. `--recoveries` shows
+    /// how the newest 20 recoveries went.
     #[command(after_help = "\
 Examples:
   savehold stat

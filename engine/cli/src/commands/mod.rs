@@ -1,6 +1,21 @@
 //! Corridor: the verbs, one room each: from a call to the store and to an answer.
 
 pub mod open;
+pub mod print;
+pub mod input;
+pub mod when;
+pub mod change;
+pub mod show;
+pub mod init;
+pub mod get;
+pub mod set;
+pub mod update;
+pub mod remove;
+pub mod list;
+pub mod history;
+pub mod load;
+pub mod dump;
+pub mod stat;
 
 use crate::args::{Args, Verb};
 use crate::exit::{Exit, Failure};
@@ -13,16 +28,16 @@ use crate::exit::{Exit, Failure};
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.verb {
         Verb::Demo(demo) => crate::demo::run(args, demo),
-        Verb::Init => Err(unbuilt("init")),
-        Verb::Get(_) => Err(unbuilt("get")),
-        Verb::Set(_) => Err(unbuilt("set")),
-        Verb::Update(_) => Err(unbuilt("update")),
-        Verb::Remove(_) => Err(unbuilt("remove")),
-        Verb::List(_) => Err(unbuilt("list")),
-        Verb::History(_) => Err(unbuilt("history")),
-        Verb::Load(_) => Err(unbuilt("load")),
-        Verb::Dump(_) => Err(unbuilt("dump")),
-        Verb::Stat(_) => Err(unbuilt("stat")),
+        Verb::Init => init::run(args),
+        Verb::Get(get) => get::run(args, get),
+        Verb::Set(set) => set::run(args, set),
+        Verb::Update(update) => update::run(args, update),
+        Verb::Remove(remove) => remove::run(args, remove),
+        Verb::List(list) => list::run(args, list),
+        Verb::History(history) => history::run(args, history),
+        Verb::Load(load) => load::run(args, load),
+        Verb::Dump(scope) => dump::run(args, scope),
+        Verb::Stat(stat) => stat::run(args, stat),
         Verb::Verify => Err(unbuilt("verify")),
         Verb::Repair(_) => Err(unbuilt("repair")),
         Verb::Bench(bench) => crate::bench::run(args, bench),

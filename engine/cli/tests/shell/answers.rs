@@ -1,0 +1,152 @@
+//! What reading verbs print, in each format.
+
+use std::io::Read;
+
+use crate::world::World;
+
+/// A store with two players, one of them changed, and a counter.
+fn played() -> World {
+    let world = World::new();
+    world.ok(&["set", "players/42", r#"{"coins": 100}"#, "--user-id", "42", "--meta", "build=812"]);
+    world.ok(&["update", "players/42", "--merge-json", r#"{"level": 2}"#]);
+    world.ok(&["set", "players/43", r#""Zoë \u001b[2J""#]);
+    world.ok(&["update", "visits/oak-1", "--increment", "7"]);
+    world
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+#[test]
+fn get_prints_the_value_alone_or_all_that_is_known() {
+    let world = played();
+    assert_eq!(world.ok(&["get", "players/42"]), "{\"coins\":100,\"level\":2}\n");
+    assert_eq!(world.ok(&["get", "players/43"]), "\"Zoë \\u001b[2J\"\n");
+    for format in ["json", "jsonl"] {
+        let answer = json(&world.ok(&["get", "players/42", "--format", format]));
+        assert_eq!(answer["key"], "players/42");
+        assert_eq!(answer["value"], json(r#"{"coins":100,"level":2}"#));
+        assert_eq!(answer["user_ids"], json(r#"["42"]"#), "an update keeps what it does not mention");
+        assert_eq!(answer["metadata"], json(r#"{"build":"812"}"#));
+        assert!(answer["time"].as_str() > answer["created"].as_str());
+    }
+    let long = format!("{{\"text\":\"{}\"}}", "x".repeat(200));
+    world.ok(&["set", "players/44", &long]);
+    let shown = world.ok(&["get", "players/44"]);
+    assert_eq!((shown.lines().count(), json(&shown)), (3, json(&long)), "for people, and whole");
+}
+
+#[test]
+fn a_moment_is_echoed_beside_the_answer() {
+    let world = played();
+    let history = world.ok(&["history", "players/42", "--format", "jsonl"]);
+    let versions: Vec<serde_json::Value> = history.lines().map(json).collect();
+    let (first, at) = (versions[1]["version"].as_str().unwrap(), versions[1]["time"].as_str().unwrap());
+    for moment in [first, at] {
+        let then = world.call(&["get", "players/42", "--at", moment]);
+        assert_eq!((then.code, then.out.as_str()), (0, "{\"coins\":100}\n"), "{moment}");
+        for part in [first, at, "+00:00"] {
+            assert!(then.err.contains(part), "{moment}: {}", then.err);
+        }
+    }
+    let before = world.refused(&["get", "players/42", "--at", "-1h"], 7);
+    assert!(before.contains("players/42 was not there as of 20"), "{before}");
+    let since = world.call(&["history", "players/42", "--since", first, "--format", "jsonl"]);
+    assert_eq!(since.out.lines().count(), 2, "{since:?}");
+    assert!(since.err.contains(at), "{since:?}");
+}
+
+#[test]
+fn history_tells_what_each_version_did_newest_first() {
+    let world = played();
+    let removal = world.ok(&["remove", "players/42", "--yes", "--id", "ticket-812"]);
+    let history = world.ok(&["history", "players/42", "--format", "json"]);
+    let history = json(&history);
+    let column = |name: &str| -> Vec<serde_json::Value> {
+        history.as_array().expect("a list").iter().map(|row| row[name].clone()).collect()
+    };
+    assert_eq!(column("did"), ["removed", "written", "written"]);
+    assert_eq!(column("version")[0], removal.trim());
+    assert_eq!(column("origin"), ["savehold command line"; 3]);
+    assert_eq!(column("id"), [json(r#""ticket-812""#), json("null"), json("null")]);
+    assert!(column("size_bytes")[0].is_null() && column("size_bytes")[1].as_u64() > Some(10));
+    let one = world.call(&["history", "players/42", "--limit", "1"]);
+    assert_eq!((one.out.lines().count(), one.err.contains("older")), (2, true), "{one:?}");
+    assert!(one.out.starts_with("Version "), "{}", one.out);
+    world.refused(&["history", "players/4711"], 7);
+}
+
+#[test]
+fn list_shows_collections_then_keys_then_values_in_pages() {
+    let world = played();
+    assert_eq!(world.ok(&["list"]), "Collection  Keys\nplayers        2\nvisits         1\n");
+    assert_eq!(world.ok(&["list", "players"]), "Key\nplayers/42\nplayers/43\n");
+    assert_eq!(world.ok(&["list", "players/43", "--format", "jsonl"]), "{\"key\":\"players/43\"}\n");
+    let page = world.call(&["list", "players", "--values", "--limit", "1", "--format", "json"]);
+    assert_eq!(json(&page.out)[0]["value"], json(r#"{"coins":100,"level":2}"#));
+    assert_eq!(
+        page.err,
+        "savehold: there are more; go on with `savehold list players --values --after players/42`\n"
+    );
+    let rest = world.ok(&["list", "players", "--values", "--after", "players/42", "--format", "jsonl"]);
+    assert_eq!(json(&rest)["key"], "players/43");
+    assert_eq!(world.ok(&["list", "players/x", "--format", "json"]), "[]\n");
+    assert!(world.refused(&["list", "player"], 7).contains("no collection player;"));
+    world.refused(&["list", "players", "--after", "visits/1"], 2);
+    let some = world.call(&["list", "--limit", "1"]);
+    assert_eq!((some.out.lines().count(), some.err.contains("1 more")), (2, true), "{some:?}");
+}
+
+#[test]
+fn stat_counts_what_users_wrote() {
+    let world = played();
+    world.ok(&["remove", "players/43", "--yes"]);
+    let stat = json(&world.ok(&["stat", "--format", "json"]));
+    assert_eq!((&stat["collections"], &stat["keys"]), (&json("2"), &json("2")));
+    assert!(stat["versions"].as_u64() >= Some(5) && stat["log_bytes"].as_u64() > Some(0), "{stat}");
+    assert!(stat["durable"].as_str().is_some_and(|v| v.contains('.')), "{stat}");
+    assert!(stat["last_recovery"].is_null(), "{stat}");
+    let table = world.ok(&["stat"]);
+    assert!(table.contains("Keys ") && !table.contains("Last recovery"), "{table}");
+    let none = world.call(&["stat", "--recoveries", "--format", "json"]);
+    assert_eq!(none.out, "[]\n");
+    assert!(none.err.contains("clean one"), "{none:?}");
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|found| found == part)
+}
+
+#[test]
+fn a_recovery_after_a_kill_is_reported() {
+    let world = World::new();
+    let mut load = world.start(&["load", "-"]);
+    let mut stdin = load.stdin.take().expect("a pipe");
+    let lines: String = (0..2000).map(|n| format!("{{\"key\":\"a/{n}\",\"value\":{n}}}\n")).collect();
+    std::io::Write::write_all(&mut stdin, lines.as_bytes()).expect("it reads");
+    world.wait_until("the last line is written", |files| files.iter().any(|bytes| contains(bytes, b"1999")));
+    load.kill().expect("killed");
+    load.wait().expect("gone");
+    world.ok(&["list"]);
+    let recoveries = json(&world.ok(&["stat", "--recoveries", "--format", "json"]));
+    assert_eq!(recoveries.as_array().map(Vec::len), Some(1), "{recoveries}");
+    assert!(recoveries[0]["proven"].as_str().is_some(), "{recoveries}");
+}
+
+#[test]
+fn an_answer_that_nobody_reads_on_ends_quietly() {
+    let world = World::new();
+    let lines: String =
+        (0..4000).map(|n| format!("{{\"key\":\"a/{n}\",\"value\":\"{n:0100}\"}}\n")).collect();
+    assert_eq!(world.call_with(&["load"], &lines).code, 0);
+    for words in [&["dump"][..], &["list", "a", "--values", "--limit", "4000", "--format", "jsonl"]] {
+        let mut child = world.start(words);
+        let mut first = [0; 10];
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout.read_exact(&mut first).expect("an answer");
+        drop(stdout);
+        let ended = child.wait_with_output().expect("it ends");
+        assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]), "{words:?}");
+    }
+}
