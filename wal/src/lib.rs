@@ -4,6 +4,24 @@
 //! a *body* (large; fetched on demand). It knows log sequence numbers, segments, groups and durability; it knows
 //! no keys and no values.
 //!
+//! ```
+//! use savehold_wal::{Lsn, Wal};
+//!
+//! # fn main() -> savehold_wal::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! let log = Wal::open(dir.path().join("log"))?;
+//! let lsn = log.append(b"head: replay reads it", b"body: fetched on demand")?.wait()?; // durable when it returns
+//! assert_eq!(log.read(lsn)?.body(), &b"body: fetched on demand"[..]);
+//! for record in log.replay(Lsn::NONE)? {
+//!     println!("{}", record?.lsn);
+//! }
+//! log.close()
+//! # }
+//! ```
+//!
+//! `README.md` beside this crate draws every byte of its files and says, case by case, what each crash leaves and why
+//! that is safe.
+//!
 //! The modules stand in the order of dependence: each uses only those above it.
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "freebsd")))]
@@ -58,3 +76,8 @@ pub use stats::Stats;
 pub use ticket::Ticket;
 pub use wal::{Append, NotNow, Wal};
 pub use writer::Urgency;
+
+/// The examples of `README.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -53,6 +53,15 @@ impl fmt::Debug for OnProgress {
 }
 
 /// How a log is opened.
+///
+/// ```
+/// use savehold_wal::{Create, ErrorKind, Options, Wal};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// let never = Options { create: Create::Never, ..Options::default() }; // an unmounted disk is no empty log
+/// let refused = Wal::open_with(dir.path().join("log"), never).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::Missing);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Whether opening may make a log.

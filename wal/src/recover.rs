@@ -25,7 +25,7 @@ use crate::scan::{Skim, Span, Verify, first_bad, skim};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
-use crate::vfs::{Advice, OpenMode, VfsFile};
+use crate::vfs::{Advice, OpenMode, VfsFile, is_full};
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -374,8 +374,7 @@ impl Recovery<'_> {
             self.env.vfs.sync_dir(&dir)
         };
         write().map_err(|e| {
-            let kind =
-                if e.kind() == std::io::ErrorKind::StorageFull { ErrorKind::Full } else { ErrorKind::Io };
+            let kind = if is_full(&e) { ErrorKind::Full } else { ErrorKind::Io };
             Error::io(kind, &format!("recovery needs {} bytes for", whole + DATA_OFFSET), &path, e)
         })?;
         Segment::open(&*self.env.vfs, self.root, &entry_of(header), header.store, self.access)

@@ -125,6 +125,16 @@ impl Wal {
     /// The record is durable only once the ticket resolves; until then a crash may lose it, never tear it. Records
     /// become durable in [`Lsn`] order. May block while too much is in flight or a segment is being prepared.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let log = savehold_wal::Wal::open(dir.path().join("log"))?;
+    /// let first = log.append(b"one", b"")?; // both have their places now, in this order
+    /// let second = log.append(b"two", b"")?;
+    /// second.wait()?; // and both are durable: the first one stands before the second
+    /// assert!(first.try_result().is_some());
+    /// # Ok::<(), savehold_wal::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::Full`]: nothing was written; the log stays usable.
@@ -293,6 +303,16 @@ impl Wal {
     }
 
     /// The records at and behind `from` as they stand now, in order.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let log = savehold_wal::Wal::open(dir.path().join("log"))?;
+    /// let lsn = log.append(b"one", b"body")?.wait()?;
+    /// for record in log.replay(lsn)? {
+    ///     assert_eq!(record?.head, "one");
+    /// }
+    /// # Ok::<(), savehold_wal::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
