@@ -14,4 +14,5 @@ pub mod exit;
 pub mod consent;
 pub mod args;
 pub mod progress;
+pub mod demo;
 pub mod commands;

@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 /// What went wrong and what to do next; the process ends with its exit code.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.verb {
-        Verb::Demo(_) => Err(unbuilt("demo")),
+        Verb::Demo(demo) => crate::demo::run(args, demo),
         Verb::Init => Err(unbuilt("init")),
         Verb::Get(_) => Err(unbuilt("get")),
         Verb::Set(_) => Err(unbuilt("set")),
