@@ -7,6 +7,7 @@ mod checker;
 mod history;
 mod model;
 mod ops;
+mod planted;
 mod random;
 mod world;
 

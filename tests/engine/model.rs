@@ -90,7 +90,7 @@ impl Model {
     }
 
     /// The commit among the first `n` that carried an id.
-    pub(crate) fn with_id(&self, n: usize, id: &str) -> Option<&Commit> {
-        self.commits[..n].iter().find(|commit| commit.id.as_deref() == Some(id))
+    pub(crate) fn with_id(&self, n: usize, id: &str) -> Option<usize> {
+        self.commits[..n].iter().position(|commit| commit.id.as_deref() == Some(id))
     }
 }

@@ -104,18 +104,15 @@ impl World {
             self.note(("remove_async", &place, &ticket));
             return match stood {
                 Some(_) => self.placed(Self::one(place, None), ticket),
-                None if ticket.is_ready() => self.kept(ticket.wait().map(drop)),
+                None if ticket.is_ready() => self.kept(&place, ticket.wait().map(drop)),
                 None => self.tickets.push((None, ticket)),
             };
         }
         let answer = self.raw(place.0).remove(&place.1);
         self.note(("remove", &place, answer.as_ref().map(Option::is_some)));
         match (stood, answer) {
-            (None, answer) => self.kept(answer.map(|found| {
-                if found.is_some() {
-                    self.fail("removed what was not there");
-                }
-            })),
+            (None, Ok(Some(_))) => self.fail("removed what was not there"),
+            (None, answer) => self.kept(&place, answer.map(drop)),
             (Some(stood), Ok(Some(found))) if found.value == stood.value => {
                 self.wrote_unnamed(place);
             }
@@ -135,9 +132,18 @@ impl World {
 
     /// A call that had nothing to write was answered.
     #[track_caller]
-    fn kept(&mut self, answer: Result<()>) {
-        if let Err(e) = answer {
-            self.refused(&e);
+    fn kept(&mut self, place: &Place, answer: Result<()>) {
+        match answer {
+            Ok(()) => self.saw(place),
+            Err(e) => self.refused(&e),
+        }
+    }
+
+    /// An answer was decided on what stands at a place: it waited for that.
+    fn saw(&mut self, place: &Place) {
+        let newest = self.model.history(self.model.len(), place).next();
+        if let Some((at, _)) = newest {
+            self.told(at + 1);
         }
     }
 
@@ -168,22 +174,19 @@ impl World {
         }
         let writes = match kind {
             0 => None,
-            1 => before.map(|_| Self::one(place, None)),
+            1 => before.map(|_| Self::one(place.clone(), None)),
             _ => {
                 let mut cell = self.with(&place, value);
                 if kind == 3 {
                     (cell.meta, cell.user_ids) = (meta, vec![user.to_string()]);
                 }
-                Some(Self::one(place, Some(cell)))
+                Some(Self::one(place.clone(), Some(cell)))
             }
         };
         match writes {
             Some(writes) => self.wrote(None, writes, answer.map(|done| done.version)),
-            None => self.kept(answer.map(|done| {
-                if done.wrote {
-                    self.fail("wrote though it keeps");
-                }
-            })),
+            None if answer.as_ref().is_ok_and(|done| done.wrote) => self.fail("wrote though it keeps"),
+            None => self.kept(&place, answer.map(drop)),
         }
     }
 
@@ -200,7 +203,7 @@ impl World {
                 let cell = self.with(&place, value);
                 self.placed(Self::one(place, Some(cell)), ticket);
             }
-            None if ticket.is_ready() => self.kept(ticket.wait().map(drop)),
+            None if ticket.is_ready() => self.kept(&place, ticket.wait().map(drop)),
             None => self.tickets.push((None, ticket)),
         }
     }
@@ -232,7 +235,7 @@ impl World {
         let answer = self.raw(place.0).create(&place.1, &value.clone().into());
         self.note(("create", &place, &answer));
         match (self.standing(&place).is_some(), answer) {
-            (true, Err(e)) if e.kind() == ErrorKind::Conflict => {}
+            (true, Err(e)) if e.kind() == ErrorKind::Conflict => self.saw(&place),
             (true, Err(e)) => self.refused(&e),
             (true, Ok(_)) => self.fail("created what was there"),
             (false, answer) => {
@@ -257,7 +260,7 @@ impl World {
         let answer = self.raw(place.0).compare_and_set(&place.1, expected, &value.clone().into());
         self.note(("compare_and_set", &place, expected, &answer));
         match (expected == stands, answer) {
-            (false, Err(e)) if e.kind() == ErrorKind::Conflict && e.version() == stands => {}
+            (false, Err(e)) if e.kind() == ErrorKind::Conflict && e.version() == stands => self.saw(&place),
             (false, Err(e)) => self.refused(&e),
             (false, Ok(_)) => self.fail("set though another version stood there"),
             (true, answer) => {
@@ -350,8 +353,9 @@ impl World {
 
     fn answer_nothing(&mut self, gives_up: bool, answer: Result<Done<usize>>) {
         match answer {
-            Ok(done) if !done.wrote && !gives_up => {}
-            Err(e) if gives_up && e.kind() == ErrorKind::Refused => {}
+            // it scanned: everything up to its moment
+            Ok(done) if !done.wrote && !gives_up => self.told(self.model.len()),
+            Err(e) if gives_up && e.kind() == ErrorKind::Refused => self.told(self.model.len()),
             Err(e) => self.refused(&e),
             Ok(done) => self.fail(&format!("{done:?}")),
         }
@@ -372,9 +376,11 @@ impl World {
             counts.increment_once(&id, &place.1, 5)
         };
         self.note(("once", &id, &place, &answer));
-        let before = self.model.with_id(self.model.len(), &id).map(|commit| commit.version);
+        let before = self.model.with_id(self.model.len(), &id).map(|at| (at, self.model.commits[at].version));
         match (before, answer) {
-            (Some(known), Ok(Once::Before(version))) if known.is_none_or(|known| known == version) => {}
+            (Some((at, known)), Ok(Once::Before(version))) if known.is_none_or(|known| known == version) => {
+                self.told(at + 1);
+            }
             (Some(_), Err(e)) => self.refused(&e),
             (None, Ok(Once::Now(found))) if found == sum => {
                 let newest = counts.versions(&place.1).expect("a key").next().expect("written");
@@ -397,10 +403,11 @@ impl World {
         let found = self.raw(place.0).get(&place.1).unwrap_or_else(|e| self.fail(&format!("{e:?}")));
         let found = found.map(|e| e.value.to_vec());
         self.note(("get", &place, found.as_ref().map(Vec::len)));
-        let states = self.answered..=self.model.len();
+        let mut states = self.answered..=self.model.len();
         let shows = |n: usize| self.model.state(n).get(&place).map(|cell| &cell.value) == found.as_ref();
-        if self.halted && !shows(self.answered) || !states.clone().any(shows) {
-            self.fail(&format!("{place:?} reads {found:?}"));
+        match states.find(|n| shows(*n)) {
+            Some(n) if n == self.answered || !self.halted => self.told(n), // what is shown has its answer
+            _ => self.fail(&format!("{place:?} reads {found:?}")),
         }
         let version = self.model.history(self.answered, &place).next().map(|(at, _)| at);
         if let Some(version) = version.and_then(|at| self.model.commits[at].version) {
