@@ -45,14 +45,15 @@ impl Vfs for OsVfs {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        match retry_on_intr(|| rustix::fs::mkdirat(CWD, dir, Mode::RWXU)) {
-            Err(Errno::NOENT) => match dir.parent() {
-                Some(parent) if parent != Path::new("") => {
-                    self.create_dir(parent)?;
-                    self.create_dir(dir)
-                }
-                _ => Err(Errno::NOENT.into()),
-            },
+        let make = || retry_on_intr(|| rustix::fs::mkdirat(CWD, dir, Mode::RWXU));
+        let made = match (make(), dir.parent()) {
+            (Err(Errno::NOENT), Some(parent)) if parent != Path::new("") => {
+                self.create_dir(parent)?;
+                make() // once: some file systems say this of every directory, as /proc does
+            }
+            (made, _) => made,
+        };
+        match made {
             Err(Errno::EXIST) => open_dir(dir).map(drop), // fine for a directory, NotADirectory for a file
             other => Ok(other?),
         }

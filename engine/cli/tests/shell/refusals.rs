@@ -135,3 +135,11 @@ fn names_of_the_stores_own_and_moments_that_are_none_are_refused() {
     let over = "m=".to_owned() + &"x".repeat(5000);
     assert!(world.refused(&["set", "a/b", "1", "--meta", &over], 2).contains("4096"));
 }
+
+#[test]
+fn a_place_where_no_directory_can_be_made_is_an_error_and_no_crash() {
+    let world = World::empty();
+    for dir in ["/proc/savehold", "/proc/a/b"] {
+        assert!(world.refused(&["init", "--dir", dir], 1).contains("making /proc/"), "{dir}");
+    }
+}
