@@ -112,20 +112,20 @@ impl Core {
     /// Runs `decide` on a key and hands out a ticket for the answer.
     pub(crate) fn modify_async(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Ticket<Modified> {
         match self.run(call, decide) {
-            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.wal.settle(placed), modified),
-            Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, modified),
+            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.wal.settle(placed), Ok(modified)),
+            Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, Ok(modified)),
             Ok(Outcome::Before(lsn)) => {
-                self.told_with(lsn, Modified { wrote: false, version: lsn, entry: None })
+                self.told_with(lsn, Ok(Modified { wrote: false, version: lsn, entry: None }))
             }
-            Ok(Outcome::Refused(lsn, e)) => Ticket::answered(self.wait_for(lsn).and(Err(e))),
+            Ok(Outcome::Refused(lsn, e)) => self.told_with(lsn, Err(e)),
             Ok(Outcome::Failed(e)) | Err(e) => Ticket::answered(Err(e)),
         }
     }
 
     /// A ticket for something decided on the version at `lsn`.
-    pub(crate) fn told_with<T>(&self, lsn: Lsn, answer: T) -> Ticket<T> {
+    pub(crate) fn told_with<T>(&self, lsn: Lsn, answer: Result<T>) -> Ticket<T> {
         if lsn <= self.visible() {
-            return Ticket::answered(Ok(answer));
+            return Ticket::answered(answer);
         }
         Ticket::waiting(self.wal.settle(seen(lsn)), answer)
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The answer to an `_async` call: the closure has run and the commit has its place in the log; this waits until it is
 /// as durable as was asked for.
@@ -17,12 +17,13 @@ use crate::error::Result;
 pub struct Ticket<T>(State<T>);
 
 enum State<T> {
-    Waiting(savehold_wal::Ticket, T),
+    /// Told once the ticket resolves: errors too wait for what they were decided on.
+    Waiting(savehold_wal::Ticket, Result<T>),
     Answered(Option<Result<T>>),
 }
 
 impl<T> Ticket<T> {
-    pub(crate) fn waiting(ticket: savehold_wal::Ticket, answer: T) -> Self {
+    pub(crate) fn waiting(ticket: savehold_wal::Ticket, answer: Result<T>) -> Self {
         Self(State::Waiting(ticket, answer))
     }
 
@@ -37,7 +38,7 @@ impl<T> Ticket<T> {
     /// What the call itself met, or [`ErrorKind::Unknown`](crate::ErrorKind::Unknown), which names the version in doubt.
     pub fn wait(self) -> Result<T> {
         match self.0 {
-            State::Waiting(ticket, answer) => Ok(ticket.wait().map(|_| answer)?),
+            State::Waiting(ticket, answer) => ticket.wait().map_err(Error::from).and(answer),
             State::Answered(answer) => answer.expect("a ticket answers once"),
         }
     }
@@ -50,7 +51,7 @@ impl<T> Ticket<T> {
     pub fn wait_timeout(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
         match self.0 {
             State::Waiting(ticket, answer) => match ticket.wait_timeout(timeout) {
-                Ok(waited) => Ok(waited.map(|_| answer).map_err(Into::into)),
+                Ok(waited) => Ok(waited.map_err(Error::from).and(answer)),
                 Err(ticket) => Err(Self(State::Waiting(ticket, answer))),
             },
             State::Answered(answer) => Ok(answer.expect("a ticket answers once")),
@@ -69,7 +70,7 @@ impl<T> Ticket<T> {
     /// The same ticket for something made of its answer.
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Ticket<U> {
         Ticket(match self.0 {
-            State::Waiting(ticket, answer) => State::Waiting(ticket, change(answer)),
+            State::Waiting(ticket, answer) => State::Waiting(ticket, answer.map(change)),
             State::Answered(answer) => State::Answered(answer.map(|answer| answer.map(change))),
         })
     }
@@ -89,7 +90,7 @@ impl<T: Unpin> Future for Ticket<T> {
         let State::Waiting(_, answer) = std::mem::replace(&mut self.0, State::Answered(None)) else {
             unreachable!("it was waiting just now")
         };
-        Poll::Ready(waited.map(|_| answer).map_err(Into::into))
+        Poll::Ready(waited.map_err(Error::from).and(answer))
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Counts are small so that the suite ends in seconds; `SAVEHOLD_SCALE` multiplies them.
 
+mod answers;
 mod cases;
 mod checker;
+mod gate;
 mod history;
 mod model;
 mod ops;
