@@ -61,6 +61,7 @@ mod times;
 mod stats;
 mod open;
 mod wal;
+pub mod inspect;
 
 pub use error::{Error, ErrorKind, Next, Result};
 pub use format::frame::Frame;

@@ -153,7 +153,7 @@ fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool
 
 /// Makes the names of all directories above `root` durable: some of them may have been made just now, or by an open
 /// that a crash ended. One that may not be opened was there before, and so were those above it.
-fn sync_above(env: &Env, root: &Path) -> Result<()> {
+pub(crate) fn sync_above(env: &Env, root: &Path) -> Result<()> {
     for (n, above) in root.ancestors().skip(1).enumerate() {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         match env.vfs.sync_dir(above) {
@@ -171,7 +171,7 @@ fn new_store_id(env: &Env) -> StoreId {
 }
 
 /// Days since 2020, at least 1: a later store, restore or repair begins a larger one.
-fn first_timeline(env: &Env) -> Timeline {
+pub(crate) fn first_timeline(env: &Env) -> Timeline {
     const YEAR_2020_US: u64 = 1_577_836_800_000_000;
     const DAY_US: u64 = 86_400_000_000;
     let begun_us = env.clock.wall_us();

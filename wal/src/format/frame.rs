@@ -41,6 +41,8 @@ pub enum FrameKind {
     Record = 2,
     /// How earlier segments ended: see `group`.
     Ends = 3,
+    /// Bytes that a repair found damaged: the head is as many zeros.
+    Lost = 4,
 }
 
 impl FrameKind {
@@ -49,6 +51,7 @@ impl FrameKind {
             1 => Some(Self::Group),
             2 => Some(Self::Record),
             3 => Some(Self::Ends),
+            4 => Some(Self::Lost),
             _ => None,
         }
     }

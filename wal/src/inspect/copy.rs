@@ -1,0 +1,219 @@
+//! Corridor: a new log of all that is sound in a damaged one. The old one is not touched.
+//!
+//! Every record keeps its place, so old versions stay addressable. The new log begins a timeline of its own, larger than
+//! any that was seen, so everything written later has a larger place. Segments come first, each durable under its name;
+//! MANIFEST comes last: a copy that was cut short does not open.
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+
+use super::bytes::read_data;
+use super::layout::Layout;
+use super::walk::{Found, bad_parts, walk};
+use super::{Inspection, Inspector, Pass, Plot, Seen, Tell};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::FrameKind;
+use crate::format::group::align;
+use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
+use crate::limits::BLOCK_BYTES;
+use crate::lsn::Lsn;
+use crate::open::{first_timeline, sync_above};
+use crate::segment::catalog::{Catalog, Timeline};
+use crate::segment::file::entry_of;
+use crate::segment::manifest::{self, NotReplaced};
+use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
+use crate::vfs::OpenMode;
+
+/// Whether a record that validates goes into the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It does.
+    Yes,
+    /// Its place is marked as lost.
+    No,
+}
+
+/// What a copy holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// Records copied.
+    pub records: u64,
+    /// Segments written.
+    pub segments: u64,
+    /// Bytes of log written.
+    pub bytes: u64,
+    /// The timeline in which the copy goes on.
+    pub timeline: u16,
+}
+
+impl Inspector {
+    /// Copies every record that validates, and that `keep` wants, into a new log in `to`, durably; `inspection` is what
+    /// [`Inspector::inspect`] found.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Invalid`]: `to` is there and not empty, or no timeline is left. Nothing was written.
+    /// - [`ErrorKind::Full`], [`ErrorKind::Io`]: `to` is unfinished, and does not open; remove it.
+    /// - What `keep` answers; [`ErrorKind::Aborted`] where `tell` breaks.
+    pub fn copy(
+        &self,
+        inspection: &Inspection,
+        to: &Path,
+        tell: Tell<'_>,
+        mut keep: impl FnMut(&Seen<'_>) -> Result<Keep>,
+    ) -> Result<Copied> {
+        let timeline = self.next_timeline(inspection)?;
+        self.check_target(to)?;
+        self.make_dir(to)?;
+        let _lock = crate::holder::take(&self.env, to, std::time::Duration::ZERO)?;
+        let mut catalog = Catalog::new(inspection.store, timeline);
+        let mut copied = Copied { records: 0, segments: 0, bytes: 0, timeline: timeline.number };
+        let pass = Pass::new(self);
+        for (n, plot) in self.stock.plots.iter().enumerate() {
+            self.told(n, tell, &pass)?;
+            let number = self.env.entropy.next_u64();
+            let mut header = self.header(plot, number);
+            let data = self.lay_out(plot, &header, &mut copied, &mut keep)?;
+            if data.is_empty() {
+                continue;
+            }
+            header.end = header.base.plus(data.len() as u64);
+            let whole = align(header.end).and_then(|end| end.bytes_since(header.base));
+            header.capacity = whole.unwrap_or(plot.entry.capacity);
+            self.write(to, &header, data)?;
+            catalog.name(entry_of(&header));
+            copied.segments += 1;
+            copied.bytes += header.capacity;
+        }
+        self.told(self.stock.plots.len(), tell, &pass)?;
+        self.finish(to, catalog, inspection)?;
+        Ok(copied)
+    }
+
+    fn next_timeline(&self, inspection: &Inspection) -> Result<Timeline> {
+        let known = self.stock.catalog.iter().flat_map(|catalog| {
+            catalog.timelines.iter().map(|timeline| timeline.number).chain([catalog.frontier.timeline()])
+        });
+        let placed = self.stock.plots.iter().map(|plot| plot.entry.base.timeline());
+        let damaged = inspection.damage.iter().filter(|d| d.to != Lsn::MAX).map(|d| d.to.timeline());
+        let proven = [inspection.proven.timeline(), inspection.end.timeline()];
+        let highest = known.chain(placed).chain(damaged).chain(proven).max().unwrap_or(0);
+        let today = first_timeline(&self.env);
+        let Some(next) = highest.checked_add(1) else {
+            let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
+            return Err(Error::new(ErrorKind::Invalid, say));
+        };
+        Ok(Timeline { number: today.number.max(next), branch: inspection.end, ..today })
+    }
+
+    /// Whether a copy may be made in `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: it is there and not empty. [`ErrorKind::Io`].
+    pub fn check_target(&self, to: &Path) -> Result<()> {
+        let refuse = |what| {
+            let say = format!("{} {what}: name a new directory for the copy", to.display());
+            Err(Error::new(ErrorKind::Invalid, say))
+        };
+        match self.env.vfs.list(to) {
+            Ok(names) if names.is_empty() => Ok(()),
+            Ok(_) => refuse("is not empty"),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => refuse("is a file"),
+            Err(e) => Err(Error::io(ErrorKind::Io, "listing", to, e)),
+        }
+    }
+
+    fn make_dir(&self, to: &Path) -> Result<()> {
+        let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
+        let dir = to.join(LOG_DIR);
+        self.env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
+        self.env.vfs.sync_dir(to).map_err(|e| io("syncing", to, e))?;
+        sync_above(&self.env, to)
+    }
+
+    fn header(&self, plot: &Plot, number: u64) -> SegmentHeader {
+        SegmentHeader {
+            kind: SegmentKind::Rest,
+            store: self.stock.store,
+            base: plot.entry.base,
+            capacity: plot.entry.capacity,
+            number,
+            created_us: self.env.clock.wall_us(),
+            generation: plot.entry.generation,
+            end: Lsn::NONE,
+        }
+    }
+
+    fn lay_out(
+        &self,
+        plot: &Plot,
+        header: &SegmentHeader,
+        copied: &mut Copied,
+        keep: &mut impl FnMut(&Seen<'_>) -> Result<Keep>,
+    ) -> Result<Vec<u8>> {
+        let (data, _) = read_data(&*plot.file, plot.there);
+        let span = plot.cut(plot.span(self.stock.store, &data));
+        let mut layout = Layout::new(header.base, header.binding());
+        walk(&span, |found| {
+            match found {
+                Found::Group(lsn, head) => {
+                    layout.group(lsn, head);
+                }
+                Found::Frame { lsn, frame, bytes, time_us } if frame.kind == FrameKind::Record => {
+                    let bad_parts = bad_parts(lsn, &frame);
+                    let seen = plot.seen(lsn, time_us, bytes, frame.head.len(), &bad_parts);
+                    if keep(&seen)? == Keep::Yes && layout.frame(lsn, bytes, frame.head.len()) {
+                        copied.records += 1;
+                    }
+                }
+                Found::Frame { lsn, frame, bytes, .. } => {
+                    layout.frame(lsn, bytes, frame.head.len());
+                }
+                Found::Rubble { .. } | Found::LostGroup(_) | Found::Padding(_) => {}
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok(layout.finish())
+    }
+
+    fn write(&self, to: &Path, header: &SegmentHeader, mut data: Vec<u8>) -> Result<()> {
+        data.resize(data.len().next_multiple_of(BLOCK_BYTES as usize), 0);
+        let dir = to.join(LOG_DIR);
+        let name = segment_name(header.base, header.generation);
+        let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
+        let write = || {
+            let file = self.env.vfs.open(&unfinished, OpenMode::Truncate)?;
+            file.write_at(&mut [IoSlice::new(&header.encode()), IoSlice::new(&data)], 0)?;
+            file.sync()?;
+            self.env.vfs.rename(&unfinished, &path)?;
+            self.env.vfs.sync_dir(&dir)
+        };
+        write().map_err(|e| {
+            let kind = if crate::vfs::is_full(&e) { ErrorKind::Full } else { ErrorKind::Io };
+            let doing = format!("writing {} bytes of", data.len() as u64 + DATA_OFFSET);
+            Error::io(kind, &doing, &path, e)
+        })
+    }
+
+    fn finish(&self, to: &Path, mut catalog: Catalog, inspection: &Inspection) -> Result<()> {
+        let own = catalog.timelines.pop();
+        if let Some(old) = &self.stock.catalog {
+            catalog.generation = old.generation + 1;
+            catalog.timelines.clone_from(&old.timelines);
+            catalog.reports.clone_from(&old.reports);
+            catalog.attachment.clone_from(&old.attachment);
+        } else {
+            let numbers = self.stock.plots.iter().map(|plot| plot.entry.base.timeline());
+            let mut numbers: Vec<u16> = numbers.collect();
+            numbers.dedup();
+            let known = numbers.into_iter().map(|number| Timeline { number, branch: Lsn::NONE, begun_us: 0 });
+            catalog.timelines = known.collect();
+        }
+        catalog.timelines.extend(own);
+        catalog.time_us = inspection.time_us;
+        manifest::replace(&*self.env.vfs, to, &catalog).map_err(NotReplaced::into_error)
+    }
+}

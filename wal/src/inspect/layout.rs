@@ -1,0 +1,126 @@
+//! Pure: the bytes of a new segment that holds the sound frames of an old one, each at its own place.
+//!
+//! A log is a chain without holes: where frames are lost, a frame of kind `Lost` takes their place, and where a group's
+//! own frame is lost, a new one. Frames are bound to the new file; parts know no file and stay as they are.
+
+use crate::format::checksum::Binding;
+use crate::format::frame::{FRAME_HEADER_BYTES, Frame, FrameKind, rebind};
+use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, align};
+use crate::lsn::Lsn;
+
+/// A segment in the making.
+#[derive(Debug)]
+pub(super) struct Layout {
+    base: Lsn,
+    binding: Binding,
+    data: Vec<u8>,
+    /// The group that is open, its frames counted.
+    group: Option<(Lsn, GroupHead)>,
+    time_us: u64,
+}
+
+impl Layout {
+    /// Nothing yet, from `base` on, for the file that `binding` names.
+    pub(super) fn new(base: Lsn, binding: Binding) -> Self {
+        Self { base, binding, data: Vec::new(), group: None, time_us: 0 }
+    }
+
+    /// Adds a group's own frame; false, and nothing changes, where it cannot stand at `lsn`.
+    pub(super) fn group(&mut self, lsn: Lsn, head: GroupHead) -> bool {
+        let at = self.at();
+        if lsn != at && !(self.group.is_some() && align(at) == Some(lsn)) && !self.fill(lsn) {
+            return false;
+        }
+        let padded = self.at() != lsn;
+        self.close(padded);
+        self.data.resize(self.offset(lsn), 0);
+        self.open(lsn, head);
+        true
+    }
+
+    /// Adds any other frame; false, and nothing changes, where it cannot stand at `lsn`.
+    pub(super) fn frame(&mut self, lsn: Lsn, bytes: &[u8], head_len: usize) -> bool {
+        if (lsn != self.at() || self.group.is_none()) && !self.fill(lsn) {
+            return false;
+        }
+        self.push(lsn, bytes, head_len);
+        true
+    }
+
+    /// The finished bytes; none where nothing was added.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.close(false);
+        self.data
+    }
+
+    /// Behind the last byte.
+    pub(super) fn at(&self) -> Lsn {
+        self.base.plus(self.data.len() as u64)
+    }
+
+    /// Says of everything up to `lsn` that it is lost.
+    fn fill(&mut self, lsn: Lsn) -> bool {
+        let Some(gap) = lsn.bytes_since(self.at()).and_then(|gap| usize::try_from(gap).ok()) else {
+            return false;
+        };
+        let lost = match self.group {
+            Some(_) => Some(gap),
+            None => gap.checked_sub(GROUP_FRAME_BYTES),
+        };
+        let Some(lost) = lost.filter(|lost| *lost == 0 || *lost >= FRAME_HEADER_BYTES) else { return false };
+        if self.group.is_none() {
+            let head = GroupHead {
+                durable_through: Lsn::NONE,
+                time_us: self.time_us,
+                bytes: 0,
+                frames: 0,
+                padded: false,
+                mark: false,
+            };
+            self.open(self.at(), head);
+        }
+        self.push_lost(lost);
+        true
+    }
+
+    /// One frame holds no more than a head may have.
+    fn push_lost(&mut self, mut bytes: usize) {
+        const STEP: usize = 16 << 20;
+        while bytes > 0 {
+            let step = if bytes > 2 * STEP { STEP } else { bytes };
+            let frame = Frame::own(FrameKind::Lost, &vec![0; step - FRAME_HEADER_BYTES]);
+            self.push(self.at(), frame.bytes(), step - FRAME_HEADER_BYTES);
+            bytes -= step;
+        }
+    }
+
+    fn push(&mut self, lsn: Lsn, bytes: &[u8], head_len: usize) {
+        let start = self.data.len();
+        self.data.extend_from_slice(bytes);
+        rebind(&mut self.data[start..], head_len, lsn, self.binding);
+        if let Some((_, head)) = &mut self.group {
+            head.frames += 1;
+        }
+    }
+
+    fn open(&mut self, lsn: Lsn, head: GroupHead) {
+        self.time_us = self.time_us.max(head.time_us);
+        self.group = Some((lsn, GroupHead { frames: 0, ..head }));
+        self.data.resize(self.data.len() + GROUP_FRAME_BYTES, 0);
+    }
+
+    fn close(&mut self, padded: bool) {
+        let Some((lsn, head)) = self.group.take() else { return };
+        let start = self.offset(lsn);
+        let bytes = u32::try_from(self.data.len() - start).expect("bounded by SEGMENT_BYTES_LIMIT");
+        let mark = head.mark && head.frames == 0;
+        let mut frame = Frame::own(FrameKind::Group, &GroupHead { bytes, padded, mark, ..head }.encode());
+        frame.place(lsn, self.binding);
+        self.data[start..start + GROUP_FRAME_BYTES].copy_from_slice(frame.bytes());
+    }
+
+    fn offset(&self, lsn: Lsn) -> usize {
+        let bytes = lsn.bytes_since(self.base).and_then(|n| usize::try_from(n).ok());
+        bytes.expect("frames come in order, within one segment")
+    }
+}
