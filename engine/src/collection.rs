@@ -10,7 +10,7 @@ use crate::form::Form;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
 use crate::listing::{Keys, Page, Scan, Versions};
-use crate::modify::{self, Call, Decision, Modified, Wanted};
+use crate::modify::{self, Call, Decision, Modified, Sight, Wanted};
 use crate::range::Range;
 use crate::table::Table;
 use crate::ticket::Ticket;
@@ -85,13 +85,13 @@ impl<T> Collection<T> {
     /// [`ErrorKind::Unknown`]: it may or may not be durable.
     #[doc(alias = "SetAsync")]
     pub fn set<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Version> {
-        self.modify(key.into(), None, self.write(value)?).map(|done| version_of(&done))
+        self.modify(key.into(), Sight::Blind, self.write(value)?).map(|done| version_of(&done))
     }
 
     /// [`Collection::set`], handing over a ticket.
     pub fn set_async<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Ticket<Version> {
         match self.write(value) {
-            Ok(decide) => self.modify_async(key.into(), decide).map(|done| version_of(&done)),
+            Ok(decide) => self.modify_async(key.into(), Sight::Blind, decide).map(|done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -107,7 +107,7 @@ impl<T> Collection<T> {
         key: impl Into<KeyRef<'k>>,
         value: &T,
     ) -> Result<Once<Version>> {
-        let done = self.modify_once(key.into(), Some(id.as_ref()), self.write(value)?)?;
+        let done = self.modify_once(key.into(), Some(id.as_ref()), Sight::Blind, self.write(value)?)?;
         Ok(done.map(|done| version_of(&done)))
     }
 
@@ -140,14 +140,15 @@ impl<T> Collection<T> {
         value: &T,
     ) -> Result<Version> {
         let (expected, mut write) = (expected.into(), self.write(value)?);
-        let done = self.modify(key.into(), None, move |now: Option<&Stored>| {
+        let done = self.modify(key.into(), Sight::Needed, move |now: Option<&Stored>| {
             let stands = now.map(|stored| Version::from(stored.lsn));
             if stands == expected { write(now) } else { Err(other_version(stands, expected)) }
         })?;
         Ok(version_of(&done))
     }
 
-    /// Removes a key and answers what stood there; nothing is written where nothing stood. Durable on return; the
+    /// Removes a key and answers what stood there (`None` also where it was damaged); nothing is written where nothing
+    /// stood. Durable on return; the
     /// history stays readable.
     ///
     /// # Errors
@@ -157,7 +158,7 @@ impl<T> Collection<T> {
     pub fn remove<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
         let key = key.into();
         let mut stood = None;
-        self.modify(key.clone(), None, |now: Option<&Stored>| {
+        self.modify(key.clone(), Sight::Blind, |now: Option<&Stored>| {
             stood = now.cloned();
             Ok(Decision::Remove)
         })?;
@@ -166,7 +167,8 @@ impl<T> Collection<T> {
 
     /// [`Collection::remove`], handing over a ticket for the version of the removal.
     pub fn remove_async<'k>(&self, key: impl Into<KeyRef<'k>>) -> Ticket<Version> {
-        self.modify_async(key.into(), |_: Option<&Stored>| Ok(Decision::Remove)).map(|done| version_of(&done))
+        self.modify_async(key.into(), Sight::Blind, |_: Option<&Stored>| Ok(Decision::Remove))
+            .map(|done| version_of(&done))
     }
 
     /// Reads a key, lets `f` decide, writes: atomically. Durable on return.
@@ -186,7 +188,7 @@ impl<T> Collection<T> {
         f: impl FnMut(Option<Entry<T>>) -> C + Send,
     ) -> Result<Updated<T>> {
         let key = key.into();
-        let done = self.modify(key.clone(), None, self.deciding(key.to_key()?, f))?;
+        let done = self.modify(key.clone(), Sight::Needed, self.deciding(key.to_key()?, f))?;
         self.updated(done)
     }
 
@@ -198,7 +200,9 @@ impl<T> Collection<T> {
     ) -> Ticket<Version> {
         let key = key.into();
         match key.to_key() {
-            Ok(own) => self.modify_async(key, self.deciding(own, f)).map(|done| version_of(&done)),
+            Ok(own) => {
+                self.modify_async(key, Sight::Needed, self.deciding(own, f)).map(|done| version_of(&done))
+            }
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -216,7 +220,7 @@ impl<T> Collection<T> {
     ) -> Result<Once<Updated<T>>> {
         let key = key.into();
         let decide = self.deciding(key.to_key()?, f);
-        match self.modify_once(key, Some(id.as_ref()), decide)? {
+        match self.modify_once(key, Some(id.as_ref()), Sight::Needed, decide)? {
             Once::Now(done) => self.updated(done).map(Once::Now),
             Once::Before(version) => Ok(Once::Before(version)),
         }
@@ -247,10 +251,10 @@ impl<T> Collection<T> {
     fn modify(
         &self,
         key: KeyRef<'_>,
-        id: Option<&[u8]>,
+        sight: Sight,
         decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Result<Modified> {
-        match self.modify_once(key, id, decide)? {
+        match self.modify_once(key, None, sight, decide)? {
             Once::Now(done) => Ok(done),
             Once::Before(_) => unreachable!("only a call with an id is done once"),
         }
@@ -260,10 +264,11 @@ impl<T> Collection<T> {
         &self,
         key: KeyRef<'_>,
         id: Option<&[u8]>,
+        sight: Sight,
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Result<Once<Modified>> {
         let core = &self.table.core;
-        let call = Call { table: &self.table, key: self.table.key(&key)?, id, how: core.how() };
+        let call = Call { table: &self.table, key: self.table.key(&key)?, id, how: core.how(), sight };
         let done = core.modify(&call, &mut decide).map_err(|e| self.table.named(&key, e))?;
         Ok(match done {
             modify::Once::Now(done) => Once::Now(done),
@@ -274,12 +279,13 @@ impl<T> Collection<T> {
     fn modify_async(
         &self,
         key: KeyRef<'_>,
+        sight: Sight,
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Ticket<Modified> {
         let core = &self.table.core;
         match self.table.key(&key) {
             Ok(key) => {
-                let call = Call { table: &self.table, key, id: None, how: core.how_async() };
+                let call = Call { table: &self.table, key, id: None, how: core.how_async(), sight };
                 core.modify_async(&call, &mut decide)
             }
             Err(e) => Ticket::answered(Err(e)),
@@ -333,7 +339,7 @@ impl Collection<i64> {
     #[doc(alias = "IncrementAsync")]
     pub fn increment<'k>(&self, key: impl Into<KeyRef<'k>>, by: i64) -> Result<i64> {
         let (mut sum, form) = (0, self.form);
-        self.modify(key.into(), None, |now: Option<&Stored>| {
+        self.modify(key.into(), Sight::Needed, |now: Option<&Stored>| {
             sum = added(now, by)?;
             form.wanted(&sum).map(Decision::Put)
         })?;
@@ -352,17 +358,18 @@ impl Collection<i64> {
         by: i64,
     ) -> Result<Once<i64>> {
         let (mut sum, form) = (0, self.form);
-        let done = self.modify_once(key.into(), Some(id.as_ref()), |now: Option<&Stored>| {
-            sum = added(now, by)?;
-            form.wanted(&sum).map(Decision::Put)
-        })?;
+        let done =
+            self.modify_once(key.into(), Some(id.as_ref()), Sight::Needed, |now: Option<&Stored>| {
+                sum = added(now, by)?;
+                form.wanted(&sum).map(Decision::Put)
+            })?;
         Ok(done.map(|_| sum))
     }
 
     /// [`Collection::increment`], handing over a ticket for the sum.
     pub fn increment_async<'k>(&self, key: impl Into<KeyRef<'k>>, by: i64) -> Ticket<i64> {
         let (mut sum, form) = (0, self.form);
-        let ticket = self.modify_async(key.into(), |now: Option<&Stored>| {
+        let ticket = self.modify_async(key.into(), Sight::Needed, |now: Option<&Stored>| {
             sum = added(now, by)?;
             form.wanted(&sum).map(Decision::Put)
         });

@@ -17,7 +17,7 @@ use crate::commit::{How, NotCommitted, Patience};
 use crate::core::{Core, Seen, Stored, seen};
 use crate::draft::{Draft, FullKey, Write};
 use crate::entry::{Entry, EntryHead};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::guard;
 use crate::ids::CollectionId;
@@ -74,6 +74,16 @@ pub(crate) struct Call<'a> {
     pub(crate) key: Key,
     pub(crate) id: Option<&'a [u8]>,
     pub(crate) how: How,
+    pub(crate) sight: Sight,
+}
+
+/// Whether a call must see the value that stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It decides on it: where it cannot be read, nothing is decided.
+    Needed,
+    /// It writes or removes whatever stands there, a damaged value too, whose attributes are then lost.
+    Blind,
 }
 
 /// What a run came to.
@@ -200,8 +210,9 @@ impl Core {
                 Err(e) => return Ok(Outcome::Failed(e)),
             }
         }
-        let now = match self.newest(call) {
-            Ok(now) => now,
+        let (now, damaged) = match self.newest(call) {
+            Ok(now) => (now, false),
+            Err(e) if call.sight == Sight::Blind && e.kind() == ErrorKind::Damaged => (past(&e), true),
             Err(e) => return Ok(Outcome::Failed(e)),
         };
         let decided = {
@@ -211,7 +222,7 @@ impl Core {
         let write = match decided {
             Err(e) => return Ok(Outcome::Refused(now.lsn, e)),
             Ok(Decision::Keep) => return Ok(kept(now)),
-            Ok(Decision::Remove) if now.stored.is_none() => return Ok(kept(now)),
+            Ok(Decision::Remove) if now.stored.is_none() && !damaged => return Ok(kept(now)),
             Ok(Decision::Remove) => Write::Remove,
             Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.stored.as_ref())),
         };
@@ -288,6 +299,11 @@ impl Core {
 
 /// What the run saw has changed.
 struct Conflict;
+
+/// What is seen of a damaged version by who need not read it: that it is there.
+pub(crate) fn past(damaged: &Error) -> Seen {
+    Seen { lsn: damaged.version().map_or(Lsn::NONE, |version| version.lsn()), stored: None }
+}
 
 fn kept(now: Seen) -> Outcome {
     let entry = now.stored.map(|stored| stored.entry);

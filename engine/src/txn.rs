@@ -15,11 +15,11 @@ use crate::collection::{Collection, other_version};
 use crate::commit::{How, NotCommitted};
 use crate::core::{Core, Seen, Stored};
 use crate::draft::{Draft, FullKey, Write};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
-use crate::modify::Decision;
+use crate::modify::{Decision, past};
 use crate::name::CollectionName;
 use crate::range::{OwnRange, Range};
 use crate::table::Table;
@@ -107,7 +107,10 @@ impl<'s> Tx<'s> {
     /// As [`Collection::get`].
     pub fn remove<'k, T>(&self, collection: &Collection<T>, key: impl Into<KeyRef<'k>>) -> Result<bool> {
         let key = key.into();
-        let stood = self.read(&collection.table, &key)?.is_some();
+        let stood = match self.read(&collection.table, &key) {
+            Err(e) if e.kind() == ErrorKind::Damaged => true,
+            read => read?.is_some(),
+        };
         self.change(collection, key, Change::remove()).map(|()| stood)
     }
 
@@ -143,7 +146,11 @@ impl<'s> Tx<'s> {
     }
 
     fn decide(&self, table: &Table, key: &KeyRef<'_>, decision: Decision) -> Result<()> {
-        let now = self.read(table, key)?;
+        let now = match self.read(table, key) {
+            // whatever stands there is replaced or removed
+            Err(e) if e.kind() == ErrorKind::Damaged => self.read_past(table, key, &e)?,
+            read => read?,
+        };
         if now.is_none() && matches!(decision, Decision::Remove) && table.id()?.is_none() {
             return Ok(()); // what never was needs no removal, and no collection
         }
@@ -247,6 +254,13 @@ impl<'s> Tx<'s> {
         }
         state.reads.insert(full, lsn);
         Ok(stored)
+    }
+
+    /// Notes that a damaged version was seen, not what stood in it.
+    fn read_past(&self, table: &Table, key: &KeyRef<'_>, e: &Error) -> Result<Option<Stored>> {
+        let full = (table.ensure_id()?, key.to_key()?);
+        self.state.borrow_mut().reads.insert(full, past(e).lsn);
+        Ok(None)
     }
 
     /// A value of the transaction itself: it has no version yet, and shows the moment's.

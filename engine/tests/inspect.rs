@@ -138,7 +138,11 @@ fn repair_is_right(env: &Env, model: &Model, repaired: &savehold::Repaired, what
     let named = |name: &str| repaired.found.damaged.iter().any(|d| d.collection == name);
     if store.collections().is_err() {
         // what stands under the lost name stays unreachable: whoever reads the report learns it
-        assert!(named("$set") && repaired.found.acknowledged_missing(), "{what}: {:?}", repaired.found.damaged);
+        assert!(
+            named("$set") && repaired.found.acknowledged_missing(),
+            "{what}: {:?}",
+            repaired.found.damaged
+        );
         return;
     }
     let name_is_lost = !store.collections().unwrap().iter().any(|name| name == "houses");

@@ -246,3 +246,49 @@ fn tools_see_values_of_every_kind_and_raw_bytes_stay_raw() -> Result<()> {
     assert_eq!(&store.raw("files")?.get("copy")?.expect("written").value[..], b"\x00\xff");
     Ok(())
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test damages a file of the store")]
+fn a_damaged_value_closes_one_version_and_can_be_written_over() -> Result<()> {
+    let dir = dir();
+    let root = dir.path().join("data");
+    let store = Store::open(&root)?;
+    let texts = store.collection::<String>("texts")?;
+    let older = texts.set("a", &"the older value".to_owned())?;
+    let version = texts.set("a", &"the damaged value".to_owned())?;
+    texts.set("b", &"another".to_owned())?;
+    for key in ["c", "d"] {
+        texts.set(key, &"the damaged value".to_owned())?;
+    }
+    store.close()?;
+    for file in std::fs::read_dir(root.join("log")).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let places: Vec<usize> = bytes
+            .windows(17)
+            .enumerate()
+            .filter(|(_, w)| w == b"the damaged value")
+            .map(|(at, _)| at)
+            .collect();
+        places.into_iter().for_each(|at| bytes[at + 5] ^= 1);
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let store = Store::open(&root)?;
+    let texts = store.collection::<String>("texts")?;
+    let e = texts.get("a").unwrap_err();
+    assert_eq!((e.kind(), e.version(), e.older()), (ErrorKind::Damaged, Some(version), Some(older)));
+    assert!(
+        e.message().contains("texts/a") && e.message().contains(".seg") && e.message().contains("offset"),
+        "{e}"
+    );
+    assert_eq!(texts.get("b")?.expect("whole").value, "another");
+    assert_eq!(texts.get_at("a", At::Version(older))?.expect("whole").value, "the older value");
+    assert_eq!(texts.update("a", |_| Some("new".to_owned())).unwrap_err().kind(), ErrorKind::Damaged);
+    texts.set("a", &"new".to_owned())?;
+    assert_eq!(texts.get("a")?.expect("written over").value, "new");
+    assert_eq!(texts.remove("c")?, None);
+    assert_eq!(texts.get("c")?, None);
+    store.transaction(|tx| -> Result<()> { tx.remove(&texts, "d").map(drop) })?;
+    assert_eq!(texts.get("d")?, None);
+    Ok(())
+}

@@ -34,10 +34,10 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     if unfinished > 0 {
         options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
     }
-    holder::write(&env, root, unfinished.saturating_add(1));
     let (mut catalog, made) = load_or_make(&env, root, new)?;
+    holder::write(&env, root, unfinished.saturating_add(1));
     let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog };
-    let recovered = recovery.run()?;
+    let recovered = recovery.run().inspect_err(|_| holder::write(&env, root, unfinished))?;
     let mut report = report_of(&env, &catalog, &recovered, made);
     report.judging = env.clock.monotonic().saturating_sub(begun);
     if recovered.changed {

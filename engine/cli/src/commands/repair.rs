@@ -51,9 +51,11 @@ fn lines(repaired: &Repaired) -> Vec<Value> {
         object["kind"] = kind.into();
         object
     };
-    let damage = repaired.found.damage.iter().map(|damage| {
-        named(if damage.loses_records() { "lost" } else { "damage" }, damage_json(damage))
-    });
+    let damage = repaired
+        .found
+        .damage
+        .iter()
+        .map(|damage| named(if damage.loses_records() { "lost" } else { "damage" }, damage_json(damage)));
     let versions = repaired.found.damaged.iter().map(|version| named("key", version_json(version)));
     let copied = json!({
         "kind": "copied",

@@ -28,7 +28,10 @@ fn a_sound_store_is_proven_and_no_file_of_it_changes() {
     let told = world.ok(&["verify"]);
     assert!(told.contains("everything is as it was written"), "{told}");
     let told = json(&world.ok(&["verify", "--format", "json"]));
-    assert_eq!((&told["keys"], &told["versions"], &told["unproven_bytes"]), (&2.into(), &2.into(), &0.into()));
+    assert_eq!(
+        (&told["keys"], &told["versions"], &told["unproven_bytes"]),
+        (&2.into(), &2.into(), &0.into())
+    );
     assert_eq!((&told["damage"], &told["damaged"]), (&Value::Array(vec![]), &Value::Array(vec![])));
     assert!(told["verified_bytes"].as_u64() > Some(0) && told["proven"].is_string(), "{told}");
     assert_eq!(files(&world.store()), before);
