@@ -41,6 +41,7 @@ mod txn;
 mod snapshot;
 mod batch;
 mod store;
+pub mod inspect;
 #[cfg(feature = "sim")]
 pub mod sim;
 
@@ -54,6 +55,7 @@ pub use change::{Change, Entry, Once, Outcome, Updated};
 pub use collection::Collection;
 pub use error::{Error, ErrorKind, Next, Result};
 pub use ids::{Token, Version};
+pub use inspect::{Repaired, Verified, repair, verify};
 pub use key::{Key, KeyRef};
 pub use listing::{Keys, Page, Scan, Versions};
 pub use options::{Create, Durability, Options, Progress};

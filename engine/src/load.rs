@@ -24,8 +24,9 @@ impl Replayer for Load<'_> {
     }
 }
 
+/// An error about what a record says, for the log's callback.
 #[cold]
-fn unreadable(lsn: Lsn, e: &crate::error::Error) -> savehold_wal::Error {
+pub(crate) fn unreadable(lsn: Lsn, e: &crate::error::Error) -> savehold_wal::Error {
     let kind = match e.kind() {
         crate::error::ErrorKind::Format => savehold_wal::ErrorKind::Format,
         _ => savehold_wal::ErrorKind::Corrupt,

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::ids::CollectionId;
 use crate::index::{Direction, KeyRange};
 use crate::key::Key;
@@ -138,6 +139,19 @@ impl Core {
         let head = EntryHead { created_us: self.wal.time_us(), attributes: Attributes::NONE, format };
         Ok(Entry { head, value: Bytes::from(bytes) })
     }
+}
+
+/// The name and the number of a collection, where a key of `$set` with this value says one.
+pub(crate) fn collection_in(
+    collection: CollectionId,
+    key: &[u8],
+    format: Format,
+    value: &[u8],
+) -> Option<(String, u32)> {
+    let name = (collection == CollectionId::SET).then(|| key.strip_prefix(COLLECTION.as_bytes()))??;
+    let value: Value = codec::decode(format, &Bytes::copy_from_slice(value)).ok()?;
+    let number = value.get("id").and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok())?;
+    Some((String::from_utf8_lossy(name).into_owned(), number))
 }
 
 fn number_in(entry: &Entry) -> Result<u32> {

@@ -16,6 +16,8 @@ pub mod history;
 pub mod load;
 pub mod dump;
 pub mod stat;
+pub mod verify;
+pub mod repair;
 
 use crate::args::{Args, Verb};
 use crate::exit::{Exit, Failure};
@@ -38,16 +40,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Load(load) => load::run(args, load),
         Verb::Dump(scope) => dump::run(args, scope),
         Verb::Stat(stat) => stat::run(args, stat),
-        Verb::Verify => Err(unbuilt("verify")),
-        Verb::Repair(_) => Err(unbuilt("repair")),
+        Verb::Verify => verify::run(args),
+        Verb::Repair(repair) => repair::run(args, repair),
         Verb::Bench(bench) => crate::bench::run(args, bench),
     }
-}
-
-fn unbuilt(verb: &str) -> Failure {
-    Failure::new(
-        Exit::Failed,
-        format!("`savehold {verb}` is not joined with the store yet"),
-        "nothing was done",
-    )
 }

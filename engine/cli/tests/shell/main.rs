@@ -8,3 +8,4 @@ mod changes;
 mod loading;
 mod messages;
 mod refusals;
+mod repairs;

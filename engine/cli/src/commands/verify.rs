@@ -1,0 +1,178 @@
+//! Corridor: `savehold verify`.
+
+use std::ops::ControlFlow;
+
+use jiff::tz::TimeZone;
+use savehold::inspect::{Damage, DamagedVersion, Weight};
+use savehold::{Verified, Version};
+use serde_json::{Value, json};
+
+use super::print;
+use crate::args::Args;
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Column, Format, Rows, record};
+use crate::progress::Progress;
+
+const DAMAGE: &[Column] = &[
+    Column { title: "Damage", name: "what" },
+    Column { title: "That means", name: "weight" },
+    Column { title: "From", name: "from" },
+    Column { title: "To", name: "to" },
+    Column { title: "File", name: "file" },
+    Column { title: "Offset", name: "offset" },
+];
+
+const VERSIONS: &[Column] = &[
+    Column { title: "Key", name: "key" },
+    Column { title: "Version lost", name: "version" },
+    Column { title: "Newest", name: "newest" },
+    Column { title: "Falls back to", name: "falls_back" },
+];
+
+/// Reads every byte of the store and says what that proves.
+///
+/// # Errors
+///
+/// There is no store, or somebody has it. Damage is an answer.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let found = savehold::verify(args.store()?, bar("verifying"))?;
+    print::answer(&answer(args.format, &found))?;
+    Ok(match found.worst() {
+        Some(Weight::Acknowledged) => {
+            print::note(
+                "commits that were promised durable are missing or changed: restore a backup, or run `savehold repair \
+                 --to NEW_DIR --report FILE`",
+            );
+            Exit::Damaged
+        }
+        Some(Weight::Blocking) => {
+            print::note(
+                "every commit is there, but the store does not open: run `savehold repair --to NEW_DIR --report FILE`",
+            );
+            Exit::Damaged
+        }
+        _ => Exit::Fine,
+    })
+}
+
+/// A bar for as long as it takes.
+pub(super) fn bar(doing: &'static str) -> impl FnMut(savehold::Progress) -> ControlFlow<()> {
+    let (mut bar, mut done) = (None, 0);
+    move |at| {
+        if at.done_bytes < done {
+            (bar, done) = (None, 0); // a second pass
+        }
+        let shown = bar.get_or_insert_with(|| Progress::of_bytes(doing, Some(at.total_bytes)));
+        shown.advance(at.done_bytes - done);
+        done = at.done_bytes;
+        ControlFlow::Continue(())
+    }
+}
+
+fn answer(format: Format, found: &Verified) -> String {
+    let zone = TimeZone::system();
+    let mut fields = fields(found);
+    if format != Format::Table {
+        let list = |list: Vec<Value>| Cell::Json(Value::from(list).to_string());
+        fields.push((column("", "damage"), list(found.damage.iter().map(damage_json).collect())));
+        fields.push((column("", "damaged"), list(found.damaged.iter().map(version_json).collect())));
+        return record(format, &fields, &zone);
+    }
+    let mut text = record(format, &fields, &zone);
+    let mut add = |columns, rows: Vec<Vec<Cell>>| {
+        if !rows.is_empty() {
+            let mut table = Rows::new(format, columns, zone.clone());
+            text.push('\n');
+            rows.into_iter().for_each(|row| text.push_str(&table.row(row)));
+            text.push_str(&table.finish());
+        }
+    };
+    add(DAMAGE, found.damage.iter().map(damage_row).collect());
+    add(VERSIONS, found.damaged.iter().map(version_row).collect());
+    text
+}
+
+const fn column(title: &'static str, name: &'static str) -> Column {
+    Column { title, name }
+}
+
+fn fields(found: &Verified) -> Vec<(Column, Cell)> {
+    let verdict = match found.worst() {
+        None => "everything is as it was written",
+        Some(Weight::Spare) => "every commit is there; a spare copy is damaged",
+        Some(Weight::Undecidable) => "everything proven is there; behind that, commits may be missing",
+        Some(Weight::Blocking) => "every commit is there, but the store does not open",
+        Some(Weight::Acknowledged) => "commits that were promised durable are missing or changed",
+    };
+    vec![
+        (column("Verdict", "verdict"), Cell::Text(verdict.to_owned())),
+        (column("Segments", "segments"), Cell::Count(found.segments)),
+        (column("Groups", "groups"), Cell::Count(found.groups)),
+        (column("Commits", "commits"), Cell::Count(found.records)),
+        (column("Verified", "verified_bytes"), Cell::Bytes(found.bytes)),
+        (column("Keys", "keys"), Cell::Count(found.keys)),
+        (column("Versions", "versions"), Cell::Count(found.versions)),
+        (column("Proven through", "proven"), Cell::Version(found.proven)),
+        (column("Ends at", "end"), Cell::Version(found.end)),
+        (column("Behind the proof", "unproven_bytes"), Cell::Bytes(found.unproven_bytes)),
+        (column("Lost before", "lost_earlier_bytes"), Cell::Bytes(found.bytes_lost_earlier)),
+    ]
+}
+
+fn weight(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Spare => "nothing is missing",
+        Weight::Undecidable => "never proven durable",
+        Weight::Blocking => "the store does not open",
+        Weight::Acknowledged => "promised durable",
+    }
+}
+
+fn damage_row(damage: &Damage) -> Vec<Cell> {
+    let place = |lsn| if damage.to > damage.from { Cell::Version(Version::from(lsn)) } else { Cell::Nothing };
+    vec![
+        Cell::Text(damage.what.to_string()),
+        Cell::Text(weight(damage.weight).to_owned()),
+        place(damage.from),
+        place(damage.to),
+        Cell::Text(damage.file.display().to_string()),
+        Cell::Count(damage.offset),
+    ]
+}
+
+fn version_row(version: &DamagedVersion) -> Vec<Cell> {
+    vec![
+        Cell::Text(key(version)),
+        Cell::Version(version.version),
+        Cell::Bool(version.newest),
+        version.falls_back.map_or(Cell::Nothing, Cell::Version),
+    ]
+}
+
+/// A damaged place as a JSON object.
+pub(super) fn damage_json(damage: &Damage) -> Value {
+    let place = |lsn| (damage.to > damage.from).then(|| Version::from(lsn).to_string());
+    json!({
+        "what": damage.what.to_string(),
+        "acknowledged": damage.weight == Weight::Acknowledged,
+        "weight": weight(damage.weight),
+        "from": place(damage.from),
+        "to": place(damage.to),
+        "file": damage.file.display().to_string(),
+        "offset": damage.offset,
+    })
+}
+
+/// A damaged version as a JSON object.
+pub(super) fn version_json(version: &DamagedVersion) -> Value {
+    json!({
+        "key": key(version),
+        "version": version.version.to_string(),
+        "newest": version.newest,
+        "falls_back": version.falls_back.map(|version| version.to_string()),
+    })
+}
+
+fn key(version: &DamagedVersion) -> String {
+    format!("{}/{}", version.collection, version.key)
+}

@@ -1,0 +1,81 @@
+//! Corridor: a new store of all that is sound in a damaged one: look, copy, open what was made.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use savehold_wal::env::Env;
+use savehold_wal::inspect::{Damage, Inspector, Keep};
+
+use super::LOCK_WAIT;
+use super::survey::{entries, to_log};
+use super::verify::{Verified, look};
+use crate::error::{ErrorKind, Result};
+use crate::options::{Create, Options, Progress};
+
+/// What [`repair`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// What was found in the damaged store.
+    pub found: Verified,
+    /// Commits that were copied.
+    pub records: u64,
+    /// Bytes of log that were written.
+    pub bytes: u64,
+    /// The timeline in which the new store goes on: every version it issues is larger than any that was seen.
+    pub timeline: u16,
+}
+
+impl Repaired {
+    /// The ranges of the log in which commits are lost, in order.
+    pub fn lost(&self) -> impl Iterator<Item = &Damage> {
+        self.found.damage.iter().filter(|damage| damage.loses_records())
+    }
+}
+
+/// Copies every record that validates from the store in `from` into a new store in `to`, which must be empty or absent.
+/// `from` is not touched but for the text of LOCK.
+///
+/// Every version keeps its number. A record with a damaged value is copied as it is: that value stays damaged, and reads
+/// name the version that may serve in its place. The new store keeps the identity of the old one and begins a timeline of
+/// its own, so the versions and tokens that it issues are larger than all that were seen. It is opened once before this
+/// returns.
+///
+/// # Errors
+///
+/// As [`verify`](super::verify); and
+///
+/// - [`ErrorKind::Invalid`]: `to` is not empty. Nothing was written.
+/// - [`ErrorKind::Full`], [`ErrorKind::Io`]: `to` is unfinished and does not open; remove it.
+pub fn repair(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Repaired> {
+    repair_in(&Env::os(), from.as_ref(), to.as_ref(), progress)
+}
+
+/// [`repair`] in the world `env`.
+///
+/// # Errors
+///
+/// As [`repair`].
+#[doc(hidden)]
+pub fn repair_in(
+    env: &Env,
+    from: &Path,
+    to: &Path,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Repaired> {
+    let inspector = Inspector::open(env, from, LOCK_WAIT)?;
+    inspector.check_target(to)?;
+    let (inspection, found) = look(&inspector, &mut progress)?;
+    let copied = inspector.copy(&inspection, to, &mut progress, |seen| match entries(seen.head()) {
+        Ok(_) => Ok(Keep::Yes),
+        Err(e) if e.kind() == ErrorKind::Format => Err(to_log(seen.lsn, &e)),
+        Err(_) => Ok(Keep::No),
+    })?;
+    let made = Options::new().create(Create::Never).mapped(false).open_in(env.clone(), to)?;
+    made.close()?;
+    Ok(Repaired { found, records: copied.records, bytes: copied.bytes, timeline: copied.timeline })
+}
