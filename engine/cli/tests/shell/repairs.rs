@@ -71,8 +71,8 @@ fn repair_makes_a_store_that_opens_and_a_report_that_says_what_is_lost() {
     assert_eq!(world.ok(&["get", "a/1", "--dir", "data.new"]), world.ok(&["get", "a/1"]));
     assert_eq!(world.call(&["get", "a/2", "--dir", "data.new"]).code, 4);
     world.ok(&["get", "a/2", "--at", &before, "--dir", "data.new"]);
-    world.ok(&["set", "a/2", "\"again\"", "--dir", "data.new"]);
-    assert!(world.ok(&["get", "a/2", "--dir", "data.new"]).contains("again"));
+    world.ok(&["set", "a/1", "\"again\"", "--dir", "data.new"]);
+    assert!(world.ok(&["get", "a/1", "--dir", "data.new"]).contains("again"));
 }
 
 #[test]
