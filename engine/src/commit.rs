@@ -7,11 +7,11 @@
 //!
 //! Where the log has no room yet, the lock is given up, room is made, and step 3 begins anew.
 
-use savehold_wal::{Append, Durability, Lsn, NotNow, Placed, Urgency};
+use savehold_wal::{Append, Durability, Frame, Lsn, NotNow, Placed, Urgency};
 
 use crate::apply::apply;
 use crate::core::Core;
-use crate::draft::{Draft, Encoded, FullKey};
+use crate::draft::{Draft, FullKey};
 use crate::error::{Error, Result};
 use crate::planted::{self, Fault};
 
@@ -51,15 +51,15 @@ pub(crate) enum Patience {
 impl Core {
     /// Gives a draft its place, validated against everything placed before it.
     pub(crate) fn place(&self, draft: &Draft<'_>, how: How) -> Result<Placed, NotCommitted> {
-        let mut encoded = draft.encode()?;
-        let bytes = encoded.frame.len() as u64;
+        let mut frame = draft.encode()?;
+        let bytes = frame.len() as u64;
         match how.patience {
             Patience::Waits => self.wal.admit(bytes).map_err(Error::from)?,
             Patience::AnswersBusy => self.wal.admit_now(bytes).map_err(Error::from)?,
         }
         let append = Append { durability: how.durability, urgency: urgency_of(draft) };
         loop {
-            match self.try_place(draft, &mut encoded, append) {
+            match self.try_place(draft, &mut frame, append) {
                 Ok(placed) => return Ok(placed),
                 Err(Refused::Conflict(keys)) => return Err(NotCommitted::Conflict(keys)),
                 Err(Refused::Log(NotNow::Refused(e))) => return Err(NotCommitted::Failed(e.into())),
@@ -68,22 +68,26 @@ impl Core {
         }
     }
 
-    fn try_place(&self, draft: &Draft<'_>, encoded: &mut Encoded, append: Append) -> Result<Placed, Refused> {
+    fn try_place(&self, draft: &Draft<'_>, frame: &mut Frame, append: Append) -> Result<Placed, Refused> {
         let _order = self.order.lock();
         if let Some(keys) = draft.conflicts(&self.index) {
             return Err(Refused::Conflict(keys));
         }
-        let placed = self.wal.try_place(&mut encoded.frame, append).map_err(|e| {
+        let placed = self.wal.try_place(frame, append).map_err(|e| {
             if planted::has(Fault::ApplyRefused) {
-                let next = Lsn::from_raw(self.sequenced().raw() + 1);
-                _ = apply(&mut &self.index, next, encoded.body_offset, &encoded.head);
+                self.show(Lsn::from_raw(self.sequenced().raw() + 1), frame);
             }
             Refused::Log(e)
         })?;
-        self.in_flight.push(placed.lsn, encoded.body.clone(), encoded.body_offset, self.wal.accepted());
-        apply(&mut &self.index, placed.lsn, encoded.body_offset, &encoded.head).expect("just encoded");
+        self.in_flight.push(placed.lsn, frame, self.wal.accepted(), |frame| self.show(placed.lsn, frame));
         self.raise_sequenced(placed.lsn);
         Ok(placed)
+    }
+
+    /// Enters a record of ours into the index.
+    fn show(&self, lsn: Lsn, frame: &Frame) {
+        let body_offset = u32::try_from(frame.body_offset()).expect("bounded by HEAD_BYTES_MAX");
+        apply(&mut &self.index, lsn, body_offset, frame.head()).expect("just encoded");
     }
 
     /// The newest place in commit order, with writes behind it remembered for the validation of ranges.

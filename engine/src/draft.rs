@@ -1,6 +1,6 @@
 //! Pure: what a run of a closure wants to commit, what it saw, and the record that says so.
 
-use bytes::Bytes;
+use savehold_wal::format::frame::{FrameWriter, PART_HEADER_BYTES};
 use savehold_wal::{Frame, Lsn};
 
 use crate::entry::Entry;
@@ -25,28 +25,29 @@ pub(crate) enum Write {
     Remove,
 }
 
+impl Write {
+    /// The value, if it has one.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Put(entry) => Some(entry),
+            Self::Remove => None,
+        }
+    }
+}
+
 /// What one run wants to commit.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     /// Who, and why.
     pub(crate) author: Author<'a>,
     /// What it does, each key once.
-    pub(crate) writes: Vec<(FullKey, Write)>,
+    pub(crate) writes: &'a [(FullKey, Write)],
     /// The newest version that it saw of each key it read; [`Lsn::NONE`] where there was none.
-    pub(crate) reads: Vec<(FullKey, Lsn)>,
+    pub(crate) reads: &'a [(FullKey, Lsn)],
     /// The ranges that it scanned.
-    pub(crate) ranges: Vec<(CollectionId, OwnRange)>,
+    pub(crate) ranges: &'a [(CollectionId, OwnRange)],
     /// The moment of all its reads.
     pub(crate) moment: Lsn,
-}
-
-/// A draft as a record: encoded, all but its place.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    pub(crate) frame: Frame,
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Bytes,
-    pub(crate) body_offset: u32,
 }
 
 impl Draft<'_> {
@@ -66,49 +67,50 @@ impl Draft<'_> {
         (!keys.is_empty() || self.ranges.iter().any(touched)).then_some(keys)
     }
 
-    /// The record.
+    /// The record, all but its place.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`]: over a limit of the transaction.
-    pub(crate) fn encode(&self) -> Result<Encoded> {
-        const HEADER: usize = savehold_wal::format::frame::PART_HEADER_BYTES;
+    pub(crate) fn encode(&self) -> Result<Frame> {
         if self.writes.len() > TRANSACTION_ENTRIES_MAX {
             return Err(too_large(&format!("{} keys", self.writes.len())));
         }
-        let (mut body, mut parts, mut bytes) = (Vec::new(), Vec::with_capacity(self.writes.len()), 0);
-        for (_, write) in &self.writes {
-            let Write::Put(entry) = write else { continue };
-            body.extend_from_slice(&[0; HEADER]); // where the log's own header stands in the record
-            let start = body.len();
-            entry.encode(&mut body)?;
-            bytes += body.len() - start;
-            if bytes > TRANSACTION_BYTES_MAX {
-                return Err(too_large(&format!("more than {TRANSACTION_BYTES_MAX} bytes")));
-            }
-            parts.push(start..body.len());
+        let puts = || self.writes.iter().filter_map(|(_, write)| write.entry());
+        let bytes = puts().map(Entry::bytes).sum::<usize>();
+        if bytes > TRANSACTION_BYTES_MAX {
+            return Err(too_large(&format!("more than {TRANSACTION_BYTES_MAX} bytes")));
         }
-        let mut head = Vec::with_capacity(64);
-        let mut writer = HeadWriter::begin(&mut head, &self.author)?;
-        let mut placed = parts.iter();
+        let head: usize = self.writes.iter().map(|((_, key), _)| ENTRY_ROOM + key.as_bytes().len()).sum();
+        let mut frame = FrameWriter::new(AUTHOR_ROOM + head + puts().count() * PART_HEADER_BYTES + bytes);
+        frame.head(|out| self.encode_head(out))?;
+        for entry in puts() {
+            frame.part(|out| entry.encode(out))?;
+        }
+        Ok(frame.finish()?)
+    }
+
+    fn encode_head(&self, out: &mut Vec<u8>) -> Result<()> {
+        let number = |n: usize| u32::try_from(n).expect("bounded by TRANSACTION_BYTES_MAX");
+        let (mut head, mut offset) = (HeadWriter::begin(out, &self.author)?, 0);
         let torn = usize::from(planted::has(Fault::TearRecord) && self.writes.len() > 1);
         for ((collection, key), write) in &self.writes[..self.writes.len() - torn] {
             match write {
-                Write::Put(_) => {
-                    let part = placed.next().expect("one for each put");
-                    let number = |n: usize| u32::try_from(n).expect("bounded by TRANSACTION_BYTES_MAX");
-                    let part = Part { offset: number(part.start - HEADER), bytes: number(part.len()) };
-                    writer.put(*collection, key.as_bytes(), part)?;
+                Write::Put(entry) => {
+                    let part = Part { offset: number(offset), bytes: number(entry.bytes()) };
+                    head.put(*collection, key.as_bytes(), part)?;
+                    offset += PART_HEADER_BYTES + entry.bytes();
                 }
-                Write::Remove => writer.remove(*collection, key.as_bytes())?,
+                Write::Remove => head.remove(*collection, key.as_bytes())?,
             }
         }
-        let slices: Vec<&[u8]> = parts.iter().map(|part| &body[part.clone()]).collect();
-        let frame = Frame::record(&head, &slices)?;
-        let body_offset = u32::try_from(frame.len() - body.len()).expect("bounded by HEAD_BYTES_MAX");
-        Ok(Encoded { frame, head, body: body.into(), body_offset })
+        Ok(())
     }
 }
+
+/// Room in a head for what stands there without an id, and for an entry without its key: enough nearly always.
+const AUTHOR_ROOM: usize = 16;
+const ENTRY_ROOM: usize = 12;
 
 #[cold]
 fn too_large(what: &str) -> Error {

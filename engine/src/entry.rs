@@ -69,6 +69,23 @@ impl EntryHead {
         Ok(())
     }
 
+    /// Bytes that [`EntryHead::encode`] appends.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let text = |text: &str| varint::bytes(text.len() as u64) + text.len();
+        let (user_ids, meta) = (self.attributes.user_ids(), self.attributes.meta());
+        let mut bytes = 2 + varint::bytes(self.created_us);
+        if !user_ids.is_empty() {
+            bytes += varint::bytes(user_ids.len() as u64);
+            bytes += user_ids.iter().map(|id| text(id.as_str())).sum::<usize>();
+        }
+        if !meta.is_empty() {
+            bytes += varint::bytes(meta.len() as u64);
+            bytes += meta.iter().map(|(name, say)| text(name) + text(say)).sum::<usize>();
+        }
+        bytes
+    }
+
     /// Reads it from the front of a part; what follows is the value's bytes, borrowed.
     ///
     /// # Errors
@@ -113,6 +130,12 @@ impl Entry {
         self.head.encode(out)?;
         out.extend_from_slice(&self.value);
         Ok(())
+    }
+
+    /// Bytes that [`Entry::encode`] appends.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.head.bytes() + self.value.len()
     }
 
     /// Reads a part; the value shares the part's memory.

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use savehold_wal::Lsn;
+use savehold_wal::format::frame::{FrameBytes, PART_HEADER_BYTES};
+use savehold_wal::{Frame, Lsn};
 
 use crate::planted::{self, Fault};
 
@@ -15,9 +16,7 @@ use crate::planted::{self, Fault};
 #[derive(Debug)]
 struct Placed {
     lsn: Lsn,
-    /// The body, and where it begins in the record.
-    body: Bytes,
-    body_offset: u32,
+    frame: FrameBytes,
 }
 
 /// Records on their way, in the order of their places.
@@ -25,25 +24,23 @@ struct Placed {
 pub(crate) struct InFlight(Mutex<VecDeque<Placed>>);
 
 impl InFlight {
-    /// Adds a record; called in commit order. Forgets those that the system has.
-    pub(crate) fn push(&self, lsn: Lsn, body: Bytes, body_offset: u32, accepted: Lsn) {
-        if planted::has(Fault::LoseInFlight) {
-            return;
-        }
+    /// Adds a placed record and lets `show` put its versions where readers find them; called in commit order. A reader
+    /// who finds one of them meanwhile waits here until the record is there. Forgets records that the system has.
+    pub(crate) fn push(&self, lsn: Lsn, frame: &mut Frame, accepted: Lsn, show: impl FnOnce(&Frame)) {
         let mut list = self.0.lock();
         while list.front().is_some_and(|first| first.lsn < accepted) {
             list.pop_front();
         }
-        list.push_back(Placed { lsn, body, body_offset });
+        show(frame);
+        if !planted::has(Fault::LoseInFlight) {
+            list.push_back(Placed { lsn, frame: frame.take_bytes() });
+        }
     }
 
     /// The part at `offset` in the record at `lsn`, if that record is still on its way.
     pub(crate) fn part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Option<Bytes> {
-        const HEADER: usize = savehold_wal::format::frame::PART_HEADER_BYTES;
         let list = self.0.lock();
         let at = list.binary_search_by_key(&lsn, |placed| placed.lsn).ok()?;
-        let placed = &list[at];
-        let start = (offset - placed.body_offset) as usize + HEADER;
-        Some(placed.body.slice(start..start + bytes as usize))
+        list[at].frame.part(offset as usize + PART_HEADER_BYTES, bytes as usize)
     }
 }

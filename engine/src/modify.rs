@@ -199,14 +199,14 @@ impl Core {
         author: &Author<'_>,
         decide: &mut Decide<'_>,
     ) -> Result<Outcome, Conflict> {
-        let mut reads = Vec::with_capacity(2);
+        let mut of_id = None;
         if let Some(id) = call.id {
             if let Some(before) = self.once(id) {
                 return Ok(Outcome::Before(before));
             }
             match Key::new(id) {
                 Ok(_) if planted::has(Fault::ForgetId) => {}
-                Ok(id) => reads.push(((CollectionId::ONCE, id), Lsn::NONE)),
+                Ok(id) => of_id = Some(((CollectionId::ONCE, id), Lsn::NONE)),
                 Err(e) => return Ok(Outcome::Failed(e)),
             }
         }
@@ -230,13 +230,21 @@ impl Core {
             Ok(id) => (id, call.key.clone()),
             Err(e) => return Ok(Outcome::Failed(e)),
         };
-        reads.push((full.clone(), now.lsn));
-        let entry = match &write {
-            Write::Put(entry) => Some(entry.clone()),
-            Write::Remove => None,
+        let entry = write.entry().cloned();
+        let of_key = (full.clone(), now.lsn);
+        let (one, two);
+        let reads: &[(FullKey, Lsn)] = match of_id {
+            None => {
+                one = [of_key];
+                &one
+            }
+            Some(of_id) => {
+                two = [of_id, of_key];
+                &two
+            }
         };
-        let writes = vec![(full, write)];
-        let draft = Draft { author: *author, writes, reads, ranges: Vec::new(), moment: now.lsn };
+        let writes = [(full, write)];
+        let draft = Draft { author: *author, writes: &writes, reads, ranges: &[], moment: now.lsn };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote: true, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),

@@ -113,9 +113,9 @@ impl Core {
             };
             let draft = Draft {
                 author: Author { cause: Cause::Explicit, origin: 0, token: None, id: None },
-                writes: vec![((CollectionId::SET, key.clone()), Write::Put(self.numbered(number)?))],
-                reads: Vec::new(),
-                ranges: vec![(CollectionId::SET, range)],
+                writes: &[((CollectionId::SET, key.clone()), Write::Put(self.numbered(number)?))],
+                reads: &[],
+                ranges: &[(CollectionId::SET, range)],
                 moment,
             };
             let placed = self.place(&draft, self.how_own());

@@ -361,7 +361,8 @@ impl Core {
             if let Some(Ok(id)) = id.map(Key::new) {
                 reads.push(((CollectionId::ONCE, id), Lsn::NONE));
             }
-            let draft = Draft { author, writes: writes.into_iter().collect(), reads, ranges, moment };
+            let writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
+            let draft = Draft { author, writes: &writes, reads: &reads, ranges: &ranges, moment };
             let placed = self.place(&draft, how);
             drop(watch);
             match placed {

@@ -21,6 +21,12 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
+/// Bytes that `number` takes.
+#[inline]
+pub(crate) fn bytes(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// The number at the front of `bytes` and what follows it; `None` where there is none.
 #[inline]
 pub(crate) fn take(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -71,6 +77,7 @@ mod tests {
             for number in [1u64 << shift, (1 << shift) - 1, (1 << shift) + 1, u64::MAX >> shift] {
                 let bytes = bytes_of(number);
                 assert_eq!(bytes.len(), (64 - number.leading_zeros()).div_ceil(7).max(1) as usize);
+                assert_eq!(bytes.len(), super::bytes(number));
                 let followed = [bytes.as_slice(), &[0xff]].concat();
                 assert_eq!(take(&followed), Some((number, &[0xffu8][..])));
                 assert_eq!(

@@ -9,7 +9,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::format::frame::{Frame, FrameKind};
+use bytes::Bytes;
+
+use crate::format::frame::{FRAME_HEADER_BYTES, Frame, FrameKind, put_own};
 use crate::format::group::{GROUP_FRAME_BYTES, StatedEnd, align, encode_ends};
 use crate::limits::{BLOCK_BYTES, GROUP_BYTES_MAX};
 use crate::lsn::Lsn;
@@ -21,6 +23,24 @@ const COPY_BYTES_MAX: usize = 32 << 10;
 
 /// A buffered run without any boundary for this long gets one, so that several threads can enter the log.
 const RUN_BYTES_MAX: u64 = 256 << 10;
+
+/// Bytes of a group behind the first.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Frames copied behind one another.
+    Copied(Vec<u8>),
+    /// A frame that others have too.
+    Shared(Bytes),
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
 
 /// Frames that will be written with one call.
 #[derive(Debug)]
@@ -34,7 +54,9 @@ pub(crate) struct Group {
     /// For the first group of a segment: the segment before it, which must be durable first.
     pub(crate) predecessor: Option<Arc<Segment>>,
     /// The bytes, beginning with room for the group's own frame.
-    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) first: Vec<u8>,
+    /// What follows them: frames too large to be copied, and what stands between those.
+    pub(crate) more: Vec<Chunk>,
     /// Frames behind the group's own.
     pub(crate) frames: u32,
     /// Records among them.
@@ -46,7 +68,6 @@ pub(crate) struct Group {
     /// Zeros follow to the next block.
     pub(crate) padded: bool,
     open: bool,
-    copying: bool,
 }
 
 impl Group {
@@ -58,14 +79,14 @@ impl Group {
             end: start.plus(GROUP_FRAME_BYTES as u64),
             segment,
             predecessor: None,
-            chunks: vec![first],
+            first,
+            more: Vec::new(),
             frames: 0,
             records: 0,
             record_bytes: 0,
             synced: false,
             padded: false,
             open: true,
-            copying: true,
         }
     }
 
@@ -84,18 +105,48 @@ impl Group {
         self.open && held + bytes <= GROUP_BYTES_MAX && self.end.plus(bytes) <= data_end(&self.segment)
     }
 
+    /// Gives the frame the next place and takes what will be written.
     fn push(&mut self, frame: &mut Frame) -> Lsn {
         let lsn = self.end;
         frame.place(lsn, self.segment.binding);
         self.end = lsn.plus(frame.len() as u64);
         self.frames += 1;
-        let whole = frame.len() > COPY_BYTES_MAX;
-        match self.chunks.last_mut() {
-            Some(last) if self.copying && !whole => last.extend_from_slice(frame.bytes()),
-            _ => self.chunks.push(frame.take_bytes()),
+        if frame.len() > COPY_BYTES_MAX {
+            self.more.push(Chunk::Shared(frame.share()));
+        } else {
+            self.copied().extend_from_slice(frame.bytes());
         }
-        self.copying = !whole;
         lsn
+    }
+
+    /// Places a frame of the log's own, without a body.
+    fn push_own(&mut self, kind: FrameKind, head: &[u8]) {
+        let (lsn, binding) = (self.end, self.segment.binding);
+        let bytes = self.copied();
+        let start = bytes.len();
+        bytes.resize(start + FRAME_HEADER_BYTES + head.len(), 0);
+        put_own(&mut bytes[start..], kind, head, lsn, binding);
+        self.end = lsn.plus((FRAME_HEADER_BYTES + head.len()) as u64);
+        self.frames += 1;
+    }
+
+    /// The bytes, in the order in which they stand in the log.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.first.as_slice()).chain(self.more.iter().map(AsRef::as_ref))
+    }
+
+    /// Where bytes are copied to: behind all that is there.
+    pub(crate) fn copied(&mut self) -> &mut Vec<u8> {
+        if self.more.is_empty() {
+            return &mut self.first;
+        }
+        if let Some(Chunk::Shared(_)) = self.more.last() {
+            self.more.push(Chunk::Copied(Vec::new()));
+        }
+        match self.more.last_mut() {
+            Some(Chunk::Copied(bytes)) => bytes,
+            _ => unreachable!("the last one was just seen to"),
+        }
     }
 }
 
@@ -182,7 +233,7 @@ impl Sequencer {
             ends.push(StatedEnd { base: last.base, generation: last.generation, end: self.at });
             group.predecessor = Some(last);
         }
-        group.push(&mut Frame::own(FrameKind::Ends, &encode_ends(&ends)));
+        group.push_own(FrameKind::Ends, &encode_ends(&ends));
         self.at = group.start;
         self.run_start = group.start;
         self.groups.push_back(group);
@@ -191,7 +242,7 @@ impl Sequencer {
 
     /// Smallest capacity of a next segment that can begin with a frame of `bytes`.
     pub(crate) fn room_for(&self, bytes: u64) -> u64 {
-        let ends = Frame::own(FrameKind::Ends, &encode_ends(&self.unstated)).len() as u64 + 24;
+        let ends = (FRAME_HEADER_BYTES + encode_ends(&self.unstated).len()) as u64 + 24;
         (GROUP_FRAME_BYTES as u64 + ends + bytes).next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES
     }
 

@@ -4,7 +4,7 @@
 //! No lock is held across a write or a sync but `catalog`, which no commit takes while there is room.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,6 +45,17 @@ pub(crate) struct Log {
     pub(crate) drained: Condvar,
     pub(crate) keeper: KeeperBell,
 
+    // changed under `order`, looked at without it
+    /// Somebody is writing: a committer for its own group, or the writer thread. Whoever has placed a frame and then
+    /// sees this set may rely on it that the frame gets written.
+    pub(crate) writing: AtomicBool,
+    /// Bytes with a place and without an answer.
+    pub(crate) in_flight: AtomicU64,
+    /// Records in the group that is being filled.
+    pub(crate) waiting: AtomicU32,
+    /// Records of the last group: how much company a commit has.
+    pub(crate) company: AtomicU32,
+
     // without a lock
     /// The system has everything before it.
     pub(crate) accepted: Watermark,
@@ -62,14 +73,10 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) frames: Sequencer,
-    /// Somebody is writing: a committer for its own group, or the writer thread.
-    pub(crate) writing: bool,
     /// The writing was handed to the writer thread.
     pub(crate) handed: bool,
     /// The writer thread ends.
     pub(crate) stop: bool,
-    /// Bytes with a place and without an answer.
-    pub(crate) in_flight: u64,
     /// The catalog says that the log goes on: places may be handed out.
     pub(crate) begun: bool,
     /// Why no segment could be prepared, and when that was tried (boot clock).
@@ -78,8 +85,6 @@ pub(crate) struct Order {
     pub(crate) unsynced: Option<(Duration, u64)>,
     /// When the last sync ended, if no mark proves it yet.
     pub(crate) unmarked: Option<Duration>,
-    /// Records of the last group: how much company a commit has.
-    pub(crate) company: u32,
 }
 
 impl Order {

@@ -4,7 +4,7 @@
 //! the state. Nothing is served before the last of these; what they leave after a crash is in `recover` and `manifest`.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::env::Env;
@@ -217,15 +217,12 @@ fn build(
     }
     let order = Order {
         frames,
-        writing: false,
         handed: false,
         stop: false,
-        in_flight: 0,
         begun: false,
         full: None,
         unsynced: None,
         unmarked: None,
-        company: 0,
     };
     Log {
         time: EngineTime::new(&*env.clock, recovered.time_us),
@@ -241,6 +238,10 @@ fn build(
         hand_over: Condvar::new(),
         drained: Condvar::new(),
         keeper: KeeperBell::default(),
+        writing: AtomicBool::new(false),
+        in_flight: AtomicU64::new(0),
+        waiting: AtomicU32::new(0),
+        company: AtomicU32::new(0),
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),

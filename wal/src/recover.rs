@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::Binding;
-use crate::format::frame::{Frame, FrameKind, rebind};
+use crate::format::frame::{FrameKind, put_own, rebind};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, StatedEnd, align};
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
@@ -469,9 +469,7 @@ fn rewrite(data: &mut [u8], header: &SegmentHeader, old: Binding) -> Result<()> 
             head.frames = u32::try_from(frames.len()).expect("fewer than before");
             head.padded = false;
         }
-        let mut own = Frame::own(FrameKind::Group, &head.encode());
-        own.place(lsn, binding);
-        data[at..at + GROUP_FRAME_BYTES].copy_from_slice(own.bytes());
+        put_own(&mut data[at..], FrameKind::Group, &head.encode(), lsn, binding);
         for (frame, head_len) in frames {
             let start =
                 at + usize::try_from(frame.bytes_since(lsn).expect("in the group")).expect("in the group");

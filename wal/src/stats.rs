@@ -47,7 +47,7 @@ impl Log {
             segments_prepared: counted(&log.counters.segments),
             segments: segments.len() as u64,
             capacity: segments.iter().map(|s| s.capacity).sum(),
-            in_flight: log.order.lock().in_flight,
+            in_flight: counted(&log.in_flight),
             durable: log.durable.get(),
             accepted: log.accepted.get(),
         }

@@ -3,8 +3,9 @@
 //! Alone, a committer writes its own group: one write, one sync, no other thread. With company the writer thread
 //! takes over: it writes everything that waits as one group while the next one fills.
 //!
-//! 1. Whoever finds nobody writing writes. `Order::writing` says that somebody does; it is set and cleared under the
-//!    lock, and whoever clears it saw that nothing waits, or handed over.
+//! 1. Whoever finds nobody writing writes. `Log::writing` says that somebody does; it is set and cleared under the lock,
+//!    and whoever clears it saw that nothing waits, or handed over. So whoever placed a frame and sees it set, without
+//!    the lock, knows that the frame gets written.
 //! 2. Groups are written in the order of their places, one at a time.
 //! 3. An answer is given after the group's write, and its sync if it has one; answers stand in log order.
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{Frame, FrameKind};
+use crate::format::frame::{Frame, FrameKind, put_own};
 use crate::format::group::GroupHead;
 use crate::group::{Group, NoRoom, Placed};
 use crate::limits::BLOCK_BYTES;
@@ -70,10 +71,13 @@ impl Log {
 
     /// Waits until a frame of `bytes` may be in flight. One that is larger than the bound goes alone.
     pub(crate) fn admit(&self, bytes: u64) -> Result<()> {
+        if self.admits(bytes) {
+            return Ok(());
+        }
         let mut order = self.order.lock();
-        while order.in_flight > 0 && order.in_flight + bytes > self.options.in_flight_bytes_max {
+        while !self.admits(bytes) {
             self.check()?;
-            if !order.writing {
+            if !self.writing.load(Ordering::Acquire) {
                 drop(order);
                 self.write_until(Lsn::MAX);
                 order = self.order.lock();
@@ -86,8 +90,8 @@ impl Log {
 
     /// True where a frame of `bytes` may be in flight at once.
     pub(crate) fn admits(&self, bytes: u64) -> bool {
-        let order = self.order.lock();
-        order.in_flight == 0 || order.in_flight + bytes <= self.options.in_flight_bytes_max
+        let in_flight = self.in_flight.load(Ordering::Acquire);
+        in_flight == 0 || in_flight + bytes <= self.options.in_flight_bytes_max
     }
 
     /// Gives a frame its place, or says what to do first. Never waits.
@@ -106,7 +110,8 @@ impl Log {
         }
         let had_next = order.frames.next().is_some();
         let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;
-        order.in_flight += bytes;
+        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        self.waiting.store(order.frames.records_waiting(), Ordering::Release);
         let begun_next = had_next && order.frames.next().is_none();
         drop(order);
         if begun_next {
@@ -124,12 +129,12 @@ impl Log {
 
     /// Sees to it that what was placed gets written though nobody waits for it.
     pub(crate) fn kick(&self) {
-        if self.env.threads == Threads::None {
+        if self.env.threads == Threads::None || self.writing.load(Ordering::Acquire) {
             return;
         }
         let mut order = self.order.lock();
-        if !order.writing && order.frames.has_work() {
-            order.writing = true;
+        if !self.writing.load(Ordering::Acquire) && order.frames.has_work() {
+            self.writing.store(true, Ordering::Release);
             order.handed = true;
             drop(order);
             self.hand_over.notify_one();
@@ -165,8 +170,11 @@ impl Log {
     }
 
     fn is_left_alone(&self) -> bool {
+        if self.writing.load(Ordering::Acquire) {
+            return false;
+        }
         let order = self.order.lock();
-        !order.writing && order.frames.has_work()
+        !self.writing.load(Ordering::Acquire) && order.frames.has_work()
     }
 
     fn park_until(&self, end: Lsn) {
@@ -178,17 +186,20 @@ impl Log {
     /// Writes groups until `end` has its answer, if nobody else is writing; false where somebody is, or where
     /// nothing waits.
     pub(crate) fn write_until(&self, end: Lsn) -> bool {
-        let mut order = self.order.lock();
-        if order.writing || !order.frames.has_work() {
+        if self.writing.load(Ordering::Acquire) {
             return false;
         }
-        order.writing = true;
+        let order = self.order.lock();
+        if self.writing.load(Ordering::Acquire) || !order.frames.has_work() {
+            return false;
+        }
+        self.writing.store(true, Ordering::Release);
         drop(order);
         loop {
             self.write_next();
             let mut order = self.order.lock();
             if !order.frames.has_work() || self.failure.get().is_some() {
-                order.writing = false;
+                self.writing.store(false, Ordering::Release);
                 return true;
             }
             if self.acknowledged.get() >= end && self.env.threads == Threads::Own {
@@ -217,29 +228,30 @@ impl Log {
                 order = self.order.lock();
             }
             order.handed = false;
-            order.writing = false;
+            self.writing.store(false, Ordering::Release);
         }
     }
 
     /// Those just answered are likely to come again: their next commits fit in one group.
     fn wait_for_company(&self) {
+        let company = self.company.load(Ordering::Acquire);
+        if company < 2 {
+            return;
+        }
         let begun = self.env.clock.monotonic();
-        loop {
-            let order = self.order.lock();
-            if order.company < 2 || order.frames.records_waiting() >= order.company {
-                return;
-            }
-            drop(order);
-            if self.env.clock.monotonic() - begun >= COMPANY_WAIT {
-                return;
-            }
+        while self.waiting.load(Ordering::Acquire) < company
+            && self.env.clock.monotonic().saturating_sub(begun) < COMPANY_WAIT
+        {
             std::thread::yield_now();
         }
     }
 
     /// Writes the oldest group. The caller holds the writing.
     fn write_next(&self) {
-        let Some(mut group) = self.order.lock().frames.take() else { return };
+        let mut order = self.order.lock();
+        let Some(mut group) = order.frames.take() else { return };
+        self.waiting.store(order.frames.records_waiting(), Ordering::Release);
+        drop(order);
         match self.write_group(&mut group) {
             Ok(()) => self.answer(group),
             Err(e) => {
@@ -254,13 +266,14 @@ impl Log {
             self.durable.raise(group.start); // the predecessor's end: nothing lies between
         }
         self.complete(group);
-        let slices: &mut Vec<IoSlice<'_>> =
-            &mut group.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let offset = group.segment.file_offset(group.start);
-        let file = &group.segment.file;
-        self.latch
-            .guard(|| file.write_at(slices, offset))
-            .map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        let written = if group.more.is_empty() {
+            self.latch.guard(|| group.segment.file.write_at(&mut [IoSlice::new(&group.first)], offset))
+        } else {
+            let mut slices: Vec<_> = group.chunks().map(IoSlice::new).collect();
+            self.latch.guard(|| group.segment.file.write_at(&mut slices, offset))
+        };
+        written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
         self.accepted.raise(group.padded_end());
         if group.synced {
             self.sync_segment(&group.segment)?;
@@ -280,12 +293,11 @@ impl Log {
             padded: group.padded,
             mark: group.is_mark(),
         };
-        let mut frame = Frame::own(FrameKind::Group, &head.encode());
-        frame.place(group.start, group.segment.binding);
-        group.chunks[0][..frame.len()].copy_from_slice(frame.bytes());
+        put_own(&mut group.first, FrameKind::Group, &head.encode(), group.start, group.segment.binding);
         let padding = group.padded_end().bytes_since(group.end).expect("behind the end");
         debug_assert!(padding < BLOCK_BYTES);
-        if let (Some(last), Ok(padding)) = (group.chunks.last_mut(), usize::try_from(padding)) {
+        if let (1.., Ok(padding)) = (padding, usize::try_from(padding)) {
+            let last = group.copied();
             last.resize(last.len() + padding, 0);
         }
     }
@@ -308,8 +320,8 @@ impl Log {
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut order = self.order.lock();
         self.acknowledged.raise(end);
-        order.in_flight -= group.record_bytes;
-        order.company = group.records;
+        self.in_flight.fetch_sub(group.record_bytes, Ordering::AcqRel);
+        self.company.store(group.records, Ordering::Release);
         if group.synced {
             order.unsynced = None;
             order.unmarked = Some(now);
@@ -318,9 +330,7 @@ impl Log {
             order.unsynced = Some((since, unsynced + bytes));
         }
         let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
-        if let Some(first) = group.chunks.into_iter().next() {
-            order.frames.reuse(first);
-        }
+        order.frames.reuse(group.first);
         drop(order);
         self.drained.notify_all();
         self.wake_reached(end);

@@ -9,6 +9,7 @@ fn entry(created_us: u64, attributes: Attributes, format: Format, value: &[u8]) 
 fn encode(entry: &Entry) -> Bytes {
     let mut out = Vec::new();
     entry.encode(&mut out).unwrap();
+    assert_eq!(out.len(), entry.bytes());
     out.into()
 }
 

@@ -19,6 +19,8 @@
 //! Little-endian. Kind numbers are on disk for ever: add, never renumber. A header of zeros is no frame: nothing was
 //! written there.
 
+use bytes::Bytes;
+
 use super::checksum::{Binding, Unplaced};
 use super::cursor::Take;
 use crate::error::{Error, ErrorKind, Result};
@@ -215,8 +217,9 @@ impl<'a> Iterator for Parts<'a> {
 /// A frame on its way to the log: encoded and checksummed, all but its place.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    bytes: Vec<u8>,
+    bytes: FrameBytes,
     head: Unplaced,
+    head_bytes: usize,
     first_part: Option<(u32, Unplaced)>,
     more_parts: Vec<(u32, Unplaced)>,
 }
@@ -229,56 +232,35 @@ impl Frame {
     /// [`ErrorKind::TooLarge`] over `HEAD_BYTES_MAX` or `BODY_BYTES_MAX`.
     pub fn record(head: &[u8], parts: &[&[u8]]) -> Result<Self> {
         let body = parts.iter().map(|part| PART_HEADER_BYTES + part.len()).sum::<usize>();
-        let over = |what, bytes, max| {
-            Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "a record's {what} of {bytes} bytes is over the limit of {max}: split it over several records"
-                ),
-            )
-        };
-        if head.len() > HEAD_BYTES_MAX {
-            return Err(over("head", head.len(), HEAD_BYTES_MAX));
-        }
-        if body > BODY_BYTES_MAX {
-            return Err(over("body", body, BODY_BYTES_MAX));
-        }
-        Ok(Self::encode(FrameKind::Record, head, parts, body))
-    }
-
-    /// A frame of the log's own, without a body.
-    pub(crate) fn own(kind: FrameKind, head: &[u8]) -> Self {
-        debug_assert!(head.len() <= HEAD_BYTES_MAX);
-        Self::encode(kind, head, &[], 0)
-    }
-
-    fn encode(kind: FrameKind, head: &[u8], parts: &[&[u8]], body: usize) -> Self {
-        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + head.len() + body);
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&length(head.len()).to_le_bytes());
-        bytes.extend_from_slice(&length(body).to_le_bytes());
-        bytes.extend_from_slice(&[kind as u8, 0, 0, 0]);
-        bytes.extend_from_slice(head);
-        let (covered, mut first_part, mut more_parts) = (Unplaced::of(&bytes[4..]), None, Vec::new());
+        check(head.len(), body)?;
+        let mut writer = FrameWriter::new(head.len() + body);
+        writer.put_head(head);
         for part in parts {
-            let placed = (length(bytes.len()), Unplaced::of(part));
-            if first_part.is_none() {
-                first_part = Some(placed);
-            } else {
-                more_parts.push(placed);
-            }
-            bytes.extend_from_slice(&[0; 4]);
-            bytes.extend_from_slice(&length(part.len()).to_le_bytes());
-            bytes.extend_from_slice(part);
+            writer.part(|out| {
+                out.extend_from_slice(part);
+                Ok(())
+            })?;
         }
-        Self { bytes, head: covered, first_part, more_parts }
+        writer.finish()
     }
 
     /// Bytes that the frame takes in the log.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
+    }
+
+    /// Its head.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.bytes()[FRAME_HEADER_BYTES..self.body_offset()]
+    }
+
+    /// Where its body begins.
+    #[must_use]
+    pub fn body_offset(&self) -> usize {
+        FRAME_HEADER_BYTES + self.head_bytes
     }
 
     /// The offset of part `n` in the frame: what the caller stores to read it again.
@@ -288,25 +270,171 @@ impl Frame {
         part.map(|(offset, _)| offset)
     }
 
-    /// Completes the checksums for the place the frame was given.
+    /// Completes the checksums for the place the frame was given: once, before the bytes are shared.
     #[inline]
     pub(crate) fn place(&mut self, lsn: Lsn, binding: Binding) {
+        let FrameBytes::Own(bytes) = &mut self.bytes else { unreachable!("a frame is placed once") };
         for (offset, crc) in self.first_part.iter().chain(&self.more_parts) {
             let at = *offset as usize;
-            self.bytes[at..at + 4].copy_from_slice(&crc.part_at(lsn, *offset).to_le_bytes());
+            bytes[at..at + 4].copy_from_slice(&crc.part_at(lsn, *offset).to_le_bytes());
         }
-        self.bytes[..4].copy_from_slice(&self.head.frame_at(lsn, binding).to_le_bytes());
+        bytes[..4].copy_from_slice(&self.head.frame_at(lsn, binding).to_le_bytes());
     }
 
-    /// The finished bytes; only after [`Frame::place`].
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The bytes; their checksums are finished once the frame has its place.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            FrameBytes::Own(own) => own,
+            FrameBytes::Shared(shared) => shared,
+        }
     }
 
-    /// Takes the finished bytes away.
-    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
+    /// The bytes, shared from now on: only after [`Frame::place`].
+    pub(crate) fn share(&mut self) -> Bytes {
+        let shared = match &mut self.bytes {
+            FrameBytes::Own(own) => Bytes::from(std::mem::take(own)),
+            FrameBytes::Shared(shared) => shared.clone(),
+        };
+        self.bytes = FrameBytes::Shared(shared.clone());
+        shared
     }
+
+    /// Takes the bytes of a placed frame away, leaving a frame of no use.
+    pub fn take_bytes(&mut self) -> FrameBytes {
+        std::mem::replace(&mut self.bytes, FrameBytes::Own(Vec::new()))
+    }
+}
+
+/// The bytes of a frame, for whoever reads them before the system has them.
+#[derive(Clone, Debug)]
+pub enum FrameBytes {
+    /// Of a small frame, which the log copies.
+    Own(Vec<u8>),
+    /// Of a large frame: the log writes these very bytes.
+    Shared(Bytes),
+}
+
+impl FrameBytes {
+    /// The bytes from `start` on, `bytes` of them; `None` outside the frame.
+    #[must_use]
+    pub fn part(&self, start: usize, bytes: usize) -> Option<Bytes> {
+        let range = start..start.checked_add(bytes)?;
+        match self {
+            Self::Own(own) => own.get(range).map(Bytes::copy_from_slice),
+            Self::Shared(shared) => (range.end <= shared.len()).then(|| shared.slice(range)),
+        }
+    }
+}
+
+/// A record's frame while it is written, front to back, without a copy: its head, then its parts.
+#[derive(Debug)]
+pub struct FrameWriter {
+    bytes: Vec<u8>,
+    head: Unplaced,
+    head_bytes: usize,
+    first_part: Option<(u32, Unplaced)>,
+    more_parts: Vec<(u32, Unplaced)>,
+}
+
+impl FrameWriter {
+    /// Begins a frame, with room for so many bytes of head and body.
+    #[must_use]
+    pub fn new(room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + room);
+        bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+        Self { bytes, head: Unplaced::of(&[]), head_bytes: 0, first_part: None, more_parts: Vec::new() }
+    }
+
+    /// Lets `write` append the head. Once, and before any part.
+    ///
+    /// # Errors
+    ///
+    /// What `write` answers: the frame is then of no use.
+    pub fn head<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        debug_assert!(self.first_part.is_none() && self.head_bytes == 0);
+        write(&mut self.bytes)?;
+        self.head_bytes = self.bytes.len() - FRAME_HEADER_BYTES;
+        Ok(())
+    }
+
+    fn put_head(&mut self, head: &[u8]) {
+        self.bytes.extend_from_slice(head);
+        self.head_bytes = head.len();
+    }
+
+    /// Lets `write` append the next part.
+    ///
+    /// # Errors
+    ///
+    /// What `write` answers: the frame is then of no use.
+    pub fn part<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        let offset = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; PART_HEADER_BYTES]);
+        write(&mut self.bytes)?;
+        let part = &self.bytes[offset + PART_HEADER_BYTES..];
+        // over the limit these do not fit their fields: `finish` refuses the frame
+        let (len, crc) = (u32::try_from(part.len()).unwrap_or(u32::MAX), Unplaced::of(part));
+        self.bytes[offset + 4..offset + PART_HEADER_BYTES].copy_from_slice(&len.to_le_bytes());
+        let placed = (u32::try_from(offset).unwrap_or(u32::MAX), crc);
+        if self.first_part.is_none() {
+            self.first_part = Some(placed);
+        } else {
+            self.more_parts.push(placed);
+        }
+        Ok(())
+    }
+
+    /// The frame, all but its place.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] over `HEAD_BYTES_MAX` or `BODY_BYTES_MAX`.
+    pub fn finish(self) -> Result<Frame> {
+        check(self.head_bytes, self.bytes.len() - FRAME_HEADER_BYTES - self.head_bytes)?;
+        Ok(self.finish_as(FrameKind::Record))
+    }
+
+    fn finish_as(mut self, kind: FrameKind) -> Frame {
+        let body = self.bytes.len() - FRAME_HEADER_BYTES - self.head_bytes;
+        put_header(&mut self.bytes, kind, self.head_bytes, body);
+        self.head = Unplaced::of(&self.bytes[4..FRAME_HEADER_BYTES + self.head_bytes]);
+        let Self { bytes, head, head_bytes, first_part, more_parts } = self;
+        Frame { bytes: FrameBytes::Own(bytes), head, head_bytes, first_part, more_parts }
+    }
+}
+
+fn check(head: usize, body: usize) -> Result<()> {
+    let over = |what, bytes, max| {
+        let say = format!(
+            "a record's {what} of {bytes} bytes is over the limit of {max}: split it over several records"
+        );
+        Err(Error::new(ErrorKind::TooLarge, say))
+    };
+    match (head, body) {
+        (HEAD_OVER.., _) => over("head", head, HEAD_BYTES_MAX),
+        (_, BODY_OVER..) => over("body", body, BODY_BYTES_MAX),
+        _ => Ok(()),
+    }
+}
+
+const HEAD_OVER: usize = HEAD_BYTES_MAX + 1;
+const BODY_OVER: usize = BODY_BYTES_MAX + 1;
+
+fn put_header(bytes: &mut [u8], kind: FrameKind, head: usize, body: usize) {
+    bytes[4..8].copy_from_slice(&length(head).to_le_bytes());
+    bytes[8..12].copy_from_slice(&length(body).to_le_bytes());
+    bytes[12..FRAME_HEADER_BYTES].copy_from_slice(&[kind as u8, 0, 0, 0]);
+}
+
+/// Writes a frame of the log's own, without a body, to the front of `out`: `FRAME_HEADER_BYTES` and the head's.
+pub(crate) fn put_own(out: &mut [u8], kind: FrameKind, head: &[u8], lsn: Lsn, binding: Binding) {
+    debug_assert!(head.len() <= HEAD_BYTES_MAX);
+    let out = &mut out[..FRAME_HEADER_BYTES + head.len()];
+    put_header(out, kind, head.len(), 0);
+    out[FRAME_HEADER_BYTES..].copy_from_slice(head);
+    let crc = Unplaced::of(&out[4..]).frame_at(lsn, binding);
+    out[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Writes a verified frame's header checksum anew, for another file: its parts know nothing of the file.

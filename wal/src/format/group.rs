@@ -62,15 +62,14 @@ impl GroupHead {
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> [u8; GROUP_HEAD_BYTES] {
-        let mut put = Put::default();
         let flags = u32::from(self.padded) * FLAG_PADDED + u32::from(self.mark) * FLAG_MARK;
-        put.u64(self.durable_through.raw())
-            .u64(self.time_us)
-            .u32(self.bytes)
-            .u32(self.frames)
-            .u32(flags)
-            .u32(0);
-        put.0.try_into().expect("thirty-two bytes were put")
+        let mut out = [0; GROUP_HEAD_BYTES];
+        out[..8].copy_from_slice(&self.durable_through.raw().to_le_bytes());
+        out[8..16].copy_from_slice(&self.time_us.to_le_bytes());
+        out[16..20].copy_from_slice(&self.bytes.to_le_bytes());
+        out[20..24].copy_from_slice(&self.frames.to_le_bytes());
+        out[24..28].copy_from_slice(&flags.to_le_bytes());
+        out
     }
 
     /// Reads the stored form; `None` for anything this program did not write.

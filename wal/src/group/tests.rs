@@ -72,8 +72,12 @@ fn frames_are_complete_when_they_are_placed() {
     let placed: Vec<_> =
         [20, 40_000, 30, 50_000, 60].map(|bytes| log.push(&mut frame(bytes), Buffered).unwrap()).into();
     let group = log.take().unwrap();
-    assert_eq!(group.chunks.len(), 5, "large frames are written from where they are, small ones are copied");
-    let bytes = group.chunks.concat();
+    assert_eq!(
+        group.chunks().count(),
+        5,
+        "large frames are written from where they are, small ones are copied"
+    );
+    let bytes = group.chunks().collect::<Vec<_>>().concat();
     assert_eq!(bytes.len() as u64, group.end.bytes_since(group.start).unwrap());
     for place in placed {
         let at = place.lsn.bytes_since(group.start).unwrap() as usize;
@@ -147,8 +151,8 @@ fn next_segment_begins_with_how_the_one_before_it_ended() {
     let (before, group) = (log.take().unwrap(), log.take().unwrap());
     assert_eq!(before.padded_end(), block(3));
     assert!(before.end == kept.end && group.start == block(4) && group.frames == 2 && group.records == 1);
-    assert_eq!(group.predecessor.map(|s| s.base), Some(block(0)));
-    let bytes = group.chunks.concat();
+    assert_eq!(group.predecessor.as_ref().map(|s| s.base), Some(block(0)));
+    let bytes = group.chunks().collect::<Vec<_>>().concat();
     let ends = decode(&bytes[GROUP_FRAME_BYTES..], block(4).plus(GROUP), binding(4)).unwrap();
     assert_eq!(ends.kind, FrameKind::Ends);
     let stated = StatedEnd { base: block(0), generation: 0, end: block(3) };
@@ -164,7 +168,7 @@ fn ends_that_nothing_states_yet_are_stated_once_by_the_first_group_of_the_next_s
     log.set_next(segment(8, 4));
     log.push(&mut frame(100), Synced).unwrap();
     let group = log.take().unwrap();
-    let bytes = group.chunks.concat();
+    let bytes = group.chunks().collect::<Vec<_>>().concat();
     let ends = decode(&bytes[GROUP_FRAME_BYTES..], block(8).plus(GROUP), binding(8)).unwrap();
     assert_eq!(decode_ends(ends.head), Some(unstated));
     assert!(group.predecessor.is_none());
@@ -172,7 +176,7 @@ fn ends_that_nothing_states_yet_are_stated_once_by_the_first_group_of_the_next_s
     log.set_next(segment(12, 4));
     log.push(&mut frame(3 * BLOCK - 200), Synced).unwrap();
     let group = log.take().unwrap();
-    let bytes = group.chunks.concat();
+    let bytes = group.chunks().collect::<Vec<_>>().concat();
     let ends = decode(&bytes[GROUP_FRAME_BYTES..], block(12).plus(GROUP), binding(12)).unwrap();
     let stated = StatedEnd { base: block(8), generation: 0, end: block(9) };
     assert_eq!(decode_ends(ends.head), Some(vec![stated]));
@@ -313,16 +317,12 @@ fn last_block_of_a_segment_is_kept_for_a_mark_and_used_once() {
 fn buffer_of_a_written_group_is_used_for_the_next() {
     let mut log = active(64);
     log.push(&mut frame(5000), Synced).unwrap();
-    let mut group = log.take().unwrap();
-    let buffer = group.chunks.swap_remove(0);
+    let buffer = log.take().unwrap().first;
     let place = buffer.as_ptr();
     log.reuse(buffer);
     log.push(&mut frame(1000), Synced).unwrap();
     let group = log.take().unwrap();
-    assert_eq!(group.chunks[0].as_ptr(), place);
-    assert!(
-        group.chunks[0][..GROUP_FRAME_BYTES].iter().all(|&b| b == 0),
-        "nothing of the former group is left"
-    );
-    assert_eq!(group.chunks[0].len() as u64, GROUP + 1000);
+    assert_eq!(group.first.as_ptr(), place);
+    assert!(group.first[..GROUP_FRAME_BYTES].iter().all(|&b| b == 0), "nothing of the former group is left");
+    assert_eq!(group.first.len() as u64, GROUP + 1000);
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::format::checksum::StoreId;
-use crate::format::frame::Frame;
+use crate::format::frame::{FRAME_HEADER_BYTES, Frame, put_own};
 use crate::format::group::encode_ends;
 
 const BASE: Lsn = Lsn::new(2, 65_536);
@@ -29,24 +29,36 @@ impl Written {
     }
 
     fn group(&mut self, frames: Vec<Frame>, padded: bool) {
+        self.group_after(None, frames, padded);
+    }
+
+    fn own(&mut self, kind: FrameKind, head: &[u8]) {
+        let (lsn, start) = (self.at(), self.data.len());
+        self.data.resize(start + FRAME_HEADER_BYTES + head.len(), 0);
+        put_own(&mut self.data[start..], kind, head, lsn, binding());
+    }
+
+    fn group_after(&mut self, ends: Option<&[StatedEnd]>, frames: Vec<Frame>, padded: bool) {
         let start = self.at();
-        let bytes = GROUP_FRAME_BYTES + frames.iter().map(Frame::len).sum::<usize>();
+        let stated = ends.map_or(0, |ends| FRAME_HEADER_BYTES + encode_ends(ends).len());
+        let bytes = GROUP_FRAME_BYTES + stated + frames.iter().map(Frame::len).sum::<usize>();
         let head = GroupHead {
             durable_through: self.durable,
             time_us: 100 + self.groups.len() as u64,
             bytes: bytes as u32,
-            frames: frames.len() as u32,
+            frames: frames.len() as u32 + u32::from(ends.is_some()),
             padded,
             mark: frames.is_empty(),
         };
-        for mut frame in std::iter::once(Frame::own(FrameKind::Group, &head.encode())).chain(frames) {
+        self.own(FrameKind::Group, &head.encode());
+        if let Some(ends) = ends {
+            self.own(FrameKind::Ends, &encode_ends(ends));
+        }
+        for mut frame in frames {
             let lsn = self.at();
             frame.place(lsn, binding());
-            let bytes = frame.take_bytes();
-            if bytes[12] == FrameKind::Record as u8 {
-                self.records.push((lsn, bytes.clone()));
-            }
-            self.data.extend_from_slice(&bytes);
+            self.records.push((lsn, frame.bytes().to_vec()));
+            self.data.extend_from_slice(frame.bytes());
         }
         if padded {
             self.data.resize(self.data.len().next_multiple_of(BLOCK_BYTES as usize), 0);
@@ -67,15 +79,9 @@ fn record(head: &[u8], parts: &[&[u8]]) -> Frame {
 /// Ends and two records, synced; two buffered groups without padding; a synced group; a mark; then nothing.
 fn small() -> Written {
     let mut log = Written::new();
-    log.group(
-        vec![
-            Frame::own(
-                FrameKind::Ends,
-                &encode_ends(&[StatedEnd { base: Lsn::new(2, 0), generation: 1, end: BASE }]),
-            ),
-            record(b"one", &[b"body of one"]),
-            record(b"two", &[]),
-        ],
+    log.group_after(
+        Some(&[StatedEnd { base: Lsn::new(2, 0), generation: 1, end: BASE }]),
+        vec![record(b"one", &[b"body of one"]), record(b"two", &[])],
         true,
     );
     log.group(vec![record(b"three", &[b"", b"second part"])], false);

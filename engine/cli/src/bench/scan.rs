@@ -56,7 +56,8 @@ fn scan_as<const ALL: bool>(bytes: &[u8], slots: &mut Slots) -> Scanned {
                 && let Ok(head) = Head::decode(record.head)
             {
                 scanned.records += 1;
-                for entry in head.entries().flatten() {
+                for entry in head.entries() {
+                    let Ok(entry) = entry else { break };
                     let mut hash = hasher.build_hasher();
                     hash.write(entry.key);
                     slots.push(hash.finish(), header.base.raw() + at as u64);

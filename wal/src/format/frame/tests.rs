@@ -10,7 +10,7 @@ fn binding() -> Binding {
 fn placed(head: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut frame = Frame::record(head, parts).unwrap();
     frame.place(LSN, binding());
-    frame.take_bytes()
+    frame.bytes().to_vec()
 }
 
 /// Header and checksum written by hand around whatever stands behind.
