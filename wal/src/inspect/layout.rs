@@ -4,7 +4,7 @@
 //! own frame is lost, a new one. Frames are bound to the new file; parts know no file and stay as they are.
 
 use crate::format::checksum::Binding;
-use crate::format::frame::{FRAME_HEADER_BYTES, Frame, FrameKind, rebind};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, put_own, rebind};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, align};
 use crate::lsn::Lsn;
 
@@ -88,8 +88,18 @@ impl Layout {
         const STEP: usize = 16 << 20;
         while bytes > 0 {
             let step = if bytes > 2 * STEP { STEP } else { bytes };
-            let frame = Frame::own(FrameKind::Lost, &vec![0; step - FRAME_HEADER_BYTES]);
-            self.push(self.at(), frame.bytes(), step - FRAME_HEADER_BYTES);
+            let (lsn, start) = (self.at(), self.data.len());
+            self.data.resize(start + step, 0);
+            put_own(
+                &mut self.data[start..],
+                FrameKind::Lost,
+                &vec![0; step - FRAME_HEADER_BYTES],
+                lsn,
+                self.binding,
+            );
+            if let Some((_, head)) = &mut self.group {
+                head.frames += 1;
+            }
             bytes -= step;
         }
     }
@@ -114,9 +124,8 @@ impl Layout {
         let start = self.offset(lsn);
         let bytes = u32::try_from(self.data.len() - start).expect("bounded by SEGMENT_BYTES_LIMIT");
         let mark = head.mark && head.frames == 0;
-        let mut frame = Frame::own(FrameKind::Group, &GroupHead { bytes, padded, mark, ..head }.encode());
-        frame.place(lsn, self.binding);
-        self.data[start..start + GROUP_FRAME_BYTES].copy_from_slice(frame.bytes());
+        let head = GroupHead { bytes, padded, mark, ..head }.encode();
+        put_own(&mut self.data[start..], FrameKind::Group, &head, lsn, self.binding);
     }
 
     fn offset(&self, lsn: Lsn) -> usize {
