@@ -59,7 +59,9 @@ fn files(disk: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// What a store answers of the model's versions: a value, nothing, or that it is damaged.
-fn holds(store: &Store, model: &Model) -> BTreeMap<(String, Version), Result<Option<Vec<u8>>, ErrorKind>> {
+type Held = BTreeMap<(String, Version), Result<Option<Vec<u8>>, ErrorKind>>;
+
+fn holds(store: &Store, model: &Model) -> Held {
     let houses = store.raw("houses").unwrap();
     let mut all = BTreeMap::new();
     for (key, version) in model.keys() {
