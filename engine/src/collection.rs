@@ -284,9 +284,9 @@ impl<T> Collection<T> {
     ) -> Ticket<Modified> {
         let core = &self.table.core;
         match self.table.key(&key) {
-            Ok(key) => {
-                let call = Call { table: &self.table, key, id: None, how: core.how_async(), sight };
-                core.modify_async(&call, &mut decide)
+            Ok(own) => {
+                let call = Call { table: &self.table, key: own, id: None, how: core.how_async(), sight };
+                core.modify_async(&call, &mut |now| decide(now).map_err(|e| self.table.named(&key, e)))
             }
             Err(e) => Ticket::answered(Err(e)),
         }

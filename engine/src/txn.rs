@@ -185,7 +185,8 @@ impl<'s> Tx<'s> {
     ) -> Result<i64> {
         let key = key.into();
         let now = self.get(collection, key.clone())?.map(|entry| crate::value::Value::from(entry.value));
-        let sum = crate::value::counter::add(now.as_ref(), by)?;
+        let sum =
+            crate::value::counter::add(now.as_ref(), by).map_err(|e| collection.table.named(&key, e))?;
         self.change(collection, key, Change::write(sum)).map(|()| sum)
     }
 

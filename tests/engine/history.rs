@@ -114,7 +114,7 @@ fn draw_call(draw: &mut Draw) -> Call {
 /// Runs one history and records it. Calls that were refused by a store that halted are left out: they did nothing.
 fn record(place: &Place<'_>, seed: u64, fault: Option<Fault>) -> Vec<Event> {
     let (time, start) = (AtomicU64::new(0), Barrier::new(THREADS as usize));
-    let recorded = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (time, start) = (&time, &start);
@@ -140,9 +140,8 @@ fn record(place: &Place<'_>, seed: u64, fault: Option<Fault>) -> Vec<Event> {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
-    });
-    recorded
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    })
 }
 
 #[track_caller]
@@ -194,14 +193,12 @@ fn histories_with_a_crash_are_strictly_serializable() {
         };
         disk.order(When::Change(disk.counts().changes + 1 + draw.below(20)), fault);
         let mut events = record(&place, seed, None);
+        drop(place);
+        let closed = store.close(); // the fault may be due only now
         let disk = match disk.death() {
             Some(Death::Cut) => disk.reboot(Choice::Seed(seed)),
             Some(Death::Killed) => disk.restart(),
-            None => {
-                drop(place);
-                store.close().expect("nothing failed");
-                disk.restart()
-            }
+            None => closed.map(|()| disk.restart()).expect("nothing failed"),
         };
         crashed += u64::from(events.iter().any(|e| e.answer == Answer::Unknown));
         let store = Options::new().open_in(env(&disk), Path::new("/store")).expect("opens again");

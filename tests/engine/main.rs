@@ -5,12 +5,15 @@
 mod answers;
 mod cases;
 mod checker;
+mod damage;
 mod gate;
 mod history;
 mod model;
 mod ops;
 mod planted;
+mod points;
 mod random;
+mod turns;
 mod world;
 
 /// So many, times `SAVEHOLD_SCALE`.
