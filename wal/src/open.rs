@@ -19,7 +19,7 @@ use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
-use crate::segment::manifest::{self, NotReplaced};
+use crate::segment::manifest::{self, Found, NotReplaced};
 use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
 use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
@@ -132,10 +132,19 @@ fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
 
 fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
     let dir = root.join(LOG_DIR);
-    if let Some(catalog) = manifest::load(&*env.vfs, root)? {
+    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
+    if let Some((mut catalog, found)) = manifest::load(&*env.vfs, root)? {
+        // Killed before its directory was synced, the last process may have left names that a power cut still takes
+        // back: nothing is removed, named or served by a catalog that could go again.
+        match found {
+            Found::InPlace => env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?,
+            Found::Aside => {
+                catalog.generation += 1;
+                manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
+            }
+        }
         return Ok((catalog, false));
     }
-    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
     let segments = env.vfs.list(&dir).unwrap_or_default();
     if !may_make || segments.iter().any(|name| name.ends_with(".seg")) {
         return Err(corrupt(&root.join(MANIFEST), "is missing, though there are segments"));

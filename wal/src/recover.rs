@@ -150,6 +150,10 @@ impl Recovery<'_> {
                 changed |= self.unnamed(&path)?;
             }
         }
+        if changed {
+            // its bytes were synced before it got its name; whether its name is durable, nobody knows
+            self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))?;
+        }
         Ok(changed)
     }
 
