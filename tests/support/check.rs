@@ -37,7 +37,7 @@ pub fn records(log: &Wal) -> WalResult<Vec<Record>> {
 ///
 /// What breaks the promise.
 pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change: u64) -> Result<usize, Finding> {
-    let kept = history.compare(found)?;
+    let kept = history.compare(found, change)?;
     let required = history.required(stop, change);
     if kept < required {
         return Err(format!("{kept} records are there, {required} were acknowledged"));

@@ -38,8 +38,8 @@ pub struct History {
     next: u64,
     /// Places that were told and whose records a crash took.
     lost: Vec<Lsn>,
-    /// Records before it may be gone: they were given up.
-    retired: Lsn,
+    /// Records before a place may be gone: they were given up, when the disk had so many changes.
+    retired: Vec<(u64, Lsn)>,
     /// A sync failed: what is not durable may be gone without a power cut.
     sync_failed: bool,
 }
@@ -91,6 +91,14 @@ impl History {
         }
     }
 
+    /// The log holds `found`: tells the places of records that were told of none.
+    pub fn learn(&mut self, found: &[Record], change: u64) {
+        for entry in self.entries.iter_mut().filter(|e| e.lsn.is_none()) {
+            entry.lsn = found.iter().find(|r| r.head == head(entry.number)).map(|r| r.lsn);
+            entry.told = change;
+        }
+    }
+
     /// The log refused `number`: it must never appear.
     pub fn refuse(&mut self, number: u64) {
         self.entries.retain(|e| e.number != number);
@@ -119,9 +127,9 @@ impl History {
         }
     }
 
-    /// Records before `before` were given up, or may be.
-    pub fn retire(&mut self, before: Lsn) {
-        self.retired = self.retired.max(before);
+    /// Records before `before` are given up from now on.
+    pub fn retire(&mut self, before: Lsn, change: u64) {
+        self.retired.push((change, before));
     }
 
     /// A sync failed.
@@ -158,20 +166,21 @@ impl History {
     }
 
     /// Compares what a log holds with the records: a run of them in order, every byte right, from the front but for
-    /// what was given up. Says how many from the front are there.
+    /// what was given up before `change`. Says how many from the front are there.
     ///
     /// # Errors
     ///
     /// The first difference.
-    pub fn compare(&self, found: &[Record]) -> Result<usize, Finding> {
+    pub fn compare(&self, found: &[Record], change: u64) -> Result<usize, Finding> {
+        let given_up = self.retired.iter().filter(|(at, _)| *at <= change).map(|(_, before)| *before);
+        let given_up = given_up.max().unwrap_or(Lsn::NONE);
         let Some(first) = found.first() else {
-            let kept = self.entries.iter().take_while(|e| e.lsn.is_some_and(|lsn| lsn < self.retired)).count();
-            return Ok(kept);
+            return Ok((0..self.entries.len()).take_while(|n| self.stands_before(*n, given_up)).count());
         };
         let at = self.entries.iter().position(|e| head(e.number) == first.head);
         let at = at.ok_or_else(|| format!("a record at {} that was never given, or refused", first.lsn))?;
-        if let Some(missing) = self.entries[..at].iter().find(|e| e.lsn.is_none_or(|lsn| lsn >= self.retired)) {
-            return Err(format!("record {} is missing in front of record {at}", missing.number));
+        if let Some(missing) = (0..at).find(|n| !self.stands_before(*n, given_up)) {
+            return Err(format!("record {missing} is missing in front of record {at}"));
         }
         for (n, record) in found.iter().enumerate() {
             let Some(entry) = self.entries.get(at + n) else {
@@ -193,22 +202,32 @@ impl History {
         Ok(at + found.len())
     }
 
+    /// True where the record was given up, if all before `kept` was.
+    fn stands_before(&self, n: usize, kept: Lsn) -> bool {
+        self.entries[n].lsn.is_some_and(|lsn| lsn < kept)
+    }
+
     /// The history goes on with `found`: all of it was served when the disk had `now` changes, so all of it must stay
     /// from then on. What was told before `change` and is not there stays taken.
     #[must_use]
     pub fn survived(&self, found: &[Record], kept: usize, change: u64, now: u64) -> Self {
-        let mut next = self.clone();
-        next.lost = self.taken(kept, change).collect();
-        next.entries.truncate(kept);
+        let mut next = self.cut_down(found, kept, change, now);
         for entry in &mut next.entries {
             entry.accepted.get_or_insert(now);
             entry.durable.get_or_insert(now);
-            if entry.lsn.is_none() {
-                entry.lsn = found.iter().find(|r| r.head == head(entry.number)).map(|r| r.lsn);
-                entry.told = now;
-            }
         }
         next.sync_failed = false;
+        next
+    }
+
+    /// The history of a disk that holds `found` and has served nothing yet.
+    #[must_use]
+    pub fn cut_down(&self, found: &[Record], kept: usize, change: u64, now: u64) -> Self {
+        let mut next = self.clone();
+        next.lost = self.taken(kept, change).collect();
+        next.entries.truncate(kept);
+        next.retired.retain(|(at, _)| *at <= change);
+        next.learn(found, now);
         next
     }
 
@@ -220,6 +239,7 @@ impl History {
             entry.accepted = entry.accepted.and(Some(0));
             entry.durable = entry.durable.and(Some(0));
         }
+        self.retired.iter_mut().for_each(|(at, _)| *at = 0);
         self
     }
 }

@@ -139,6 +139,9 @@ impl World {
     ///
     /// As [`World::open`].
     pub fn step(&mut self, step: Step) -> Result<Answer, Finding> {
+        if self.disk.death().is_some() {
+            return Ok(Answer::Refused(ErrorKind::Halted)); // whoever was to take this step is gone
+        }
         if self.log.is_none() {
             match self.open()? {
                 Answer::Done => {}
@@ -261,9 +264,17 @@ impl World {
         let numbers: Vec<u64> = (0..count).map(|_| self.history.give(bytes)).collect();
         let records: Vec<_> = numbers.iter().map(|n| (head(*n), body(*n, bytes))).collect();
         let ticket = self.log().append_batch(records.iter().map(|(h, b)| (h.as_slice(), b.as_slice())));
-        match ticket.map_err(|e| format!("a batch was answered {e:?}"))? {
-            Some(ticket) => self.settle(numbers[count - 1], Durability::Synced, ticket.wait()),
-            None => Ok(Answer::Done),
+        match ticket {
+            Ok(Some(ticket)) => {
+                let answer = self.settle(numbers[count - 1], Durability::Synced, ticket.wait())?;
+                if let (Answer::Done, Ok(found)) = (answer, check::records(self.log())) {
+                    let change = self.changes();
+                    self.history.learn(&found, change);
+                }
+                Ok(answer)
+            }
+            Ok(None) => Ok(Answer::Done),
+            Err(e) => refused(&e, "appending a batch"), // some of its records may have their places
         }
     }
 
@@ -292,7 +303,8 @@ impl World {
     fn retire(&mut self) -> Result<Answer, Finding> {
         let placed: Vec<Lsn> = self.history.entries().iter().filter_map(|e| e.lsn).collect();
         let Some(before) = placed.get(placed.len() / 2).copied() else { return Ok(Answer::Done) };
-        self.history.retire(before);
+        let change = self.changes();
+        self.history.retire(before, change);
         match self.log().retire(before) {
             Ok(_) => Ok(Answer::Done),
             Err(e) => refused(&e, "retiring"),

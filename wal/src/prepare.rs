@@ -80,7 +80,7 @@ impl Log {
         self.note_ends(&mut named);
         let Some(header) = plan else {
             self.name(catalog, named)?; // room enough, but the catalog still said that the log was closed
-            self.order.lock().frames_begin(too_small);
+            self.order.lock().begun = true;
             return Ok(());
         };
         let fill = self.fill_for(header.capacity);
@@ -120,7 +120,7 @@ impl Log {
         let mut order = self.order.lock();
         let needed = order.frames.room_for(bytes);
         if order.frames.has_room(bytes) && (order.frames.active().is_some() && !order.begun) {
-            return Ok((None, order.frames.take_next()));
+            return Ok((None, None));
         }
         let too_small = order.frames.take_next();
         let doubled =
@@ -202,14 +202,5 @@ impl Log {
             None => capacity <= ZEROS_UNSEEN_BYTES_MAX,
         };
         if small { Fill::Zeros } else { Fill::Allocate }
-    }
-}
-
-impl crate::log::Order {
-    fn frames_begin(&mut self, next: Option<Arc<Segment>>) {
-        self.begun = true;
-        if let Some(next) = next {
-            self.frames.set_next(next);
-        }
     }
 }

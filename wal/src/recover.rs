@@ -147,7 +147,7 @@ impl Recovery<'_> {
             }
             let Some((base, generation)) = parse_segment_name(&name) else { continue };
             if self.catalog.entry_mut(base, generation).is_none() {
-                changed |= self.unnamed(&path)?;
+                changed |= self.unnamed(&path, (base, generation))?;
             }
         }
         if changed {
@@ -157,9 +157,9 @@ impl Recovery<'_> {
         Ok(changed)
     }
 
-    /// A file that the catalog does not name: a finished rest segment counts, a segment that nothing was ever written
-    /// in goes, anything else is evidence of a lost catalog.
-    fn unnamed(&mut self, path: &Path) -> Result<bool> {
+    /// A file that the catalog does not name: a finished rest segment counts; a segment goes that nothing was ever
+    /// written in, or that lies before all that are named; anything else is evidence of a lost catalog.
+    fn unnamed(&mut self, path: &Path, own: (Lsn, u32)) -> Result<bool> {
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
         let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
         let header = match read_header(&*file, path) {
@@ -172,6 +172,14 @@ impl Recovery<'_> {
         };
         if header.store != self.catalog.store {
             return Err(corrupt(path, "belongs to another store"));
+        }
+        if (header.base, header.generation) != own {
+            return Err(corrupt(path, "bears the name of another segment than it is"));
+        }
+        let kept = self.catalog.segments.first().map_or((self.catalog.frontier, 0), |e| (e.base, e.generation));
+        if own < kept {
+            self.remove(path)?; // given up: a crash came between naming the rest and removing this
+            return Ok(false);
         }
         if header.kind == SegmentKind::Rest {
             let holds = |e: &&mut SegmentEntry| {

@@ -243,7 +243,7 @@ impl Log {
     fn write_group(&self, group: &mut Group) -> Result<()> {
         if let Some(predecessor) = group.predecessor.take() {
             self.sync_segment(&predecessor)?;
-            self.durable.raise(group.start); // the predecessor's end: nothing lies between
+            self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
         }
         self.complete(group);
         let slices: &mut Vec<IoSlice<'_>> =
