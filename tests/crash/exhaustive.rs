@@ -26,7 +26,7 @@ const STEPS: [Step; 9] = [
 ];
 
 /// All sequences of `length` steps.
-fn workloads(length: usize) -> impl Iterator<Item = Vec<Step>> {
+pub(crate) fn workloads(length: usize) -> impl Iterator<Item = Vec<Step>> {
     let count = STEPS.len().pow(u32::try_from(length).expect("three at most"));
     (0..count).map(move |mut n| {
         let digit = |_| {

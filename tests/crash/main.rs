@@ -6,6 +6,10 @@
 //! case, and `SAVEHOLD_CRASH_IMAGES` says how many random images. `SAVEHOLD_CRASH_SEED` runs one random workload again.
 
 mod budget;
+mod damage;
 mod exhaustive;
+mod faults;
 mod images;
+mod places;
+mod planted;
 mod random;

@@ -44,9 +44,10 @@ pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change:
     }
     if let Some(last) = found.last() {
         let (offset, part) = last.parts.last().ok_or("a record without its part")?;
-        let read = log.read_part(last.lsn, *offset, u32::try_from(part.len()).unwrap_or(0));
-        if read.map_err(|e| format!("the last part: {e:?}"))? != *part {
-            return Err(format!("the part at {} + {offset} reads otherwise alone", last.lsn));
+        match log.read_part(last.lsn, *offset, u32::try_from(part.len()).unwrap_or(0)) {
+            Ok(read) if read == *part => {}
+            Err(e) if e.kind() == ErrorKind::Io => {} // a read that was ordered to fail
+            other => return Err(format!("the part at {} + {offset} reads otherwise alone: {other:?}", last.lsn)),
         }
     }
     for lsn in history.taken(kept, change) {
@@ -55,12 +56,11 @@ pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change:
             other => return Err(format!("{lsn} was told for a record that is gone, and answers {other:?}")),
         }
     }
-    let (_, fast) = log
-        .replay_into(Lsn::NONE, Verify::Bodies, vec![Places::default()])
-        .map_err(|e| format!("the fast replay: {e:?}"))?;
     let places: Vec<Lsn> = found.iter().map(|r| r.lsn).collect();
-    if fast[0].0 != places {
-        return Err(format!("the fast replay found {:?}, the other {places:?}", fast[0].0));
+    match log.replay_into(Lsn::NONE, Verify::Bodies, vec![Places::default()]) {
+        Ok((_, fast)) if fast[0].0 == places => {}
+        Err(e) if e.kind() == ErrorKind::Io => {} // the same
+        other => return Err(format!("the fast replay found {:?}, the other {places:?}", other.map(|(n, _)| n))),
     }
     if log.durable() < log.accepted() {
         return Err("an open log serves what is not durable".to_owned());
@@ -68,8 +68,9 @@ pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change:
     Ok(kept)
 }
 
-#[derive(Default)]
-struct Places(Vec<Lsn>);
+/// Where records stand, as a fast replay finds them.
+#[derive(Debug, Default)]
+pub struct Places(pub Vec<Lsn>);
 
 impl Replayer for Places {
     fn record(&mut self, lsn: Lsn, _: u64, _: &[u8], _: u32) -> WalResult<()> {

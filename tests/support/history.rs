@@ -63,6 +63,12 @@ pub fn body(number: u64, bytes: usize) -> Vec<u8> {
 }
 
 impl History {
+    /// A history of one record.
+    #[must_use]
+    pub fn of(entry: Entry) -> Self {
+        Self { entries: vec![entry], ..Self::default() }
+    }
+
     /// A record of `bytes` is about to be given to the log; says its number.
     pub fn give(&mut self, bytes: usize) -> u64 {
         let number = self.next;

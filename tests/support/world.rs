@@ -199,7 +199,7 @@ impl World {
 
     fn note(&mut self) {
         let change = self.changes();
-        if let Some(log) = &self.log {
+        if let Some(log) = self.log.as_ref().filter(|_| self.disk.death().is_none()) {
             self.history.note(log.acknowledged(), log.durable(), change);
         }
     }
@@ -215,6 +215,7 @@ impl World {
     fn settle(&mut self, number: u64, durability: Durability, outcome: WalResult<Lsn>) -> Result<Answer, Finding> {
         let change = self.changes();
         match outcome {
+            Ok(_) if self.disk.death().is_some() => Ok(Answer::Refused(ErrorKind::Unknown)), // nobody heard it
             Ok(lsn) => {
                 self.history.place(number, lsn, change)?;
                 self.history.acknowledge(number, durability == Durability::Synced, change);
@@ -251,6 +252,7 @@ impl World {
         for (number, ticket) in tickets {
             let told = ticket.lsn();
             match ticket.wait() {
+                Ok(_) if self.disk.death().is_some() => answer = Answer::Refused(ErrorKind::Unknown),
                 Ok(lsn) if lsn == told => self.history.acknowledge(number, true, self.changes()),
                 Ok(lsn) => return Err(format!("a ticket for {told} answered {lsn}")),
                 Err(e) if e.kind() == ErrorKind::Unknown => answer = Answer::Refused(ErrorKind::Unknown),

@@ -3,7 +3,7 @@
 //! Opening: settle the directory, lock it, read or make the catalog, recover, write down what recovery decided, build
 //! the state. Nothing is served before the last of these; what they leave after a crash is in `recover` and `manifest`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -151,18 +151,29 @@ fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool
     }
     env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
     env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?;
-    let above = parent_of(root);
-    env.vfs.sync_dir(&above).map_err(|e| io("syncing", &above, e))?;
+    sync_above(env, root)?;
     let catalog = Catalog::new(new_store_id(env), first_timeline(env));
     manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
     Ok((catalog, true))
 }
 
-fn parent_of(root: &Path) -> PathBuf {
-    match root.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+/// Makes the name of the store durable, and the names of the directories above it: this process may have made them,
+/// or one that died.
+fn sync_above(env: &Env, root: &Path) -> Result<()> {
+    let above = root.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    for (steps_up, dir) in above.enumerate() {
+        match env.vfs.sync_dir(dir) {
+            // further up nobody may look, or nothing can be made: then this name was there before us
+            Err(e) if steps_up > 0 && is_closed_to_us(&e) => return Ok(()),
+            done => done.map_err(|e| Error::io(ErrorKind::Io, "syncing", dir, e))?,
+        }
     }
+    Ok(())
+}
+
+fn is_closed_to_us(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 fn new_store_id(env: &Env) -> StoreId {
