@@ -112,7 +112,7 @@ impl Tally {
 
 /// What a power cut leaves of what was pending.
 #[derive(Clone, Copy, Debug)]
-enum Left {
+pub(crate) enum Left {
     Nothing,
     Everything,
     Only(usize),
@@ -122,7 +122,7 @@ enum Left {
 
 /// The subsets worth a look: none, all, each thing alone, all but each thing, and some drawn ones. LOCK promises
 /// nothing and is left out of the single things.
-fn subsets(disk: &SimDisk, random: u64) -> Vec<Left> {
+pub(crate) fn subsets(disk: &SimDisk, random: u64) -> Vec<Left> {
     let pending = disk.pending();
     let lock = disk.file_number(&Path::new(ROOT).join("LOCK")).ok();
     let of_lock = |what: What| match what {
@@ -143,7 +143,7 @@ fn subsets(disk: &SimDisk, random: u64) -> Vec<Left> {
 }
 
 impl Left {
-    fn of(self, disk: &SimDisk) -> SimDisk {
+    pub(crate) fn of(self, disk: &SimDisk) -> SimDisk {
         let others = match self {
             Self::Nothing => return disk.reboot(Choice::KeepNone),
             Self::Everything => return disk.reboot(Choice::KeepAll),

@@ -6,6 +6,7 @@
 //! case, and `SAVEHOLD_CRASH_IMAGES` says how many random images. `SAVEHOLD_CRASH_SEED` runs one random workload again.
 
 mod budget;
+mod cases;
 mod damage;
 mod exhaustive;
 mod faults;

@@ -143,6 +143,12 @@ impl History {
         self.sync_failed = true;
     }
 
+    /// True where a read may show what the medium lacks.
+    #[must_use]
+    pub fn cache_lies(&self) -> bool {
+        self.sync_failed
+    }
+
     /// The records, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
