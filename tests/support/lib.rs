@@ -1,4 +1,7 @@
 //! What the whole-system tests share.
 
+pub mod check;
+pub mod history;
 pub mod source;
 pub mod tokens;
+pub mod world;

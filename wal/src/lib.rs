@@ -30,6 +30,9 @@ compile_error!("savehold knows the files and locks of Linux, Android, macOS and 
 pub mod lsn;
 pub mod error;
 pub mod limits;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
 pub mod raw;
 pub mod sync;
 pub mod schedule;

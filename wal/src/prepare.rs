@@ -13,6 +13,8 @@ use crate::format::header::{SegmentHeader, SegmentKind};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
 use crate::log::Log;
 use crate::lsn::Lsn;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Planted};
 use crate::segment::catalog::Catalog;
 use crate::segment::file::{Fill, Segment, entry_of};
 use crate::segment::manifest::{self, NotReplaced};
@@ -77,6 +79,10 @@ impl Log {
         let (plan, too_small) = self.plan_next(catalog, bytes)?;
         let mut named = Catalog::clone(catalog);
         named.clean_end = None;
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::KeepCleanEnd) {
+            named.clean_end = catalog.clean_end;
+        }
         self.note_ends(&mut named);
         let Some(header) = plan else {
             let done = self.name(catalog, named); // room enough, but the catalog still said that the log was closed
@@ -124,7 +130,7 @@ impl Log {
         let mut order = self.order.lock();
         let needed = order.frames.room_for(bytes);
         if order.frames.has_room(bytes) && (order.frames.active().is_some() && !order.begun) {
-            return Ok((None, order.frames.take_next()));
+            return Ok((None, None));
         }
         let doubled =
             order.frames.active().map_or(self.options.segment_bytes_min, |active| active.capacity * 2);
@@ -169,6 +175,11 @@ impl Log {
 
     /// Replaces the catalog on disk, then here.
     pub(crate) fn name(&self, catalog: &mut Catalog, mut named: Catalog) -> Result<()> {
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::NameLate) && !self.closed.load(Ordering::Acquire) {
+            *catalog = named;
+            return Ok(());
+        }
         named.generation += 1;
         named.time_us = self.time.now_us(&*self.env.clock);
         match manifest::replace(&*self.env.vfs, &self.root, &named) {

@@ -11,7 +11,7 @@ use crate::lsn::Lsn;
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::Segment;
 use crate::segment::name::QUARANTINE_DIR;
-use crate::vfs::OpenMode;
+use crate::vfs::{OpenMode, is_full};
 
 impl Log {
     /// Gives up what ends at or before `before`; says how many bytes came free.
@@ -79,6 +79,12 @@ impl Log {
             names[..over].iter().try_for_each(|old| self.env.vfs.remove(&dir.join(old)))?;
             self.env.vfs.sync_dir(&dir)
         };
-        write().map_err(|e| Error::io(ErrorKind::Io, "quarantining in", &dir, e))
+        match write() {
+            Err(e) if is_full(&e) => {
+                _ = self.env.vfs.remove(&dir.join(&name)); // giving up is what makes room: evidence yields
+                Ok(())
+            }
+            done => done.map_err(|e| Error::io(ErrorKind::Io, "quarantining in", &dir, e)),
+        }
     }
 }

@@ -22,6 +22,8 @@ use crate::limits::BLOCK_BYTES;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::options::Durability;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
 use crate::sync::Sleeper;
 
@@ -262,8 +264,14 @@ impl Log {
 
     fn write_group(&self, group: &mut Group) -> Result<()> {
         if let Some(predecessor) = group.predecessor.take() {
+            #[cfg(feature = "planted")]
+            let predecessor = if planted::is(Planted::SkipPredecessorSync) { group.segment.clone() } else { predecessor };
             self.sync_segment(&predecessor)?;
-            self.durable.raise(group.start); // the predecessor's end: nothing lies between
+            self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
+        }
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::ClaimTooMuch) {
+            self.durable.raise(group.padded_end());
         }
         self.complete(group);
         let offset = group.segment.file_offset(group.start);
@@ -275,6 +283,10 @@ impl Log {
         };
         written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
         self.accepted.raise(group.padded_end());
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::AcknowledgeEarly) {
+            group.synced = false;
+        }
         if group.synced {
             self.sync_segment(&group.segment)?;
             self.durable.raise(group.padded_end());
@@ -305,6 +317,12 @@ impl Log {
     /// Makes what was written to a segment durable.
     pub(crate) fn sync_segment(&self, segment: &Segment) -> Result<()> {
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::SkipFileSync)
+            || (planted::is(Planted::IgnoreSyncError) && segment.file.sync().is_err())
+        {
+            return Ok(());
+        }
         self.latch
             .guard(|| segment.file.sync())
             .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))

@@ -12,8 +12,10 @@ use super::name::{LOG_DIR, segment_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::frame::Bad;
-use crate::format::header::{DATA_OFFSET, SegmentHeader};
+use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Planted};
 use crate::vfs::{Map, OpenMode, Vfs, VfsFile, read_exact_at};
 
 /// How the space of a new segment is got.
@@ -108,6 +110,10 @@ impl Segment {
         let dir = root.join(LOG_DIR);
         let path = dir.join(segment_name(header.base, header.generation));
         let made = Self::write_new(vfs, &path, header, fill).and_then(|file| {
+            #[cfg(feature = "planted")]
+            if planted::is(Planted::SkipPrepareDirSync) {
+                return Ok(file);
+            }
             vfs.sync_dir(&dir)?;
             Ok(file)
         });
@@ -140,6 +146,10 @@ impl Segment {
             Fill::Zeros => write_zeros(&*file, header.capacity)?,
         }
         file.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
+        #[cfg(feature = "planted")]
+        if planted::is(Planted::SkipHeaderSync) {
+            return Ok(file);
+        }
         file.sync()?;
         Ok(file)
     }
@@ -170,7 +180,13 @@ impl Segment {
         }
         let len = file.len().map_err(|e| Error::io(ErrorKind::Io, "asking the length of", &path, e))?;
         let there = len.saturating_sub(DATA_OFFSET).min(entry.capacity);
-        Ok(Self::over(file, path, entry, there, store, access))
+        let segment = Self::over(file, path, entry, there, store, access);
+        // Its length was durable before it was named: where it is shorter, what is missing may have been anything.
+        let made = match (entry.kind, entry.end.and_then(|end| end.bytes_since(entry.base))) {
+            (SegmentKind::Rest, Some(held)) => held,
+            _ => entry.capacity,
+        };
+        if there < made { Err(segment.short()) } else { Ok(segment) }
     }
 
     fn over(

@@ -1,0 +1,98 @@
+//! Every workload of up to three steps, crashed before and inside every change of the disk, and again inside the
+//! recovery, and again inside that one.
+
+use std::time::Duration;
+
+use savehold_wal::Durability::{Buffered, Synced};
+use savehold_wal::sim::{Fault, When};
+use support::check::Promise;
+use support::history::{Finding, Stop};
+use support::world::{Step, World, small_segments};
+
+use crate::budget;
+use crate::images::{Depth, Tally};
+
+/// What workloads are made of.
+const STEPS: [Step; 9] = [
+    Step::Commit(100, Synced),
+    Step::Commit(100, Buffered),
+    Step::Commit(9_000, Synced),
+    Step::Commit(20_000, Synced),
+    Step::Batch(3, 700),
+    Step::Sync,
+    Step::Reopen,
+    Step::Tick(Duration::from_millis(6)),
+    Step::Tick(Duration::from_secs(2)),
+];
+
+/// All sequences of `length` steps.
+pub(crate) fn workloads(length: usize) -> impl Iterator<Item = Vec<Step>> {
+    let count = STEPS.len().pow(u32::try_from(length).expect("three at most"));
+    (0..count).map(move |mut n| {
+        let digit = |_| {
+            let step = STEPS[n % STEPS.len()];
+            n /= STEPS.len();
+            step
+        };
+        let mut steps: Vec<Step> = (0..length).map(digit).collect();
+        steps.reverse();
+        steps
+    })
+}
+
+/// Crashes a workload everywhere in its last step: the steps before it are the last ones of shorter workloads.
+pub(crate) fn crash_in_last_step(steps: &[Step], tally: &mut Tally, depth: Depth) -> Result<(), Finding> {
+    let options = small_segments();
+    let context = |e| format!("{steps:?}: {e}");
+    let mut world = World::new(1, options.clone());
+    world.disk.record();
+    let (last, before) = steps.split_last().expect("at least one step");
+    world.steps(before).map_err(context)?;
+    let from = world.changes();
+    world.steps(&[*last]).map_err(context)?;
+    let through = world.changes();
+
+    tally.next_workload();
+    let mut tape = world.disk.take_tape();
+    tape.push(world.disk.fork());
+    for change in from..=through {
+        let promise = Promise { history: &world.history, stop: Stop::Kill, change, options: &options };
+        let disk = &tape[usize::try_from(change).expect("a few hundred")];
+        let crashed = tally.crash(disk, &promise, depth);
+        crashed.map_err(|e| context(format!("behind change {change} of {through}: {e}")))?;
+    }
+    world.disk.kill();
+    for change in from + 1..=through {
+        let mut world = World::new(1, options.clone());
+        world.disk.order(When::Change(change), Fault::KillInside);
+        for step in steps {
+            world.step(*step).map_err(|e| context(format!("killed inside change {change}: {e}")))?;
+        }
+        let promise = Promise { history: &world.history, stop: Stop::Kill, change, options: &options };
+        let crashed = tally.crash(&world.disk.restart(), &promise, depth);
+        crashed.map_err(|e| context(format!("killed inside change {change} of {through}: {e}")))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_workload_of_up_to_three_steps_survives_every_crash() {
+    let mut tally = Tally::default();
+    let begun = std::time::Instant::now();
+    let (mut done, mut all) = (0_u64, 0_u64);
+    for length in 1..=3 {
+        let stride = if length == 3 { budget::stride(4) } else { 1 };
+        let depth = Depth { levels: 2, stride: budget::stride(if length == 1 { 7 } else { 97 }), random: 2 };
+        for (n, steps) in (0_u64..).zip(workloads(length)) {
+            all += 1;
+            if n.is_multiple_of(stride) {
+                done += 1;
+                crash_in_last_step(&steps, &mut tally, depth).unwrap_or_else(|e| panic!("{e}"));
+            }
+        }
+    }
+    let rate = tally.images as f64 / begun.elapsed().as_secs_f64();
+    println!("{done} of {all} workloads, {} images ({} repeated), {} crashed again, {rate:.0} images/s", tally.images,
+        tally.repeated, tally.nested);
+    assert!(tally.images > 1_000, "{tally:?}");
+}
