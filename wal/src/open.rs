@@ -19,7 +19,7 @@ use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
-use crate::segment::manifest::{self, Found, NotReplaced};
+use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
 use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
@@ -138,6 +138,7 @@ fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool
     if let Some(catalog) = manifest::load(&*env.vfs, root)? {
         return Ok((catalog, false));
     }
+    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
     let segments = env.vfs.list(&dir).unwrap_or_default();
     if !may_make || segments.iter().any(|name| name.ends_with(".seg")) {
         return Err(corrupt(&root.join(MANIFEST), "is missing, though there are segments"));

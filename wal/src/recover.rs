@@ -134,9 +134,11 @@ impl Recovery<'_> {
         }
         #[cfg(feature = "planted")]
         if planted::is(Planted::ReusePlaces) && recovered.active.is_none() {
-            self.catalog.frontier = self.catalog.frontier.min(align(recovered.end).unwrap_or(recovered.end)).max(
-                Lsn::new(self.catalog.frontier.timeline(), 0),
-            );
+            self.catalog.frontier = self
+                .catalog
+                .frontier
+                .min(align(recovered.end).unwrap_or(recovered.end))
+                .max(Lsn::new(self.catalog.frontier.timeline(), 0));
         }
         let prepared = recovered.next.as_ref().map(|next| (next.base, next.generation));
         recovered.segments = segments;
@@ -163,10 +165,6 @@ impl Recovery<'_> {
                 changed |= self.unnamed(&path, base)?;
             }
         }
-        if changed {
-            // its bytes were synced before it got its name; whether its name is durable, nobody knows
-            self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))?;
-        }
         Ok(changed)
     }
 
@@ -188,13 +186,9 @@ impl Recovery<'_> {
         if header.store != self.catalog.store {
             return Err(corrupt(path, "belongs to another store"));
         }
-        if (header.base, header.generation) != own {
+        let own = segment_name(header.base, header.generation);
+        if path.file_name().is_none_or(|name| name != own.as_str()) {
             return Err(corrupt(path, "bears the name of another segment than it is"));
-        }
-        let kept = self.catalog.segments.first().map_or((self.catalog.frontier, 0), |e| (e.base, e.generation));
-        if own < kept {
-            self.remove(path)?; // given up: a crash came between naming the rest and removing this
-            return Ok(false);
         }
         if header.kind == SegmentKind::Rest {
             let holds = |e: &&mut SegmentEntry| {

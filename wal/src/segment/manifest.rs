@@ -17,22 +17,12 @@ use crate::format::frame::Bad;
 use crate::planted::{self, Planted};
 use crate::vfs::{OpenMode, Vfs, read_exact_at};
 
-/// Where a catalog was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// In MANIFEST: its bytes are durable, its name is once the directory was synced.
-    InPlace,
-    /// In `MANIFEST.next` or `MANIFEST.prev`, for a replacement was interrupted: to be replaced before anybody acts
-    /// on it.
-    Aside,
-}
-
 /// Reads the catalog of the store in `root`; `None` where no store is.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`]: MANIFEST is there and unreadable. [`ErrorKind::Format`]: it is of a newer format.
-pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<(Catalog, Found)>> {
+pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
     let path = root.join(MANIFEST);
     match read(vfs, &path)? {
         Some(bytes) => Catalog::decode(&bytes).map(Some).map_err(|bad| unreadable(&path, bad)),
