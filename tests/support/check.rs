@@ -36,7 +36,13 @@ pub fn records(log: &Wal) -> WalResult<Vec<Record>> {
 /// # Errors
 ///
 /// What breaks the promise.
-pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change: u64) -> Result<usize, Finding> {
+pub fn judge(
+    log: &Wal,
+    found: &[Record],
+    history: &History,
+    stop: Stop,
+    change: u64,
+) -> Result<usize, Finding> {
     let kept = history.compare(found, change)?;
     let required = history.required(stop, change);
     if kept < required {
@@ -47,7 +53,9 @@ pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change:
         match log.read_part(last.lsn, *offset, u32::try_from(part.len()).unwrap_or(0)) {
             Ok(read) if read == *part => {}
             Err(e) if e.kind() == ErrorKind::Io => {} // a read that was ordered to fail
-            other => return Err(format!("the part at {} + {offset} reads otherwise alone: {other:?}", last.lsn)),
+            other => {
+                return Err(format!("the part at {} + {offset} reads otherwise alone: {other:?}", last.lsn));
+            }
         }
     }
     for lsn in history.taken(kept, change) {
@@ -60,7 +68,9 @@ pub fn judge(log: &Wal, found: &[Record], history: &History, stop: Stop, change:
     match log.replay_into(Lsn::NONE, Verify::Bodies, vec![Places::default()]) {
         Ok((_, fast)) if fast[0].0 == places => {}
         Err(e) if e.kind() == ErrorKind::Io => {} // the same
-        other => return Err(format!("the fast replay found {:?}, the other {places:?}", other.map(|(n, _)| n))),
+        other => {
+            return Err(format!("the fast replay found {:?}, the other {places:?}", other.map(|(n, _)| n)));
+        }
     }
     if log.durable() < log.accepted() {
         return Err("an open log serves what is not durable".to_owned());
@@ -105,12 +115,17 @@ pub fn verify(image: &SimDisk, promise: &Promise<'_>, seed: u64) -> Result<(), F
     let mut next = World::on(medium, seed.wrapping_add(1), options.clone(), served);
     let again = |answer| if answer == Answer::Done { Ok(()) } else { Err(format!("again: {answer:?}")) };
     next.open().map_err(|e| format!("opened again after a power cut: {e}")).and_then(again)?;
-    next.step(Step::Commit(100, Durability::Buffered)).map_err(|e| format!("appending: {e}")).and_then(again)?;
-    next.step(Step::Commit(100, Durability::Synced)).map_err(|e| format!("appending: {e}")).and_then(again)?;
+    next.step(Step::Commit(100, Durability::Buffered))
+        .map_err(|e| format!("appending: {e}"))
+        .and_then(again)?;
+    next.step(Step::Commit(100, Durability::Synced))
+        .map_err(|e| format!("appending: {e}"))
+        .and_then(again)?;
 
     let medium = next.disk.reboot(Choice::KeepNone);
     next.disk.kill();
-    let mut last = World::on(medium, seed.wrapping_add(2), options.clone(), next.history.clone().counted_anew());
+    let mut last =
+        World::on(medium, seed.wrapping_add(2), options.clone(), next.history.clone().counted_anew());
     last.open().map_err(|e| format!("opened after appending: {e}")).and_then(again)?;
     last.disk.kill();
     Ok(())

@@ -199,7 +199,10 @@ impl History {
                 return Err(format!("a record at {} behind all that was given", record.lsn));
             };
             if record.head != head(entry.number) {
-                return Err(format!("another record at {} where record {} was due", record.lsn, entry.number));
+                return Err(format!(
+                    "another record at {} where record {} was due",
+                    record.lsn, entry.number
+                ));
             }
             if entry.lsn.is_some_and(|lsn| lsn != record.lsn) {
                 return Err(format!("record {} moved from {:?} to {}", entry.number, entry.lsn, record.lsn));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::segment::file::Access;
 use savehold_wal::sim::{SimClock, SimDisk, SimEntropy};
-use savehold_wal::{Append, Durability, Error, ErrorKind, Frame, Lsn, Options, Result as WalResult, Ticket, Wal};
+use savehold_wal::{
+    Append, Durability, Error, ErrorKind, Frame, Lsn, Options, Result as WalResult, Ticket, Wal,
+};
 
 use crate::check;
 use crate::history::{Finding, History, Stop, body, head};
@@ -212,7 +214,12 @@ impl World {
     }
 
     /// Writes down the answer to `number`.
-    fn settle(&mut self, number: u64, durability: Durability, outcome: WalResult<Lsn>) -> Result<Answer, Finding> {
+    fn settle(
+        &mut self,
+        number: u64,
+        durability: Durability,
+        outcome: WalResult<Lsn>,
+    ) -> Result<Answer, Finding> {
         let change = self.changes();
         match outcome {
             Ok(_) if self.disk.death().is_some() => Ok(Answer::Refused(ErrorKind::Unknown)), // nobody heard it

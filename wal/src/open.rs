@@ -160,7 +160,8 @@ fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool
 /// Makes the name of the store durable, and the names of the directories above it: this process may have made them,
 /// or one that died.
 fn sync_above(env: &Env, root: &Path) -> Result<()> {
-    let above = root.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    let above =
+        root.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
     for (steps_up, dir) in above.enumerate() {
         match env.vfs.sync_dir(dir) {
             // further up nobody may look, or nothing can be made: then this name was there before us

@@ -134,9 +134,11 @@ impl Recovery<'_> {
         }
         #[cfg(feature = "planted")]
         if planted::is(Planted::ReusePlaces) && recovered.active.is_none() {
-            self.catalog.frontier = self.catalog.frontier.min(align(recovered.end).unwrap_or(recovered.end)).max(
-                Lsn::new(self.catalog.frontier.timeline(), 0),
-            );
+            self.catalog.frontier = self
+                .catalog
+                .frontier
+                .min(align(recovered.end).unwrap_or(recovered.end))
+                .max(Lsn::new(self.catalog.frontier.timeline(), 0));
         }
         let prepared = recovered.next.as_ref().map(|next| (next.base, next.generation));
         recovered.segments = segments;
@@ -189,7 +191,8 @@ impl Recovery<'_> {
         if (header.base, header.generation) != own {
             return Err(corrupt(path, "bears the name of another segment than it is"));
         }
-        let kept = self.catalog.segments.first().map_or((self.catalog.frontier, 0), |e| (e.base, e.generation));
+        let kept =
+            self.catalog.segments.first().map_or((self.catalog.frontier, 0), |e| (e.base, e.generation));
         if own < kept {
             self.remove(path)?; // given up: a crash came between naming the rest and removing this
             return Ok(false);

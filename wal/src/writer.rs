@@ -245,7 +245,8 @@ impl Log {
     fn write_group(&self, group: &mut Group) -> Result<()> {
         if let Some(predecessor) = group.predecessor.take() {
             #[cfg(feature = "planted")]
-            let predecessor = if planted::is(Planted::SkipPredecessorSync) { group.segment.clone() } else { predecessor };
+            let predecessor =
+                if planted::is(Planted::SkipPredecessorSync) { group.segment.clone() } else { predecessor };
             self.sync_segment(&predecessor)?;
             self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
         }
