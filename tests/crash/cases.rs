@@ -40,7 +40,9 @@ fn names_that_a_killed_recovery_left_are_made_durable_before_anything_relies_on_
             for (m, disk) in second.disk.take_tape().iter().enumerate() {
                 for left in subsets(disk, 0) {
                     let cut = verify(&left.of(disk), &promise(&world, Stop::Cut), 3);
-                    cut.unwrap_or_else(|e| panic!("killed before {n}, then cut before {}, {left:?}: {e}", m + 1));
+                    cut.unwrap_or_else(|e| {
+                        panic!("killed before {n}, then cut before {}, {left:?}: {e}", m + 1)
+                    });
                 }
             }
         }
@@ -70,12 +72,15 @@ fn a_store_whose_maker_was_killed_survives_a_power_cut_in_its_first_append() {
 /// The catalog no longer names what was given up, and the files are still there.
 #[test]
 fn a_crash_between_giving_up_segments_and_removing_them_is_no_corruption() {
-    let rest = [Step::Commit(300, Buffered), Step::Renew, Step::Commit(3_000, Synced), Step::Commit(3_000, Synced)];
+    let rest =
+        [Step::Commit(300, Buffered), Step::Renew, Step::Commit(3_000, Synced), Step::Commit(3_000, Synced)];
     let none: [Step; 2] = [Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)];
     for before in [&rest[..], &none[..]] {
         let mut world = World::new(1, small_segments());
         world.steps(before).unwrap();
-        world.steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)]).unwrap();
+        world
+            .steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)])
+            .unwrap();
         world.disk.record();
         let from = world.changes();
         world.step(Step::Retire).unwrap();
@@ -93,6 +98,22 @@ fn a_crash_between_giving_up_segments_and_removing_them_is_no_corruption() {
     }
 }
 
+/// A rest segment may begin where the segment began that it takes the rest of: the same base, a higher generation. The
+/// old one is then given up before it, and a power cut may take back that it was removed.
+#[test]
+fn a_segment_given_up_before_its_rest_may_come_back_and_goes_again() {
+    let mut world = World::new(1, small_segments());
+    world.steps(&[Step::Commit(100, Buffered), Step::Commit(200, Buffered), Step::Renew]).unwrap();
+    let second = world.history.entries()[1].lsn.unwrap();
+    world.steps(&[Step::Commit(300, Synced)]).unwrap();
+    world.log.as_ref().unwrap().retire(second).unwrap();
+    world.history.retire(second, world.changes());
+    let files = world.disk.files().len();
+    let image = world.disk.reboot(Choice::KeepNone);
+    assert_eq!(image.files().len(), files + 1, "the removal was taken back");
+    verify(&image, &promise(&world, Stop::Cut), 3).unwrap();
+}
+
 /// After a clean close the first append writes MANIFEST anew; where there is no space for that, the segment that was
 /// prepared before the close stays the next one.
 #[test]
@@ -102,7 +123,9 @@ fn a_full_disk_at_the_first_append_does_not_lose_the_prepared_segment() {
     world.disk.set_capacity(Some(world.disk.used()));
     assert_eq!(world.step(Step::Commit(100, Synced)), Ok(Answer::Refused(ErrorKind::Full)));
     world.disk.set_capacity(None);
-    world.steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Renew, Step::Reopen]).unwrap();
+    world
+        .steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Renew, Step::Reopen])
+        .unwrap();
 }
 
 /// The first group of a new segment is lost while later ones are there: they say how far the segment before it is
@@ -125,7 +148,9 @@ fn a_segment_that_lost_its_beginning_in_a_power_cut_does_not_accuse_the_one_befo
 fn a_damaged_tail_is_given_up_on_a_full_disk() {
     let mut world = World::new(1, small_segments());
     world.steps(&[Step::Commit(3_000, Buffered), Step::Commit(3_000, Buffered), Step::Renew]).unwrap();
-    world.steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)]).unwrap();
+    world
+        .steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)])
+        .unwrap();
     let used = world.disk.used();
     world.disk.set_capacity(Some(used + 4096));
     assert_eq!(world.step(Step::Retire), Ok(Answer::Done));

@@ -22,10 +22,17 @@ struct Store {
 /// Several segments, one of them after an unclean stop with a rest segment, then closed: everything is proven.
 fn closed() -> Store {
     let mut world = World::new(5, small_segments());
-    let steps = [Step::Batch(3, 300), Step::Commit(5_000, Synced), Step::Commit(200, Synced), Step::Commit(60, Buffered)];
+    let steps = [
+        Step::Batch(3, 300),
+        Step::Commit(5_000, Synced),
+        Step::Commit(200, Synced),
+        Step::Commit(60, Buffered),
+    ];
     world.steps(&steps).expect("nothing fails");
     world.end();
-    world.steps(&[Step::Commit(70, Buffered), Step::Commit(9_000, Synced), Step::Commit(40, Synced)]).expect("nor here");
+    world
+        .steps(&[Step::Commit(70, Buffered), Step::Commit(9_000, Synced), Step::Commit(40, Synced)])
+        .expect("nor here");
     world.step(Step::Reopen).expect("nothing fails"); // now what the recovery gave up is gone too
     world.log.take().expect("open").close().expect("nothing fails");
     let proven = world.history.entries().len();
@@ -97,7 +104,11 @@ fn expected(e: &savehold_wal::Error, doing: &str) -> Result<ErrorKind, Finding> 
     if fine && e.message().len() > 20 { Ok(kind) } else { Err(format!("{doing} was answered {e:?}")) }
 }
 
-fn sweep(store: &Store, mut damage: impl FnMut(&SimDisk, &Path, u64) -> bool, at: impl Fn(&str, &[u8]) -> Vec<u64>) -> u64 {
+fn sweep(
+    store: &Store,
+    mut damage: impl FnMut(&SimDisk, &Path, u64) -> bool,
+    at: impl Fn(&str, &[u8]) -> Vec<u64>,
+) -> u64 {
     let mut cases = 0;
     for (path, _) in store.disk.files() {
         let path = Path::new(&path);
@@ -131,11 +142,16 @@ fn bits(bytes: &[u8], stride: u64) -> Vec<u64> {
 #[test]
 fn every_flipped_bit_is_refused_or_harmless() {
     for (name, store) in [("closed", closed()), ("cut", cut())] {
-        let flip = |disk: &SimDisk, path: &Path, bit: u64| disk.flip_bit(path, bit / 8, (bit % 8) as u8).is_ok();
+        let flip =
+            |disk: &SimDisk, path: &Path, bit: u64| disk.flip_bit(path, bit / 8, (bit % 8) as u8).is_ok();
         let cases = sweep(&store, flip, |path, bytes| {
             bits(bytes, if path.ends_with(".seg") { budget::stride(19) } else { budget::stride(3) })
         });
-        println!("{name}: {cases} bits flipped, {} records, files {:?}", store.history.entries().len(), store.disk.files());
+        println!(
+            "{name}: {cases} bits flipped, {} records, files {:?}",
+            store.history.entries().len(),
+            store.disk.files()
+        );
         assert!(cases > 1_000);
     }
 }
@@ -274,10 +290,13 @@ fn an_older_manifest_is_refused_or_loses_nothing() {
     world.disk.record();
     let steps = [Step::Batch(3, 300), Step::Commit(5_000, Synced), Step::Reopen, Step::Commit(9_000, Synced)];
     world.steps(&steps).expect("nothing fails");
-    world.steps(&[Step::Commit(20_000, Synced), Step::Commit(60, Synced), Step::Retire]).expect("nothing fails");
+    world
+        .steps(&[Step::Commit(20_000, Synced), Step::Commit(60, Synced), Step::Retire])
+        .expect("nothing fails");
     world.log.take().expect("open").close().expect("nothing fails");
     let manifest = Path::new(ROOT).join("MANIFEST");
-    let mut older: Vec<Vec<u8>> = world.disk.take_tape().iter().filter_map(|d| d.read(&manifest).ok()).collect();
+    let mut older: Vec<Vec<u8>> =
+        world.disk.take_tape().iter().filter_map(|d| d.read(&manifest).ok()).collect();
     older.dedup();
     assert!(older.len() > 4);
     let proven = world.history.entries().len();

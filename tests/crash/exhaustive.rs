@@ -92,7 +92,9 @@ fn every_workload_of_up_to_three_steps_survives_every_crash() {
         }
     }
     let rate = tally.images as f64 / begun.elapsed().as_secs_f64();
-    println!("{done} of {all} workloads, {} images ({} repeated), {} crashed again, {rate:.0} images/s", tally.images,
-        tally.repeated, tally.nested);
+    println!(
+        "{done} of {all} workloads, {} images ({} repeated), {} crashed again, {rate:.0} images/s",
+        tally.images, tally.repeated, tally.nested
+    );
     assert!(tally.images > 1_000, "{tally:?}");
 }

@@ -99,7 +99,8 @@ pub(crate) fn run(script: &[Step], life: usize, trouble: Trouble) -> Result<(), 
     world.disk.heal();
     resumes(&mut world).map_err(context)?;
     let promise = |stop| Promise { history: &world.history, stop, change: u64::MAX, options: &world.options };
-    verify(&world.disk.restart(), &promise(Stop::Kill), 8).map_err(|e| context(format!("next process: {e}")))?;
+    verify(&world.disk.restart(), &promise(Stop::Kill), 8)
+        .map_err(|e| context(format!("next process: {e}")))?;
     for choice in [Choice::KeepNone, Choice::KeepAll, Choice::Seed(life as u64)] {
         let image = world.disk.reboot(choice);
         verify(&image, &promise(Stop::Cut), 9).map_err(|e| context(format!("{choice:?}: {e}")))?;
@@ -155,11 +156,13 @@ pub(crate) fn troubles(counts: Counts) -> impl Iterator<Item = Trouble> {
     let writes = (1..=counts.writes).map(When::Write);
     let reads = (1..=counts.reads).map(When::Read);
     let all = calls.chain(syncs).chain(dirs).chain(writes).chain(reads);
-    let faults = [Failure::Io, Failure::Full, Failure::Quota].map(|f| [Fault::Fail(f), Fault::FailHalfway(f)]);
+    let faults =
+        [Failure::Io, Failure::Full, Failure::Quota].map(|f| [Fault::Fail(f), Fault::FailHalfway(f)]);
     all.flat_map(move |when| {
-        faults.into_iter().flatten().flat_map(move |fault| {
-            [false, true].map(|for_ever| Trouble { when, fault, for_ever })
-        })
+        faults
+            .into_iter()
+            .flatten()
+            .flat_map(move |fault| [false, true].map(|for_ever| Trouble { when, fault, for_ever }))
     })
 }
 
@@ -170,7 +173,8 @@ fn every_failing_call_is_answered_truly_and_survived() {
         for (life, counts) in counts(script).into_iter().enumerate() {
             for (n, trouble) in (0_u64..).zip(troubles(counts)) {
                 if n.is_multiple_of(stride) {
-                    run(script, life, trouble).unwrap_or_else(|e| panic!("{script:?}, life {life}, {trouble:?}: {e}"));
+                    run(script, life, trouble)
+                        .unwrap_or_else(|e| panic!("{script:?}, life {life}, {trouble:?}: {e}"));
                     runs += 1;
                 }
             }
@@ -204,7 +208,8 @@ fn fill(script: &[Step], at: usize, left: u64) -> Result<bool, Finding> {
             world.steps(&[Step::Commit(20_000, Synced), Step::Commit(10, Buffered)])?;
         }
     }
-    let promise = Promise { history: &world.history, stop: Stop::Cut, change: u64::MAX, options: &world.options };
+    let promise =
+        Promise { history: &world.history, stop: Stop::Cut, change: u64::MAX, options: &world.options };
     world.disk.set_capacity(None);
     verify(&world.disk.reboot(Choice::KeepNone), &promise, 3)?;
     Ok(full)
@@ -217,7 +222,8 @@ fn a_full_disk_refuses_and_heals_by_itself() {
         for at in 0..script.len() {
             for blocks in (0..24).step_by(usize::try_from(budget::stride(1)).expect("small").min(5)) {
                 let full = fill(script, at, blocks * 4096);
-                let full = full.unwrap_or_else(|e| panic!("{script:?}, full at {at} with {blocks} blocks left: {e}"));
+                let full = full
+                    .unwrap_or_else(|e| panic!("{script:?}, full at {at} with {blocks} blocks left: {e}"));
                 refused += u32::from(full);
             }
         }

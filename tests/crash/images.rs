@@ -39,7 +39,12 @@ impl Tally {
     }
 
     /// Verifies all that a kill or a power cut now may leave of `disk`.
-    pub(crate) fn crash(&mut self, disk: &SimDisk, promise: &Promise<'_>, depth: Depth) -> Result<(), Finding> {
+    pub(crate) fn crash(
+        &mut self,
+        disk: &SimDisk,
+        promise: &Promise<'_>,
+        depth: Depth,
+    ) -> Result<(), Finding> {
         if promise.stop == Stop::Kill {
             self.look(disk, promise, depth).map_err(|e| format!("after a kill: {e}"))?;
         }

@@ -20,7 +20,9 @@ fn holds(disk: &SimDisk, world: &World, stop: Stop) {
 
 fn written() -> World {
     let mut world = World::new(3, small_segments());
-    world.steps(&[Step::Commit(100, Synced), Step::Commit(200, Synced), Step::Commit(300, Buffered)]).unwrap();
+    world
+        .steps(&[Step::Commit(100, Synced), Step::Commit(200, Synced), Step::Commit(300, Buffered)])
+        .unwrap();
     world
 }
 
@@ -86,7 +88,9 @@ fn a_prepared_segment_that_nobody_named_goes() {
 #[test]
 fn a_rest_segment_that_nobody_named_counts() {
     let mut world = World::new(3, small_segments());
-    world.steps(&[Step::Commit(100, Synced), Step::Commit(300, Buffered), Step::Commit(50, Buffered)]).unwrap();
+    world
+        .steps(&[Step::Commit(100, Synced), Step::Commit(300, Buffered), Step::Commit(50, Buffered)])
+        .unwrap();
     let disk = world.disk.restart();
     // Recovery dies at each change; in some of these a rest segment has its name already and MANIFEST knows nothing.
     let mut named = 0;
@@ -95,7 +99,8 @@ fn a_rest_segment_that_nobody_named_counts() {
         recovering.disk.order(When::Change(n), Fault::KillBefore);
         let opened: Result<Wal, _> = recovering.try_open();
         let left = recovering.disk.restart();
-        let rest = left.files().iter().any(|(path, _)| path.ends_with("1000-0.seg") || path.ends_with("-1.seg"));
+        let rest =
+            left.files().iter().any(|(path, _)| path.ends_with("1000-0.seg") || path.ends_with("-1.seg"));
         named += u32::from(rest && opened.is_err());
         holds(&left, &world, Stop::Kill);
         for choice in [Choice::KeepNone, Choice::KeepAll] {
@@ -133,17 +138,24 @@ fn a_store_in_directories_that_were_missing_survives_a_power_cut() {
 fn what_a_failed_sync_lost_is_not_served_after_reopening() {
     for (n, keep) in (1..12).flat_map(|n| [false, true].map(|keep| (n, keep))) {
         let mut world = World::new(3, small_segments());
-        world.steps(&[Step::Commit(100, Synced), Step::Commit(300, Buffered), Step::Commit(50, Buffered)]).unwrap();
+        world
+            .steps(&[Step::Commit(100, Synced), Step::Commit(300, Buffered), Step::Commit(50, Buffered)])
+            .unwrap();
         let failing = if keep { Fault::FailHalfway } else { Fault::Fail };
         let sync = When::Sync(world.disk.counts().syncs + n);
         world.disk.order(sync, failing(savehold_wal::sim::Failure::Io));
         world.history.sync_failed();
-        for step in [Step::Tick(Duration::from_secs(2)), Step::Commit(5_000, Synced), Step::Commit(9_000, Synced)] {
+        for step in
+            [Step::Tick(Duration::from_secs(2)), Step::Commit(5_000, Synced), Step::Commit(9_000, Synced)]
+        {
             world.step(step).unwrap();
         }
         // The cache shows what the medium lacks. The next process may not serve it, or must save it first.
         holds(&world.disk.restart(), &world, Stop::Kill);
-        let answer = { world.end(); world.open().unwrap() };
+        let answer = {
+            world.end();
+            world.open().unwrap()
+        };
         assert_eq!(answer, Answer::Done);
         holds(&world.disk.reboot(Choice::KeepNone), &world, Stop::Cut);
     }

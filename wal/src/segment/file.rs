@@ -12,6 +12,7 @@ use super::name::{LOG_DIR, segment_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::frame::Bad;
+use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
@@ -182,8 +183,9 @@ impl Segment {
         let there = len.saturating_sub(DATA_OFFSET).min(entry.capacity);
         let segment = Self::over(file, path, entry, there, store, access);
         // Its length was durable before it was named: where it is shorter, what is missing may have been anything.
-        let made = match (entry.kind, entry.end.and_then(|end| end.bytes_since(entry.base))) {
-            (SegmentKind::Rest, Some(held)) => held,
+        let held = entry.end.and_then(align).and_then(|end| end.bytes_since(entry.base));
+        let made = match (entry.kind, held) {
+            (SegmentKind::Rest, Some(held)) => held.min(entry.capacity),
             _ => entry.capacity,
         };
         if there < made { Err(segment.short()) } else { Ok(segment) }
