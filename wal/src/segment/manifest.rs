@@ -38,8 +38,15 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
 ///
 /// As [`load`]; [`ErrorKind::Io`] where the system refuses.
 pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
-    let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
-    if read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
+    let (next, now, previous) = (root.join(MANIFEST_NEXT), root.join(MANIFEST), root.join(MANIFEST_PREVIOUS));
+    if read(vfs, &now)?.is_none()
+        && let Some((catalog, MANIFEST_NEXT)) = newest_of_two(vfs, root)?
+    {
+        if read(vfs, &previous)?.is_none() {
+            // The first of all: nothing says that it was synced, or that its sync was no failure. It is written anew.
+            return replace(vfs, root, &catalog).map_err(NotReplaced::into_error);
+        }
+        // it was synced before the older one gave its name up
         vfs.rename(&next, &now).map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))?;
     }
     vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
