@@ -309,7 +309,7 @@ impl World {
     /// Every entry that a snapshot shows, against the state behind the first `n` commits.
     #[track_caller]
     pub(crate) fn check(&self, snapshot: &Snapshot, n: usize) {
-        for c in 0..NAMES.len() {
+        for (c, name) in NAMES.iter().enumerate() {
             let shown = self.shown(snapshot, c);
             let expected: BTreeMap<&String, &Cell> = self
                 .model
@@ -320,7 +320,7 @@ impl World {
                 .collect();
             let found: BTreeMap<&String, &Cell> = shown.iter().map(|(key, s)| (key, &s.cell)).collect();
             if found != expected {
-                self.fail(&format!("{} at {n}: {found:?} stands there, not {expected:?}", NAMES[c]));
+                self.fail(&format!("{} at {n}: {found:?} stands there, not {expected:?}", name));
             }
             for (key, shown) in &shown {
                 let place = (c, key.clone());
