@@ -13,6 +13,7 @@ mod ops;
 mod planted;
 mod points;
 mod random;
+mod reads;
 mod turns;
 mod world;
 
