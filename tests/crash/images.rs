@@ -26,8 +26,10 @@ pub(crate) struct Tally {
 pub(crate) struct Depth {
     /// Crashes inside recoveries inside recoveries.
     pub(crate) levels: u32,
-    /// Of the images that might be crashed again every so-manieth is.
+    /// Of the images every so-manieth is crashed again while it is recovered.
     pub(crate) stride: u64,
+    /// The same for the images which that leaves.
+    pub(crate) deeper: u64,
     /// Random subsets at each place.
     pub(crate) random: u64,
 }
@@ -79,7 +81,8 @@ impl Tally {
             return Ok(());
         }
         self.nested += 1;
-        let deeper = Depth { levels: depth.levels - 1, random: depth.random.min(1), ..depth };
+        let deeper =
+            Depth { levels: depth.levels - 1, stride: depth.deeper, random: depth.random.min(1), ..depth };
         let world = World::on(image.fork(), self.images, promise.options.clone(), History::default());
         world.disk.record();
         let log = world.try_open().map_err(|e| format!("refused: {e:?}"))?;

@@ -33,7 +33,7 @@ fn hunt(shows: Shows) -> Result<(), Finding> {
     }
     let mut tally = Tally::default();
     for length in 1..=2 {
-        let depth = Depth { levels: 1, stride: 3, random: 2 };
+        let depth = Depth { levels: 1, stride: 3, deeper: 1, random: 2 };
         for steps in workloads(length) {
             crash_in_last_step(&steps, &mut tally, depth)?;
         }
