@@ -52,6 +52,7 @@ mod group;
 mod log;
 mod holder;
 mod recover;
+mod rest;
 mod prepare;
 mod writer;
 mod keeper;

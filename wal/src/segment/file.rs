@@ -17,7 +17,7 @@ use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{Map, OpenMode, Vfs, VfsFile, read_exact_at};
+use crate::vfs::{Advice, Map, OpenMode, Vfs, VfsFile, read_exact_at};
 
 /// How the space of a new segment is got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +286,24 @@ impl Segment {
                 Error::io(ErrorKind::Io, &doing, &self.path, e)
             }
         })
+    }
+
+    /// Drops the cached pages from `from` to the segment's end, and reads the first `bytes` of them again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::read`].
+    pub fn reread(&self, from: Lsn, bytes: u64) -> Result<Vec<u8>> {
+        let offset = self.file_offset(from);
+        let beyond = self.capacity_end().bytes_since(from).unwrap_or(bytes);
+        let io = |e| Error::io(ErrorKind::Io, "dropping cached pages of", &self.path, e);
+        #[cfg(feature = "planted")]
+        let beyond = if planted::is(Planted::TrustCache) { 1 } else { beyond };
+        self.file.advise(offset, beyond, Advice::Drop).map_err(io)?;
+        let there = self.file_len()?.saturating_sub(offset).min(bytes);
+        let mut data = vec![0; usize::try_from(there).expect("inside a segment")];
+        self.read_into(&mut data, from)?;
+        Ok(data)
     }
 
     /// Length of the file.
