@@ -5,7 +5,7 @@ use savehold_wal::sim::{Choice, Fate, Fault, SimDisk, What, When};
 use savehold_wal::{ErrorKind, Options};
 use support::check::{Promise, verify};
 use support::history::{History, Stop};
-use support::world::{Answer, Step, World, small_segments};
+use support::world::{Answer, ROOT, Step, World, small_segments};
 
 use crate::images::subsets;
 
@@ -67,6 +67,37 @@ fn a_store_whose_maker_was_killed_survives_a_power_cut_in_its_first_append() {
             }
         }
     }
+}
+
+/// A power cut may leave MANIFEST.prev alone. An open then writes MANIFEST.next and may die before it is synced: the one
+/// after it finds a whole MANIFEST.next beside an older catalog, and may not trust its bytes either.
+#[test]
+fn a_catalog_written_beside_the_previous_one_alone_is_synced_before_it_gets_its_name() {
+    let mut world = World::new(1, small_segments());
+    world.disk.record();
+    world.steps(&[Step::Commit(100, Synced), Step::Commit(9_000, Synced)]).unwrap();
+    let alone = |disk: &SimDisk| {
+        let names: Vec<String> = disk.files().into_iter().map(|(path, _)| path).collect();
+        let has = |name: &str| names.contains(&format!("{ROOT}/{name}"));
+        has("MANIFEST.prev") && !has("MANIFEST") && !has("MANIFEST.next")
+    };
+    let mut found = 0;
+    for (change, disk) in (0..).zip(world.disk.take_tape()) {
+        let promise = Promise { change, ..promise(&world, Stop::Cut) };
+        for image in subsets(&disk, 0).into_iter().map(|left| left.of(&disk)).filter(alone) {
+            found += 1;
+            for n in 1..20 {
+                let first = World::on(image.fork(), 2, small_segments(), History::default());
+                first.disk.order(When::Change(n), Fault::KillBefore);
+                drop(first.try_open());
+                let second = World::on(first.disk.restart(), 3, small_segments(), History::default());
+                drop(second.try_open().unwrap());
+                let cut = verify(&second.disk.reboot(Choice::KeepNone), &promise, 4);
+                cut.unwrap_or_else(|e| panic!("behind {change}, killed before {n}: {e}"));
+            }
+        }
+    }
+    assert!(found > 0);
 }
 
 /// The catalog no longer names what was given up, and the files are still there.

@@ -38,18 +38,23 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
 ///
 /// As [`load`]; [`ErrorKind::Io`] where the system refuses.
 pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
-    let (next, now, previous) = (root.join(MANIFEST_NEXT), root.join(MANIFEST), root.join(MANIFEST_PREVIOUS));
-    if read(vfs, &now)?.is_none()
-        && let Some((catalog, MANIFEST_NEXT)) = newest_of_two(vfs, root)?
-    {
-        if read(vfs, &previous)?.is_none() {
-            // The first of all: nothing says that it was synced, or that its sync was no failure. It is written anew.
-            return replace(vfs, root, &catalog).map_err(NotReplaced::into_error);
-        }
-        // it was synced before the older one gave its name up
+    let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
+    if read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
+        settle(vfs, &next).map_err(|e| Error::io(ErrorKind::Io, "syncing", &next, e))?;
         vfs.rename(&next, &now).map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))?;
     }
     vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
+}
+
+/// Makes the bytes that a file shows durable. Whoever wrote them may have died before the sync, or been told that it
+/// failed, and the cache shows them all the same: so they are written again. The same bytes over the same bytes cannot
+/// tear.
+fn settle(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
+    let file = vfs.open(path, OpenMode::Write)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).expect("bounded: it was decoded")];
+    read_exact_at(&*file, &mut bytes, 0)?;
+    file.write_at(&mut [io::IoSlice::new(&bytes)], 0)?;
+    file.sync()
 }
 
 fn newest_of_two(vfs: &dyn Vfs, root: &Path) -> Result<Option<(Catalog, &'static str)>> {
