@@ -139,12 +139,38 @@ impl<T> Collection<T> {
         expected: impl Into<Option<Version>>,
         value: &T,
     ) -> Result<Version> {
-        let (expected, mut write) = (expected.into(), self.write(value)?);
-        let done = self.modify(key.into(), Sight::Needed, move |now: Option<&Stored>| {
+        let done = self.modify(key.into(), Sight::Needed, self.write_over(expected.into(), value)?)?;
+        Ok(version_of(&done))
+    }
+
+    /// [`Collection::create`], handing over a ticket.
+    pub fn create_async<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Ticket<Version> {
+        self.compare_and_set_async(key, None, value)
+    }
+
+    /// [`Collection::compare_and_set`], handing over a ticket.
+    pub fn compare_and_set_async<'k>(
+        &self,
+        key: impl Into<KeyRef<'k>>,
+        expected: impl Into<Option<Version>>,
+        value: &T,
+    ) -> Ticket<Version> {
+        match self.write_over(expected.into(), value) {
+            Ok(decide) => self.modify_async(key.into(), Sight::Needed, decide).map(|done| version_of(&done)),
+            Err(e) => Ticket::answered(Err(e)),
+        }
+    }
+
+    fn write_over(
+        &self,
+        expected: Option<Version>,
+        value: &T,
+    ) -> Result<impl FnMut(Option<&Stored>) -> Result<Decision> + Send + use<T>> {
+        let mut write = self.write(value)?;
+        Ok(move |now: Option<&Stored>| {
             let stands = now.map(|stored| Version::from(stored.lsn));
             if stands == expected { write(now) } else { Err(other_version(stands, expected)) }
-        })?;
-        Ok(version_of(&done))
+        })
     }
 
     /// Removes a key and answers what stood there (`None` also where it was damaged); nothing is written where nothing

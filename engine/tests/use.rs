@@ -163,6 +163,9 @@ fn expectations_that_do_not_hold_are_conflicts_and_name_what_stands() -> Result<
     assert_eq!((e.kind(), e.version()), (ErrorKind::Conflict, Some(one)));
     let two = purse.compare_and_set("a", one, &2)?;
     assert_eq!(purse.compare_and_set("a", one, &3).unwrap_err().version(), Some(two));
+    assert_eq!(purse.compare_and_set_async("a", one, &3).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(purse.create_async("a", &3).wait().unwrap_err().version(), Some(two));
+    assert!(purse.create_async("b", &3).wait()? > two);
     assert_eq!(purse.get("a")?.expect("set").value, 2);
     Ok(())
 }
