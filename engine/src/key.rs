@@ -13,7 +13,8 @@ mod key_ref;
 pub use key_ref::KeyRef;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::KEY_BYTES_MAX;
+use crate::ids::CollectionId;
+use crate::limits::{KEY_BYTES_MAX, RESERVED_KEY_BYTES_MAX};
 
 /// The key of a value in a collection: 1 to [`KEY_BYTES_MAX`] bytes, ordered byte by byte.
 ///
@@ -43,6 +44,21 @@ impl Key {
     /// - [`ErrorKind::TooLarge`]: it is longer than [`KEY_BYTES_MAX`].
     pub fn new<'a>(key: impl Into<KeyRef<'a>>) -> Result<Self> {
         key.into().to_key()
+    }
+
+    /// The key of these bytes as it stands in `collection`: the store's own may be longer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::new`].
+    pub(crate) fn stored(collection: CollectionId, bytes: &[u8]) -> Result<Self> {
+        check_in(collection, bytes).map(|()| Self::of_checked(bytes))
+    }
+
+    /// The key of a reserved collection, made by the rules of `inner_key`.
+    pub(crate) fn of_reserved(bytes: &[u8]) -> Self {
+        debug_assert!((1..=RESERVED_KEY_BYTES_MAX).contains(&bytes.len()), "bounded by what it is made of");
+        Self::of_checked(bytes)
     }
 
     /// The key of these bytes, checked by the caller.
@@ -86,18 +102,34 @@ impl Key {
 ///
 /// [`ErrorKind::Invalid`] where it is empty, [`ErrorKind::TooLarge`] where it is longer than [`KEY_BYTES_MAX`].
 pub(crate) fn check(bytes: &[u8]) -> Result<()> {
-    match bytes.len() {
-        1..=KEY_BYTES_MAX => Ok(()),
-        len => Err(refused(len)),
-    }
+    check_len(bytes.len(), KEY_BYTES_MAX)
+}
+
+/// Whether `bytes` may be a key of `collection`: the store's own are longer, for they carry a key of the user.
+///
+/// # Errors
+///
+/// As [`check`], with [`RESERVED_KEY_BYTES_MAX`] where the collection is reserved.
+pub(crate) fn check_in(collection: CollectionId, bytes: &[u8]) -> Result<()> {
+    check_len(bytes.len(), bytes_max(collection))
+}
+
+/// Longest key of `collection`.
+#[inline]
+pub(crate) const fn bytes_max(collection: CollectionId) -> usize {
+    if collection.is_reserved() { RESERVED_KEY_BYTES_MAX } else { KEY_BYTES_MAX }
+}
+
+fn check_len(len: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&len) { Ok(()) } else { Err(refused(len, most)) }
 }
 
 #[cold]
-fn refused(len: usize) -> Error {
+fn refused(len: usize, most: usize) -> Error {
     if len == 0 {
         return Error::new(ErrorKind::Invalid, "the key is empty: give it at least one byte");
     }
-    let message = format!("the key has {len} bytes: at most {KEY_BYTES_MAX} are allowed, so shorten it");
+    let message = format!("the key has {len} bytes: at most {most} are allowed, so shorten it");
     Error::new(ErrorKind::TooLarge, message)
 }
 

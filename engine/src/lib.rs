@@ -10,6 +10,10 @@ pub mod error;
 pub mod key;
 pub mod name;
 mod varint;
+#[allow(dead_code, reason = "leases and mail, which come next, use the rest")]
+mod inner_key;
+#[allow(dead_code, unused_imports, reason = "leases and mail, which come next, use it")]
+mod meta;
 pub mod record;
 pub mod format;
 pub mod attributes;

@@ -5,6 +5,9 @@ use savehold_wal::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 /// Longest key; the shortest has one byte.
 pub const KEY_BYTES_MAX: usize = 1024;
 
+/// Longest key of a reserved collection: it carries a key of the user, and whose or which it is.
+pub const RESERVED_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 128;
+
 /// Longest name of a collection, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 128;
 
@@ -35,14 +38,18 @@ pub const META_MAX: usize = 64;
 /// Most bytes of metadata on one value, names and texts together.
 pub const META_BYTES_MAX: usize = 4096;
 
+/// Most bytes that the layer above keeps beside a value about its shape.
+pub const SCHEMA_BYTES_MAX: usize = 4096;
+
 /// Most bytes that an entry in a record's body has before its value.
 pub const ENTRY_HEAD_BYTES_MAX: usize = 2 // flags, format
     + 10 // time
     + 1 + USER_IDS_MAX * (1 + USER_ID_BYTES_MAX)
-    + 1 + META_MAX * 4 + META_BYTES_MAX;
+    + 1 + META_MAX * 4 + META_BYTES_MAX
+    + 2 + SCHEMA_BYTES_MAX;
 
 /// Most bytes that one put has in a record's head, its key included.
-pub const HEAD_ENTRY_BYTES_MAX: usize = 5 + 1 + 2 + KEY_BYTES_MAX + 5 + 5;
+pub const HEAD_ENTRY_BYTES_MAX: usize = 5 + 1 + 2 + RESERVED_KEY_BYTES_MAX + 5 + 5;
 
 /// What the log may add to a body for each part.
 const PART_BYTES_MAX: usize = 32;
@@ -52,4 +59,5 @@ const _: () = assert!(TRANSACTION_BYTES_MAX + TRANSACTION_ENTRIES_MAX * PART_BYT
 const _: () = assert!(BODY_BYTES_MAX <= u32::MAX as usize); // a part's place in the body is a u32
 const _: () = assert!(HEAD_BYTES_MAX / HEAD_ENTRY_BYTES_MAX >= 1 << 15); // that many of the longest keys fit
 const _: () = assert!(USER_ID_BYTES_MAX < 128 && USER_IDS_MAX < 128 && META_MAX < 128); // one-byte counts
-const _: () = assert!(META_BYTES_MAX < 1 << 14 && KEY_BYTES_MAX < 1 << 14); // two-byte lengths
+const _: () = assert!(META_BYTES_MAX < 1 << 14 && SCHEMA_BYTES_MAX < 1 << 14); // two-byte lengths
+const _: () = assert!(RESERVED_KEY_BYTES_MAX < 1 << 14);

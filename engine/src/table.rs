@@ -167,7 +167,7 @@ impl Listing {
         self.over = page.len() < PAGE;
         self.after = page.last_key().map(<[u8]>::to_vec);
         for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
-            self.page.push_back((Key::new(key)?, version));
+            self.page.push_back((Key::stored(id, key)?, version));
         }
         Ok(())
     }

@@ -16,12 +16,12 @@ use savehold_wal::{Lsn, raw};
 
 use super::entry::Packed;
 use super::history;
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::RESERVED_KEY_BYTES_MAX;
 
 /// Bytes of a node before its key.
 pub(super) const HEAD_BYTES: usize = 26;
 /// Most bytes of a node.
-pub(super) const NODE_BYTES_MAX: usize = node_bytes(KEY_BYTES_MAX);
+pub(super) const NODE_BYTES_MAX: usize = node_bytes(RESERVED_KEY_BYTES_MAX);
 /// Bytes that [`Arena::append_staged`] may read past the end of a node.
 pub(super) const SLACK_BYTES: usize = COPY_BYTES;
 
@@ -34,7 +34,7 @@ const DOUBLING_UNITS: u32 = CHUNK_UNITS_MIN * ((1 << DOUBLINGS) - 1);
 const CHUNK_UNITS: u32 = CHUNK_UNITS_MIN << DOUBLINGS;
 
 const _: () = assert!(NODE_BYTES_MAX + SLACK_BYTES + UNIT <= CHUNK_UNITS_MIN as usize * UNIT);
-const _: () = assert!(KEY_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(RESERVED_KEY_BYTES_MAX <= u16::MAX as usize);
 
 /// Bytes of the node of a key of `key_bytes`.
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use savehold_wal::Lsn;
 
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::RESERVED_KEY_BYTES_MAX;
 
 /// Where a version's part stands in its record, as first written. Compaction keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ pub struct VersionRef {
 pub struct Entry<'a> {
     /// Number of the collection.
     pub collection: u32,
-    /// The key: 1 to [`KEY_BYTES_MAX`] bytes.
+    /// The key: 1 to [`RESERVED_KEY_BYTES_MAX`] bytes.
     pub key: &'a [u8],
     /// The version.
     pub version: VersionRef,
@@ -57,7 +57,7 @@ impl Entry<'_> {
     pub(super) fn check(&self) {
         assert!(
             !self.key.is_empty()
-                && self.key.len() <= KEY_BYTES_MAX
+                && self.key.len() <= RESERVED_KEY_BYTES_MAX
                 && self.version.place.bytes <= Place::BYTES_MAX,
             "an entry is checked against the limits when its record is decoded"
         );

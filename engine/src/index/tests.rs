@@ -9,7 +9,7 @@ use savehold_wal::Lsn;
 use super::hash::KeyHasher;
 use super::ordered::{Address, Keys, Ordered};
 use super::{Direction, Entry, KeyRange, Kind, Page, Place, TailIndex, VersionRef};
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::RESERVED_KEY_BYTES_MAX;
 use crate::tests::Dice;
 
 /// All of a hash; the partition alone; the tag alone; a few bits of each; nothing, so that every key collides.
@@ -51,7 +51,7 @@ impl Write {
 
 /// Keys short and long, some the beginning of others, some with zeros.
 fn key(dice: &mut Dice) -> Vec<u8> {
-    let length = [1, 2, 3, 7, 8, 9, 16, 40, 200, KEY_BYTES_MAX][dice.below(10)];
+    let length = [1, 2, 3, 7, 8, 9, 16, 40, 200, RESERVED_KEY_BYTES_MAX][dice.below(10)];
     let byte = [0, 1, b'a', 0xff][dice.below(4)];
     let mut key = vec![byte; length];
     key[length - 1] = dice.below(4) as u8;
@@ -279,11 +279,11 @@ fn keys_of_all_lengths_fill_arenas_past_their_largest_chunk() {
     let index = masked(u64::MAX >> 6);
     let key = |number: usize| {
         let mut key = (number as u16).to_be_bytes().to_vec();
-        key.resize(2 + (number * 7919) % (KEY_BYTES_MAX - 1), b'k');
+        key.resize(2 + (number * 7919) % (RESERVED_KEY_BYTES_MAX - 1), b'k');
         key
     };
     let mut writes: Vec<Write> = (1..=4000).map(|number| Write::new(2, key(number), number)).collect();
-    writes.extend([1, KEY_BYTES_MAX].map(|length| Write::new(2, vec![b'z'; length], 4000 + length)));
+    writes.extend([1, RESERVED_KEY_BYTES_MAX].map(|length| Write::new(2, vec![b'z'; length], 4000 + length)));
     load(&index, &writes);
     assert!(index.memory_bytes() > 2 << 20);
     let model = Model::of(&writes);
@@ -291,7 +291,7 @@ fn keys_of_all_lengths_fill_arenas_past_their_largest_chunk() {
     for ((collection, key), versions) in &model.0 {
         assert_eq!(index.newest(*collection, key).as_ref(), versions.values().next_back());
     }
-    assert_eq!(index.newest(2, &[b'z'; KEY_BYTES_MAX - 1]), None);
+    assert_eq!(index.newest(2, &[b'z'; RESERVED_KEY_BYTES_MAX - 1]), None);
     model.expect_range(&index, KeyRange::prefix(b"zz"), Lsn::MAX);
 }
 
@@ -401,7 +401,7 @@ fn writes_past_what_is_remembered_are_still_told() {
     let index = TailIndex::new(11);
     let guard = index.watch(lsn(0));
     for number in 1..=6000u32 {
-        let mut key = vec![b'k'; KEY_BYTES_MAX];
+        let mut key = vec![b'k'; RESERVED_KEY_BYTES_MAX];
         key[..4].copy_from_slice(&number.to_be_bytes());
         index.insert(Write::new(1, key, number as usize).entry());
     }
@@ -495,5 +495,5 @@ fn another_seed_is_another_hash() {
 #[test]
 #[should_panic(expected = "checked against the limits")]
 fn a_key_longer_than_any_record_may_hold_is_our_own_mistake() {
-    TailIndex::new(0).insert(Write::new(1, vec![0; KEY_BYTES_MAX + 1], 1).entry());
+    TailIndex::new(0).insert(Write::new(1, vec![0; RESERVED_KEY_BYTES_MAX + 1], 1).entry());
 }

@@ -63,7 +63,7 @@ impl Suspects {
     pub(super) fn damaged(&self, survey: &Survey) -> Vec<DamagedVersion> {
         let mut all = Vec::new();
         for ((collection, key), versions) in &self.0 {
-            let Ok(key) = Key::new(key.as_slice()) else { continue };
+            let Ok(key) = Key::stored(CollectionId(*collection), key) else { continue };
             for (n, (lsn, state)) in versions.iter().rev().enumerate() {
                 if *state != State::Damaged {
                     continue;

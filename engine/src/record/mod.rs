@@ -22,8 +22,8 @@
 //! ```
 //!
 //! Numbers are varints in their shortest form or little-endian. The length of the head is the log's to keep, and
-//! so is its checksum. 1 ≤ key len ≤ 1024, 1 ≤ id len ≤ 64, offset + bytes ≤ `BODY_BYTES_MAX`: the same when
-//! writing and when reading. Flags and kinds are on disk for ever: add, never renumber. A reader refuses flags and
+//! so is its checksum. 1 ≤ key len ≤ 1024 (in reserved collections 1152), 1 ≤ id len ≤ 64, offset + bytes ≤
+//! `BODY_BYTES_MAX`: the same when writing and when reading. Flags and kinds are on disk for ever: add, never renumber. A reader refuses flags and
 //! kinds that it does not know, as a newer format.
 
 use savehold_wal::limits::BODY_BYTES_MAX;
@@ -70,7 +70,7 @@ pub enum Cause {
 pub struct HeadEntry<'a> {
     /// The collection.
     pub collection: CollectionId,
-    /// The key, 1 to 1024 bytes.
+    /// The key, 1 to 1024 bytes; in a reserved collection up to 1152.
     pub key: &'a [u8],
     /// Its state from this record on.
     pub effect: Effect,

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::error::Result;
 use crate::ids::{CollectionId, Token};
-use crate::limits::{KEY_BYTES_MAX, ONCE_ID_BYTES_MAX};
+use crate::key;
+use crate::limits::ONCE_ID_BYTES_MAX;
 use crate::varint;
 
 /// The head of a record, borrowed from its bytes.
@@ -112,7 +113,7 @@ fn take_entry(bytes: &[u8]) -> Option<(HeadEntry<'_>, &[u8])> {
     let (collection, rest) = varint::take_u32(bytes)?;
     let (&kind, rest) = rest.split_first()?;
     let (key_len, rest) = varint::take(rest)?;
-    if key_len.wrapping_sub(1) >= KEY_BYTES_MAX as u64 {
+    if key_len.wrapping_sub(1) >= key::bytes_max(CollectionId(collection)) as u64 {
         return None;
     }
     let (key, rest) = rest.split_at_checked(key_len as usize)?;

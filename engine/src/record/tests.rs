@@ -3,8 +3,9 @@ use savehold_wal::limits::HEAD_BYTES_MAX;
 
 use super::*;
 use crate::error::Result;
-use crate::limits::{KEY_BYTES_MAX, ONCE_ID_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, ONCE_ID_BYTES_MAX, RESERVED_KEY_BYTES_MAX};
 use crate::tests::Dice;
+use crate::varint;
 
 fn part(offset: u32, bytes: u32) -> Part {
     Part { offset, bytes }
@@ -157,6 +158,26 @@ fn lengths_out_of_bounds_are_refused_on_both_sides() {
     assert_eq!(head.remove(CollectionId(16), &[7; 1025]).unwrap_err().kind(), ErrorKind::TooLarge);
     assert_eq!(head.bytes(), before);
     head.put(CollectionId(16), b"k", part(over - 1, 1)).unwrap();
+}
+
+#[test]
+fn keys_of_reserved_collections_may_be_longer_because_they_carry_one_of_the_user() {
+    let longest = [7; RESERVED_KEY_BYTES_MAX + 1];
+    let table = [(CollectionId::USER, RESERVED_KEY_BYTES_MAX), (CollectionId::FIRST, KEY_BYTES_MAX)];
+    for (collection, most) in table {
+        let bytes = encode(&Author::NOBODY, &[entry(collection.0, &longest[..most], Effect::Remove)]);
+        assert_eq!(decode(&bytes).unwrap().1[0].key.len(), most);
+        let mut out = Vec::new();
+        let mut head = HeadWriter::begin(&mut out, &Author::NOBODY).unwrap();
+        let refused = head.remove(collection, &longest[..=most]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TooLarge, "{collection}");
+        let mut over = vec![0, 0];
+        varint::put(&mut over, u64::from(collection.0));
+        over.push(2);
+        varint::put(&mut over, most as u64 + 1);
+        over.extend_from_slice(&longest[..=most]);
+        assert_eq!(decode(&over).unwrap_err().kind(), ErrorKind::Corrupt, "{collection}");
+    }
 }
 
 #[test]

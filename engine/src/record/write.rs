@@ -75,7 +75,7 @@ impl<'a> HeadWriter<'a> {
     }
 
     fn entry(&mut self, collection: CollectionId, kind: u8, key: &[u8]) -> Result<()> {
-        key::check(key)?;
+        key::check_in(collection, key)?;
         if self.bytes() + HEAD_ENTRY_BYTES_MAX > HEAD_BYTES_MAX {
             return Err(too_large());
         }
