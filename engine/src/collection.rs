@@ -113,9 +113,7 @@ impl<T> Collection<T> {
 
     fn write(&self, value: &T) -> Result<impl FnMut(Option<&Stored>) -> Result<Decision> + Send + use<T>> {
         let Wanted { format, value, .. } = self.form.wanted(value)?;
-        Ok(move |_: Option<&Stored>| {
-            Ok(Decision::Put(Wanted { format, value: value.clone(), user_ids: None, meta: None }))
-        })
+        Ok(move |_: Option<&Stored>| Ok(Decision::Put(Wanted::value(format, value.clone()))))
     }
 
     /// Writes a value where none stands. Durable on return.

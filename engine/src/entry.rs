@@ -1,16 +1,17 @@
 //! Pure: one key's value as it stands in a part of a record's body.
 //!
 //! ```text
-//! +-------+--------+---------+------------------+-------------------+--------------------+
-//! | flags | format | created | user ids, if 1   | metadata, if 2    | value, to the end  |
-//! | u8    | u8     | varint  |                  |                   |                    |
-//! +-------+--------+---------+------------------+-------------------+--------------------+
+//! +-------+--------+---------+----------------+----------------+--------------+-------------------+
+//! | flags | format | created | user ids, if 1 | metadata, if 2 | schema, if 4 | value, to the end |
+//! | u8    | u8     | varint  |                |                |              |                   |
+//! +-------+--------+---------+----------------+----------------+--------------+-------------------+
 //!
-//! flags     1 user ids follow · 2 metadata follows
+//! flags     1 user ids follow · 2 metadata follows · 4 schema section follows
 //! format    how the value is to be read, see `format`
 //! created   engine time at which the key came to be, µs since 1970
 //! user ids  count varint ≥ 1, each: len varint, UTF-8
 //! metadata  count varint ≥ 1, each: len varint, name, len varint, text; names ascending
+//! schema    len varint ≥ 1, bytes: what the layer above notes about the value's shape; the store only keeps it
 //! ```
 //!
 //! The length of the part is the log's to keep, and so is its checksum. Counts and lengths are bounded by `limits`,
@@ -24,12 +25,15 @@ use bytes::Bytes;
 use crate::attributes::{Attributes, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
-use crate::limits::{META_BYTES_MAX, META_MAX, USER_ID_BYTES_MAX, USER_IDS_MAX, VALUE_BYTES_MAX};
+use crate::limits::{
+    META_BYTES_MAX, META_MAX, SCHEMA_BYTES_MAX, USER_ID_BYTES_MAX, USER_IDS_MAX, VALUE_BYTES_MAX,
+};
 use crate::varint;
 
 const FLAG_USER_IDS: u8 = 1;
 const FLAG_META: u8 = 2;
-const FLAGS_KNOWN: u8 = FLAG_USER_IDS | FLAG_META;
+const FLAG_SCHEMA: u8 = 4;
+const FLAGS_KNOWN: u8 = FLAG_USER_IDS | FLAG_META | FLAG_SCHEMA;
 
 /// What stands before a value: when its key came to be, what it carries, how it is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,9 @@ pub struct EntryHead {
     pub created_us: u64,
     /// User ids and metadata.
     pub attributes: Attributes,
+    /// What the layer above notes about the value's shape, at most [`SCHEMA_BYTES_MAX`] bytes; empty for none. The
+    /// store keeps it with each write that does not mention it, and reads nothing in it.
+    pub schema: Bytes,
     /// How the value is to be read.
     pub format: Format,
 }
@@ -51,9 +58,11 @@ impl EntryHead {
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         let (user_ids, meta) = (self.attributes.user_ids(), self.attributes.meta());
         self.attributes.check()?;
+        check_schema_bytes(self.schema.len())?;
         let ids_flag = if user_ids.is_empty() { 0 } else { FLAG_USER_IDS };
         let meta_flag = if meta.is_empty() { 0 } else { FLAG_META };
-        out.extend_from_slice(&[ids_flag | meta_flag, self.format.tag()]);
+        let schema_flag = if self.schema.is_empty() { 0 } else { FLAG_SCHEMA };
+        out.extend_from_slice(&[ids_flag | meta_flag | schema_flag, self.format.tag()]);
         varint::put(out, self.created_us);
         if !user_ids.is_empty() {
             varint::put(out, user_ids.len() as u64);
@@ -65,6 +74,10 @@ impl EntryHead {
                 put_text(out, name);
                 put_text(out, text);
             }
+        }
+        if !self.schema.is_empty() {
+            varint::put(out, self.schema.len() as u64);
+            out.extend_from_slice(&self.schema);
         }
         Ok(())
     }
@@ -83,6 +96,9 @@ impl EntryHead {
             bytes += varint::bytes(meta.len() as u64);
             bytes += meta.iter().map(|(name, say)| text(name) + text(say)).sum::<usize>();
         }
+        if !self.schema.is_empty() {
+            bytes += varint::bytes(self.schema.len() as u64) + self.schema.len();
+        }
         bytes
     }
 
@@ -99,14 +115,18 @@ impl EntryHead {
         }
         let format = Format::from_tag(*tag)?;
         let (created_us, rest) = varint::take(rest).ok_or_else(|| malformed("time"))?;
-        let (attributes, value) = match flags {
+        let (attributes, rest) = match flags & (FLAG_USER_IDS | FLAG_META) {
             0 => (Attributes::NONE, rest),
             _ => take_attributes(*flags, rest)?,
+        };
+        let (schema, value) = match flags & FLAG_SCHEMA {
+            0 => (Bytes::new(), rest),
+            _ => take_schema(rest).ok_or_else(|| malformed("schema"))?,
         };
         if value.len() > VALUE_BYTES_MAX {
             return Err(malformed("length of the value"));
         }
-        Ok((Self { created_us, attributes, format }, value))
+        Ok((Self { created_us, attributes, schema, format }, value))
     }
 }
 
@@ -165,6 +185,21 @@ pub(crate) fn check_value_bytes(len: usize) -> Result<()> {
     Err(Error::new(ErrorKind::TooLarge, message))
 }
 
+/// Whether a schema section may have `len` bytes; none is no section.
+///
+/// # Errors
+///
+/// [`ErrorKind::TooLarge`]: it may not.
+pub(crate) fn check_schema_bytes(len: usize) -> Result<()> {
+    if len <= SCHEMA_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the notes on the value's shape have {len} bytes: at most {SCHEMA_BYTES_MAX} are allowed, so keep fewer names of migrations"
+    );
+    Err(Error::new(ErrorKind::TooLarge, message))
+}
+
 fn put_text(out: &mut Vec<u8>, text: &str) {
     varint::put(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
@@ -213,6 +248,12 @@ fn take_meta(bytes: &[u8]) -> Option<(BTreeMap<String, String>, &[u8])> {
         rest = after;
     }
     (count > 0).then_some((meta, rest))
+}
+
+fn take_schema(bytes: &[u8]) -> Option<(Bytes, &[u8])> {
+    let (len, rest) = take_bounded(bytes, SCHEMA_BYTES_MAX)?;
+    let (schema, rest) = rest.split_at_checked(len)?;
+    (len > 0).then(|| (Bytes::copy_from_slice(schema), rest))
 }
 
 fn take_text(bytes: &[u8], bytes_max: usize) -> Option<(&str, &[u8])> {

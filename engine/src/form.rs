@@ -56,7 +56,7 @@ impl Form<Bytes> {
 impl<T> Form<T> {
     pub(crate) fn wanted(&self, value: &T) -> Result<Wanted> {
         let (format, value) = (self.encode)(value)?;
-        Ok(Wanted { format, value, user_ids: None, meta: None })
+        Ok(Wanted::value(format, value))
     }
 
     pub(crate) fn entry(&self, key: Key, stored: &Stored) -> Result<Entry<T>> {

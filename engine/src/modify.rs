@@ -45,6 +45,15 @@ pub(crate) struct Wanted {
     pub(crate) value: Bytes,
     pub(crate) user_ids: Option<Vec<UserId>>,
     pub(crate) meta: Option<BTreeMap<String, String>>,
+    /// What the layer above notes about the value's shape; empty takes it away.
+    pub(crate) schema: Option<Bytes>,
+}
+
+impl Wanted {
+    /// The value, and whatever stands beside it now.
+    pub(crate) fn value(format: Format, value: Bytes) -> Self {
+        Self { format, value, user_ids: None, meta: None, schema: None }
+    }
 }
 
 /// What became of a key.
@@ -275,7 +284,12 @@ impl Core {
         let before_attributes = before.filter(|_| !planted::has(Fault::ForgetAttributes));
         let kept = before_attributes.map_or(Attributes::NONE, |head| head.attributes.clone());
         let attributes = kept.changed(wanted.user_ids, wanted.meta);
-        Entry { head: EntryHead { created_us, attributes, format: wanted.format }, value: wanted.value }
+        let kept_schema = || before_attributes.map_or(Bytes::new(), |head| head.schema.clone());
+        let schema = wanted.schema.unwrap_or_else(kept_schema);
+        Entry {
+            head: EntryHead { created_us, attributes, schema, format: wanted.format },
+            value: wanted.value,
+        }
     }
 
     /// Who writes: this process, with its origin.
@@ -317,3 +331,6 @@ fn kept(now: Seen) -> Outcome {
     let entry = now.stored.map(|stored| stored.entry);
     Outcome::Kept(now.lsn, Modified { wrote: false, version: now.lsn, entry })
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,7 +136,12 @@ impl Core {
         map.insert("id", i64::from(number));
         let mut bytes = Vec::new();
         let format = codec::encode(&Value::Map(map), &mut bytes)?;
-        let head = EntryHead { created_us: self.wal.time_us(), attributes: Attributes::NONE, format };
+        let head = EntryHead {
+            created_us: self.wal.time_us(),
+            attributes: Attributes::NONE,
+            schema: Bytes::new(),
+            format,
+        };
         Ok(Entry { head, value: Bytes::from(bytes) })
     }
 }
