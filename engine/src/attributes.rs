@@ -75,13 +75,7 @@ impl Attributes {
         if self.user_ids.len() > USER_IDS_MAX {
             return Err(over("user ids", self.user_ids.len(), USER_IDS_MAX));
         }
-        for UserId(id) in &self.user_ids {
-            match id.len() {
-                0 => return Err(empty("user id")),
-                1..=USER_ID_BYTES_MAX => {}
-                len => return Err(over("bytes in a user id", len, USER_ID_BYTES_MAX)),
-            }
-        }
+        self.user_ids.iter().try_for_each(UserId::check)?;
         if self.meta.len() > META_MAX {
             return Err(over("names in the metadata", self.meta.len(), META_MAX));
         }
@@ -137,6 +131,15 @@ impl UserId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it may be stored.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.len() {
+            0 => Err(empty("user id")),
+            1..=USER_ID_BYTES_MAX => Ok(()),
+            len => Err(over("bytes in a user id", len, USER_ID_BYTES_MAX)),
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Corridor: keys, entries and versions, one after the other and by pages.
 
+use std::collections::HashMap;
+
 use crate::change::Entry;
 use crate::error::Result;
 use crate::form::Form;
+use crate::ids::CollectionId;
+use crate::inner_key;
 use crate::key::{Key, KeyRef};
 use crate::table::{Listing, VersionInfo, VersionRefs};
 
@@ -14,6 +18,30 @@ impl Iterator for Keys {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|item| item.map(|(key, _)| key))
+    }
+}
+
+/// Keys whose values belong to a user, with the names of their collections; the keys of one collection together, in
+/// order.
+pub struct KeysOf {
+    pub(crate) tags: Listing,
+    pub(crate) names: HashMap<CollectionId, String>,
+}
+
+impl Iterator for KeysOf {
+    type Item = Result<(String, Key)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (tag, _) = match self.tags.next()? {
+                Ok(item) => item,
+                Err(e) => return Some(Err(e)),
+            };
+            // a tag is made by us alone: what is none is none of a newer program either
+            let Some((_, collection, key)) = inner_key::tagged(tag.as_bytes()) else { continue };
+            let name = self.names.get(&collection).cloned();
+            return Some(Ok((name.unwrap_or_else(|| collection.to_string()), key)));
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::ids::CollectionId;
 use crate::key::Key;
 use crate::planted::{self, Fault};
 use crate::record::{Author, Cause, check_id};
+use crate::standing::Standing;
 use crate::table::Table;
 use crate::ticket::Ticket;
 
@@ -91,7 +92,7 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Sight {
     /// It decides on it: where it cannot be read, nothing is decided.
     Needed,
-    /// It writes or removes whatever stands there, a damaged value too, whose attributes are then lost.
+    /// It writes or removes whatever stands there, a damaged value too, of whose attributes what can be found is kept.
     Blind,
 }
 
@@ -219,9 +220,8 @@ impl Core {
                 Err(e) => return Ok(Outcome::Failed(e)),
             }
         }
-        let (now, damaged) = match self.newest(call) {
-            Ok(now) => (now, false),
-            Err(e) if call.sight == Sight::Blind && e.kind() == ErrorKind::Damaged => (past(&e), true),
+        let now = match self.newest(call) {
+            Ok(now) => now,
             Err(e) => return Ok(Outcome::Failed(e)),
         };
         let decided = {
@@ -231,9 +231,9 @@ impl Core {
         let write = match decided {
             Err(e) => return Ok(Outcome::Refused(now.lsn, e)),
             Ok(Decision::Keep) => return Ok(kept(now)),
-            Ok(Decision::Remove) if now.stored.is_none() && !damaged => return Ok(kept(now)),
+            Ok(Decision::Remove) if now.head().is_none() => return Ok(kept(now)),
             Ok(Decision::Remove) => Write::Remove,
-            Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.stored.as_ref())),
+            Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.head())),
         };
         let full = match call.table.ensure_id() {
             Ok(id) => (id, call.key.clone()),
@@ -252,8 +252,17 @@ impl Core {
                 &two
             }
         };
-        let writes = [(full, write)];
-        let draft = Draft { author: *author, writes: &writes, reads, ranges: &[], moment: now.lsn };
+        let mut tags = self.tags(&full, now.user_ids(), &write);
+        let (alone, tagged);
+        let writes: &[(FullKey, Write)] = if tags.is_empty() {
+            alone = [(full, write)];
+            &alone
+        } else {
+            tags.insert(0, (full, write));
+            tagged = tags;
+            &tagged
+        };
+        let draft = Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote: true, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),
@@ -262,10 +271,13 @@ impl Core {
     }
 
     /// What stands there in commit order; nothing, where the collection was never written to.
-    fn newest(&self, call: &Call<'_>) -> Result<Seen> {
-        match call.table.id()? {
-            Some(id) => self.read(id, call.key.as_bytes(), Lsn::MAX),
-            None => Ok(Seen { lsn: Lsn::NONE, stored: None }),
+    fn newest(&self, call: &Call<'_>) -> Result<Standing> {
+        let Some(id) = call.table.id()? else { return Ok(Seen { lsn: Lsn::NONE, stored: None }.into()) };
+        match self.read(id, call.key.as_bytes(), Lsn::MAX) {
+            Err(e) if call.sight == Sight::Blind && e.kind() == ErrorKind::Damaged => {
+                Ok(self.rescue(&(id, call.key.clone()), &e))
+            }
+            read => Ok(read?.into()),
         }
     }
 
@@ -278,8 +290,7 @@ impl Core {
     }
 
     /// The entry that `wanted` makes of what stands there now.
-    pub(crate) fn entry_of(&self, wanted: Wanted, now: Option<&Stored>) -> Entry {
-        let before = now.map(|stored| &stored.entry.head);
+    pub(crate) fn entry_of(&self, wanted: Wanted, before: Option<&EntryHead>) -> Entry {
         let created_us = before.map_or_else(|| self.wal.time_us(), |head| head.created_us);
         let before_attributes = before.filter(|_| !planted::has(Fault::ForgetAttributes));
         let kept = before_attributes.map_or(Attributes::NONE, |head| head.attributes.clone());
@@ -322,12 +333,7 @@ impl Core {
 /// What the run saw has changed.
 struct Conflict;
 
-/// What is seen of a damaged version by who need not read it: that it is there.
-pub(crate) fn past(damaged: &Error) -> Seen {
-    Seen { lsn: damaged.version().map_or(Lsn::NONE, |version| version.lsn()), stored: None }
-}
-
-fn kept(now: Seen) -> Outcome {
+fn kept(now: Standing) -> Outcome {
     let entry = now.stored.map(|stored| stored.entry);
     Outcome::Kept(now.lsn, Modified { wrote: false, version: now.lsn, entry })
 }

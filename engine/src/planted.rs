@@ -29,6 +29,8 @@ pub enum Fault {
     LoseRemoval,
     /// Of a record with several writes the last is not written.
     TearRecord,
+    /// Commits that change the users of a value do not say so in `$user`.
+    ForgetTags,
     /// An update forgets the attributes that it does not mention.
     ForgetAttributes,
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::at::At;
+use crate::attributes::UserId;
 use crate::batch::Batch;
 use crate::change::{Once, Outcome};
 use crate::collection::Collection;
@@ -23,9 +24,12 @@ use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::ids::{CollectionId, Version};
 use crate::index::TailIndex;
+use crate::inner_key;
+use crate::listing::KeysOf;
 use crate::load::load;
 use crate::name::CollectionName;
 use crate::options::Options;
+use crate::range::Range;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::table::Table;
@@ -106,6 +110,22 @@ impl Store {
     #[doc(alias = "ListDataStoresAsync")]
     pub fn collections(&self) -> Result<Vec<String>> {
         Ok(self.core.collections(self.core.visible())?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Every key whose value carries the user id `user`, with the name of its collection, as of now: what a user may ask
+    /// for, or ask to be erased. Kept up by every write in the same commit; values are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no user id. [`ErrorKind::Io`].
+    pub fn keys_of(&self, user: impl Into<UserId>) -> Result<KeysOf> {
+        let user = user.into();
+        user.check()?;
+        let moment = self.core.visible();
+        let names = self.core.collections(moment)?.into_iter().map(|(name, id)| (id, name)).collect();
+        let table = Table::own(self.core.clone(), CollectionId::USER, "$user");
+        let tags = table.list(Range::prefix(inner_key::tags_of(user.as_str())), moment);
+        Ok(KeysOf { tags, names })
     }
 
     /// Runs `f` over any keys and collections and commits what it wrote as one record: serializable, all or nothing.

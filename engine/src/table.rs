@@ -31,6 +31,12 @@ impl Table {
         Self { core, name, id: Arc::default() }
     }
 
+    /// One of the store's own collections.
+    pub(crate) fn own(core: Arc<Core>, id: CollectionId, name: &str) -> Self {
+        let name = CollectionName::stored(name).expect("the store's own names are good ones");
+        Self { core, name, id: Arc::new(OnceLock::from(id)) }
+    }
+
     /// Its number, if anything was ever written to it.
     pub(crate) fn id(&self) -> Result<Option<CollectionId>> {
         if let Some(id) = self.id.get() {

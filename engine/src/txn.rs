@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use savehold_wal::{Lsn, Placed};
 
+use crate::attributes::UserId;
 use crate::change::{Change, Entry, Once, What};
 use crate::collection::{Collection, other_version};
 use crate::commit::{How, NotCommitted};
@@ -19,9 +20,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
-use crate::modify::{Decision, past};
+use crate::modify::Decision;
 use crate::name::CollectionName;
 use crate::range::{OwnRange, Range};
+use crate::standing::Standing;
 use crate::table::Table;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
@@ -36,8 +38,23 @@ struct State {
     reads: BTreeMap<FullKey, Lsn>,
     /// Keys read that had no value: never there, or removed.
     absent: BTreeSet<FullKey>,
+    /// Of keys read that belong to users: whose they were.
+    users: BTreeMap<FullKey, Vec<UserId>>,
     ranges: Vec<(CollectionId, OwnRange)>,
     writes: BTreeMap<FullKey, Write>,
+}
+
+impl State {
+    /// Notes what was read of a key.
+    fn note(&mut self, full: FullKey, now: &Standing) {
+        if now.head().is_none() {
+            self.absent.insert(full.clone());
+        }
+        if !now.user_ids().is_empty() {
+            self.users.insert(full.clone(), now.user_ids().to_vec());
+        }
+        self.reads.insert(full, now.lsn);
+    }
 }
 
 /// What a transaction became.
@@ -146,19 +163,19 @@ impl<'s> Tx<'s> {
     }
 
     fn decide(&self, table: &Table, key: &KeyRef<'_>, decision: Decision) -> Result<()> {
-        let now = match self.read(table, key) {
+        let now = match self.standing(table, key) {
             // whatever stands there is replaced or removed
             Err(e) if e.kind() == ErrorKind::Damaged => self.read_past(table, key, &e)?,
-            read => read?,
+            now => now?,
         };
-        if now.is_none() && matches!(decision, Decision::Remove) && table.id()?.is_none() {
+        if now.head().is_none() && matches!(decision, Decision::Remove) && table.id()?.is_none() {
             return Ok(()); // what never was needs no removal, and no collection
         }
         let full = (table.ensure_id()?, table.key(key)?);
         let mut state = self.state.borrow_mut();
         match decision {
             Decision::Put(wanted) => {
-                state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now.as_ref())));
+                state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now.head())));
             }
             // what the transaction itself put there goes; what stood there before is removed
             Decision::Remove if state.absent.contains(&full) => {
@@ -238,30 +255,33 @@ impl<'s> Tx<'s> {
     }
 
     fn read(&self, table: &Table, key: &KeyRef<'_>) -> Result<Option<Stored>> {
-        table.check_of(self.core)?;
-        let bytes = key.checked().map_err(|e| e.within(&table.name))?;
-        let Some(id) = self.id_of(table)? else { return Ok(None) };
-        let full = (id, key.to_key()?);
-        if let Some(write) = self.state.borrow().writes.get(&full) {
-            return Ok(match write {
-                Write::Put(entry) => Some(self.unwritten(entry)),
-                Write::Remove => None,
-            });
-        }
-        let Seen { lsn, stored } = self.core.read(id, bytes, self.moment).map_err(|e| table.named(key, e))?;
-        let mut state = self.state.borrow_mut();
-        if stored.is_none() {
-            state.absent.insert(full.clone());
-        }
-        state.reads.insert(full, lsn);
-        Ok(stored)
+        self.standing(table, key).map(|now| now.stored)
     }
 
-    /// Notes that a damaged version was seen, not what stood in it.
-    fn read_past(&self, table: &Table, key: &KeyRef<'_>, e: &Error) -> Result<Option<Stored>> {
+    /// What stands under a key, by the transaction's own writes or at its moment; noted as read.
+    fn standing(&self, table: &Table, key: &KeyRef<'_>) -> Result<Standing> {
+        table.check_of(self.core)?;
+        key.checked().map_err(|e| e.within(&table.name))?;
+        let Some(id) = self.id_of(table)? else { return Ok(Seen { lsn: Lsn::NONE, stored: None }.into()) };
+        self.standing_at((id, key.to_key()?)).map_err(|e| table.named(key, e))
+    }
+
+    fn standing_at(&self, full: FullKey) -> Result<Standing> {
+        if let Some(write) = self.state.borrow().writes.get(&full) {
+            let stored = write.entry().map(|entry| self.unwritten(entry));
+            return Ok(Seen { lsn: self.moment, stored }.into());
+        }
+        let now = Standing::from(self.core.read(full.0, full.1.as_bytes(), self.moment)?);
+        self.state.borrow_mut().note(full, &now);
+        Ok(now)
+    }
+
+    /// What is kept of a damaged version, which is noted as read.
+    fn read_past(&self, table: &Table, key: &KeyRef<'_>, e: &Error) -> Result<Standing> {
         let full = (table.ensure_id()?, key.to_key()?);
-        self.state.borrow_mut().reads.insert(full, past(e).lsn);
-        Ok(None)
+        let now = self.core.rescue(&full, e);
+        self.state.borrow_mut().note(full, &now);
+        Ok(now)
     }
 
     /// A value of the transaction itself: it has no version yet, and shows the moment's.
@@ -349,7 +369,7 @@ impl Core {
                 let _inside = guard::enter(self.number());
                 f(&tx)
             };
-            let State { reads, ranges, writes, .. } = tx.state.into_inner();
+            let State { reads, ranges, writes, users, .. } = tx.state.into_inner();
             let decided_on = decided_on(&reads, &ranges, moment);
             let value = match value {
                 Ok(value) => value,
@@ -362,7 +382,8 @@ impl Core {
             if let Some(Ok(id)) = id.map(Key::new) {
                 reads.push(((CollectionId::ONCE, id), Lsn::NONE));
             }
-            let writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
+            let mut writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
+            self.tag_all(&mut writes, &users);
             let draft = Draft { author, writes: &writes, reads: &reads, ranges: &ranges, moment };
             let placed = self.place(&draft, how);
             drop(watch);
@@ -380,6 +401,16 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+impl Core {
+    /// Adds to the writes of a run what they change in `$user`, where the keys belonged to these users.
+    fn tag_all(&self, writes: &mut Vec<(FullKey, Write)>, users: &BTreeMap<FullKey, Vec<UserId>>) {
+        let before = |full| users.get(full).map_or(&[][..], Vec::as_slice);
+        let tags: Vec<_> =
+            writes.iter().flat_map(|(full, write)| self.tags(full, before(full), write)).collect();
+        writes.extend(tags);
     }
 }
 

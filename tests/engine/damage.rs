@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use savehold::sim::Sim;
-use savehold::{ErrorKind, Next, Options, Result};
+use savehold::{At, Attributes, Change, ErrorKind, Key, Next, Options, Result, Store, Version};
 
 /// A store with one value damaged on the medium, of which an older version can be read.
-fn damaged() -> (Sim, savehold::Version, savehold::Version) {
+fn damaged() -> (Sim, Version, Version) {
     let mut sim = Sim::new(1);
     let store = sim.open().expect("opens");
     let raw = store.raw("raw").expect("a name");
@@ -17,16 +17,23 @@ fn damaged() -> (Sim, savehold::Version, savehold::Version) {
     raw.remove("deleted").expect("writes");
     raw.set("well", &Bytes::from_static(b"whole")).expect("writes");
     store.close().expect("nothing failed");
+    hurt_where(&mut sim, b"newer and");
+    (sim, older, hurt)
+}
+
+/// Flips a bit of every place on the medium where these bytes stand.
+fn hurt_where(sim: &mut Sim, bytes: &[u8]) {
     let disk = sim.disk();
+    let mut hits = 0;
     for (path, _) in disk.files() {
         let path = PathBuf::from(path);
         let text = disk.read(&path).expect("a file");
-        let hit = text.windows(9).position(|bytes| bytes == b"newer and");
-        if let Some(at) = hit {
+        for at in (0..text.len()).filter(|at| text[*at..].starts_with(bytes)) {
             disk.flip_bit(&path, at as u64, 3).expect("it has that byte");
+            hits += 1;
         }
     }
-    (sim, older, hurt)
+    assert!(hits > 0, "nothing stands there to be hurt");
 }
 
 #[test]
@@ -60,5 +67,84 @@ fn a_damaged_value_closes_one_version_and_all_else_goes_on() -> Result<()> {
     store.close()?;
     let e = sim.open_with(Options::new().verify_on_open(true)).unwrap_err();
     assert_eq!((e.kind(), e.next()), (ErrorKind::Corrupt, Next::Restore), "{e}");
+    Ok(())
+}
+
+/// A store with damaged values of users: `kept` with an older version that can be read, `alone` with none, `again`
+/// with none since it was removed.
+fn damaged_with_attributes() -> Result<(Sim, u64)> {
+    let mut sim = Sim::new(2);
+    let store = sim.open()?;
+    let raw = store.raw("raw")?;
+    let older = || Change::write(Bytes::from_static(b"older")).user_ids([7]).meta([("a", "older")]);
+    let newer =
+        || Change::write(Bytes::from_static(b"newer and hurt")).user_ids([9, 8]).meta([("a", "newer")]);
+    raw.update("kept", |_| older())?;
+    let created_us = raw.get("kept")?.expect("written").created_us;
+    sim.advance(std::time::Duration::from_secs(5));
+    raw.update("again", |_| older())?;
+    raw.remove("again")?;
+    for key in ["kept", "alone", "again"] {
+        raw.update(key, |_| newer())?;
+    }
+    store.close()?;
+    hurt_where(&mut sim, b"newer and");
+    Ok((sim, created_us))
+}
+
+/// The keys that are of a user.
+fn keys_of(store: &Store, user: u64) -> Result<Vec<Key>> {
+    store.keys_of(user)?.map(|item| item.map(|(_, key)| key)).collect()
+}
+
+#[test]
+fn a_blind_write_over_a_damaged_value_keeps_what_can_be_found_of_its_attributes() -> Result<()> {
+    let value = Bytes::from_static(b"whole again");
+    type Write = fn(&Store, &str, &Bytes) -> Result<()>;
+    let writes: [Write; 4] = [
+        |store, key, value| store.raw("raw")?.set(key, value).map(drop),
+        |store, key, value| store.raw("raw")?.set_async(key, value).wait().map(drop),
+        |store, key, value| {
+            let mut batch = store.batch();
+            batch.set(&store.raw("raw")?, key, value)?;
+            batch.commit().map(drop)
+        },
+        |store, key, value| {
+            let raw = store.raw("raw")?;
+            store.transaction(|tx| tx.set(&raw, key, value)).map(drop)
+        },
+    ];
+    for write in writes {
+        let (mut sim, created_us) = damaged_with_attributes()?;
+        let store = sim.open()?;
+        let raw = store.raw("raw")?;
+        for key in ["kept", "alone", "again"] {
+            assert_eq!(raw.get(key).unwrap_err().kind(), ErrorKind::Damaged);
+            write(&store, key, &value)?;
+        }
+        let users = Attributes::NONE.with_user_ids([8, 9]);
+        let kept = raw.get("kept")?.expect("written");
+        assert_eq!(kept.attributes, users.clone().with_meta("a", "older"));
+        assert_eq!(kept.created_us, created_us);
+        for key in ["alone", "again"] {
+            assert_eq!(raw.get(key)?.expect("written").attributes, users, "{key}");
+        }
+        assert!(keys_of(&store, 7)?.is_empty());
+        assert_eq!(keys_of(&store, 8)?, ["again", "alone", "kept"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn users_named_in_a_write_over_a_damaged_value_and_its_removal_leave_no_tag_behind() -> Result<()> {
+    let (mut sim, _) = damaged_with_attributes()?;
+    let store = sim.open()?;
+    let raw = store.raw("raw")?;
+    store.transaction(|tx| tx.change(&raw, "kept", Change::write(Bytes::new()).user_ids([8, 10])))?;
+    raw.remove("alone")?;
+    store.transaction(|tx| tx.remove(&raw, "again").map(drop))?;
+    let found = [7, 8, 9, 10].map(|user| keys_of(&store, user).expect("readable"));
+    assert_eq!(found.each_ref().map(Vec::len), [0, 1, 0, 1]);
+    assert!(raw.get_at("kept", At::Now)?.is_some());
     Ok(())
 }

@@ -15,6 +15,7 @@ mod points;
 mod random;
 mod reads;
 mod turns;
+mod users;
 mod world;
 
 /// So many, times `SAVEHOLD_SCALE`.

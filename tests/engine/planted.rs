@@ -30,6 +30,7 @@ fn the_model_notices_broken_stores() {
         Fault::LoseRemoval,
         Fault::TearRecord,
         Fault::ForgetAttributes,
+        Fault::ForgetTags,
     ];
     let missed: Vec<Fault> = all.into_iter().filter(|fault| !model_notices(*fault)).collect();
     assert!(missed.is_empty(), "{missed:?} went unnoticed");

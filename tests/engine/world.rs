@@ -284,6 +284,31 @@ impl World {
         self.highest = self.highest.max(self.model.commits.iter().filter_map(|c| c.version).max());
         self.check(&self.store().snapshot(), n);
         self.check_history();
+        self.check_users();
+    }
+
+    /// The keys of each user are those whose values carry his id.
+    #[track_caller]
+    fn check_users(&self) {
+        let commits = &self.model.commits;
+        let cells = commits.iter().flat_map(|commit| commit.writes.values().flatten());
+        let users: BTreeSet<&String> = cells.flat_map(|cell| &cell.user_ids).collect();
+        for user in users {
+            let now = self.model.state(self.answered).iter();
+            let expected: BTreeSet<Place> = now
+                .filter(|(_, cell)| cell.user_ids.contains(user))
+                .map(|(place, _)| place.clone())
+                .collect();
+            let number =
+                |name: &str| NAMES.iter().position(|own| *own == name).expect("a collection of ours");
+            let found: Result<BTreeSet<Place>, Error> =
+                self.store().keys_of(user.as_str()).and_then(|keys| {
+                    keys.map(|item| item.map(|(name, key)| (number(&name), key.to_string()))).collect()
+                });
+            if found.as_ref().ok() != Some(&expected) {
+                self.fail(&format!("user {user} has {found:?}, not {expected:?}"));
+            }
+        }
     }
 
     fn outcome(&self, id: &str) -> Option<Version> {
