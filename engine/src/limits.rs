@@ -38,6 +38,12 @@ pub const META_MAX: usize = 64;
 /// Most bytes of metadata on one value, names and texts together.
 pub const META_BYTES_MAX: usize = 4096;
 
+/// Most messages that wait in one mailbox, where nothing else is said.
+pub const MAIL_COUNT_MAX: u64 = 1000;
+
+/// Longest reason for taking a message out by hand.
+pub const MAIL_REASON_BYTES_MAX: usize = 256;
+
 /// Most bytes that the layer above keeps beside a value about its shape.
 pub const SCHEMA_BYTES_MAX: usize = 4096;
 

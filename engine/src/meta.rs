@@ -77,8 +77,9 @@ fn too_large(what: &str) -> Error {
     Error::new(ErrorKind::TooLarge, message)
 }
 
+/// Bytes that passed the log's checksum and yet are no such record.
 #[cold]
-fn malformed(what: &str) -> Error {
+pub(crate) fn malformed(what: &str) -> Error {
     let message = format!(
         "{what} is malformed although its checksum is right: run `savehold verify`, then `savehold repair`"
     );

@@ -26,6 +26,9 @@ use crate::range::{OwnRange, Range};
 use crate::standing::Standing;
 use crate::table::Table;
 
+#[allow(dead_code, reason = "profiles, which come next, hand mail to users")]
+pub(crate) mod mail;
+
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
 pub struct Tx<'s> {
     core: &'s Core,
@@ -278,10 +281,13 @@ impl<'s> Tx<'s> {
 
     /// What is kept of a damaged version, which is noted as read.
     fn read_past(&self, table: &Table, key: &KeyRef<'_>, e: &Error) -> Result<Standing> {
-        let full = (table.ensure_id()?, key.to_key()?);
+        Ok(self.past((table.ensure_id()?, key.to_key()?), e))
+    }
+
+    fn past(&self, full: FullKey, e: &Error) -> Standing {
         let now = self.core.rescue(&full, e);
         self.state.borrow_mut().note(full, &now);
-        Ok(now)
+        now
     }
 
     /// A value of the transaction itself: it has no version yet, and shows the moment's.
