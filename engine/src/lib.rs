@@ -47,6 +47,8 @@ mod txn;
 mod snapshot;
 mod batch;
 mod store;
+#[allow(dead_code, reason = "the corridors of profiles stand on these rooms")]
+mod profile;
 pub mod inspect;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -65,6 +67,7 @@ pub use inspect::{Repaired, Verified, repair, verify};
 pub use key::{Key, KeyRef};
 pub use listing::{Keys, KeysOf, Page, Scan, Versions};
 pub use options::{Create, Durability, Options, Progress};
+pub use profile::{Adjustment, Compatible, Doc, Mismatch};
 pub use range::Range;
 pub use savehold_wal::RecoveryReport;
 pub use snapshot::Snapshot;
