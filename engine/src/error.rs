@@ -81,6 +81,8 @@ pub enum ErrorKind {
     MailboxFull,
     /// The caller's own check refused the value; nothing was written, in memory neither.
     Refused,
+    /// A newer timeline of the store keeps its backups in that destination; nothing was written there.
+    Superseded,
 }
 
 /// What the caller does next.
@@ -110,7 +112,7 @@ impl ErrorKind {
             Self::Missing | Self::Foreign | Self::Format | Self::TooLarge | Self::Gone => Next::FixCall,
             Self::Invalid | Self::Conflict | Self::Reentrant | Self::Panicked | Self::Undone => Next::FixCall,
             Self::NotANumber | Self::Overflow | Self::Decode | Self::Encode => Next::FixCall,
-            Self::WrongType | Self::Refused => Next::FixCall,
+            Self::WrongType | Self::Refused | Self::Superseded => Next::FixCall,
             Self::Halted | Self::Unknown | Self::Closed | Self::Forked | Self::ReadOnly => Next::Reopen,
             Self::Corrupt | Self::Damaged => Next::Restore,
         }
@@ -266,6 +268,7 @@ fn kind_of_log(e: &savehold_wal::Error) -> ErrorKind {
         Log::Invalid => ErrorKind::Invalid,
         Log::Aborted => ErrorKind::Aborted,
         Log::ReadOnly => ErrorKind::ReadOnly,
+        Log::Superseded => ErrorKind::Superseded,
         // A kind that the log gained later: what the caller does next is the same, and that is what counts.
         _ => match e.next() {
             savehold_wal::Next::Retry => ErrorKind::Busy,

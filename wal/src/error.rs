@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Aborted,
     /// The handle only reads.
     ReadOnly,
+    /// A newer timeline of the log keeps its backups there; nothing was written.
+    Superseded,
 }
 
 /// What the caller does next.
@@ -70,9 +72,8 @@ impl ErrorKind {
     pub const fn next(self) -> Next {
         match self {
             Self::Locked | Self::Full | Self::Busy | Self::Aborted | Self::Io => Next::Retry,
-            Self::Missing | Self::Foreign | Self::Format | Self::TooLarge | Self::Gone | Self::Invalid => {
-                Next::FixCall
-            }
+            Self::Missing | Self::Foreign | Self::Format | Self::TooLarge => Next::FixCall,
+            Self::Gone | Self::Invalid | Self::Superseded => Next::FixCall,
             Self::Halted | Self::Unknown | Self::Closed | Self::Forked | Self::ReadOnly => Next::Reopen,
             Self::Corrupt => Next::Restore,
         }

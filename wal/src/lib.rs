@@ -66,6 +66,7 @@ mod stats;
 mod open;
 mod wal;
 pub mod inspect;
+pub mod backup;
 
 pub use error::{Error, ErrorKind, Next, Result};
 pub use format::frame::Frame;

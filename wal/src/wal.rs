@@ -36,7 +36,7 @@ use crate::writer::{NotPlaced, Urgency};
 /// One handle has the log at a time, in one process; share it behind an `Arc`.
 #[derive(Debug)]
 pub struct Wal {
-    log: Arc<Log>,
+    pub(crate) log: Arc<Log>,
     report: Mutex<RecoveryReport>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }

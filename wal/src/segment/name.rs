@@ -12,6 +12,8 @@ pub const MANIFEST: &str = "MANIFEST";
 pub const MANIFEST_PREVIOUS: &str = "MANIFEST.prev";
 /// The next catalog, while it is being written.
 pub const MANIFEST_NEXT: &str = "MANIFEST.next";
+/// What a restore that is under way calls its directory: beside MANIFEST it says nothing.
+pub const RESTORING: &str = "RESTORING";
 /// Who holds the store.
 pub const LOCK: &str = "LOCK";
 /// Ending of a file that is being written; such a file is never read.

@@ -39,6 +39,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// What kind of medium `dir` lies on.
     fn medium(&self, dir: &Path) -> io::Result<Medium>;
+    /// True where both are known to lie on one file system: what takes one may take the other.
+    fn is_one_disk(&self, a: &Path, b: &Path) -> io::Result<bool> {
+        _ = (a, b);
+        Ok(false)
+    }
 }
 
 /// An open file: positional reads and writes, no cursor.
@@ -70,6 +75,9 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
 pub enum OpenMode {
     /// An existing file, to read.
     Read,
+    /// An existing file of a stranger's making, to read: no link is followed in its place, and what is no plain file
+    /// is refused with `InvalidInput`, without waiting for it.
+    Plain,
     /// An existing file, to read and write.
     Write,
     /// A file that must not exist yet, to read and write.

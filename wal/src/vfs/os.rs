@@ -22,7 +22,11 @@ pub struct OsVfs;
 
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        Ok(Arc::new(OsFile(open(path, flags_of(mode))?)))
+        let file = open(path, flags_of(mode))?;
+        if mode == OpenMode::Plain && !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Arc::new(OsFile(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -82,6 +86,11 @@ impl Vfs for OsVfs {
 
     fn medium(&self, dir: &Path) -> io::Result<Medium> {
         Ok(medium_of(&retry_on_intr(|| rustix::fs::statfs(dir))?))
+    }
+
+    fn is_one_disk(&self, a: &Path, b: &Path) -> io::Result<bool> {
+        let disk = |path| retry_on_intr(|| rustix::fs::stat(path)).map(|stat| stat.st_dev);
+        Ok(disk(a)? == disk(b)?)
     }
 }
 
@@ -174,6 +183,7 @@ impl OsFile {
 fn flags_of(mode: OpenMode) -> OFlags {
     match mode {
         OpenMode::Read => OFlags::RDONLY,
+        OpenMode::Plain => OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
         OpenMode::Write => OFlags::RDWR,
         OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         OpenMode::Truncate => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC,
@@ -182,7 +192,12 @@ fn flags_of(mode: OpenMode) -> OFlags {
 
 fn open(path: &Path, flags: OFlags) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
-    Ok(retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, mode))?.into())
+    match retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, mode)) {
+        Err(Errno::LOOP | Errno::NXIO) if flags.contains(OFlags::NOFOLLOW) => {
+            Err(io::ErrorKind::InvalidInput.into()) // a link, or a socket
+        }
+        opened => Ok(opened?.into()),
+    }
 }
 
 fn open_dir(dir: &Path) -> io::Result<File> {

@@ -20,7 +20,7 @@ impl Vfs for SimDisk {
             state.image.close(number);
             return Err(e);
         }
-        Ok(Arc::new(SimFile { disk: self.clone(), number, writes: mode != OpenMode::Read }))
+        Ok(Arc::new(SimFile { disk: self.clone(), number, writes: !matches!(mode, OpenMode::Read | OpenMode::Plain) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -52,7 +52,7 @@ impl Image {
             (Some(Node::Dir), _) => return Err(Errno::ISDIR.into()),
             (Some(Node::File(_)), OpenMode::CreateNew) => return Err(Errno::EXIST.into()),
             (Some(Node::File(file)), _) => file,
-            (None, OpenMode::Read | OpenMode::Write) => return Err(Errno::NOENT.into()),
+            (None, OpenMode::Read | OpenMode::Plain | OpenMode::Write) => return Err(Errno::NOENT.into()),
             (None, OpenMode::CreateNew | OpenMode::Truncate) => self.create(change, place),
         };
         let opened = self.file_mut(file);

@@ -1,0 +1,26 @@
+//! Corridor: backups of a log into a directory elsewhere, and logs out of them again.
+//!
+//! A backup is the log before one place. Its bytes lie in *pieces*, each a run of one segment, which backups of one
+//! destination share; an *inventory* says which. What a log holds before a durable place never changes, and neither does
+//! a piece: a backup adds the runs that are new and publishes an inventory.
+
+mod chain;
+mod copy;
+mod destination;
+pub mod inventory;
+mod listing;
+mod meter;
+mod read;
+mod relay;
+mod restore;
+mod site;
+mod window;
+
+pub use copy::{BackedUp, Damaged};
+pub use inventory::Inventory;
+pub use listing::{BackupName, Listed};
+pub use restore::{Carry, Passing, Restored, Source};
+pub use window::{Cut, Moment, Window, windows};
+
+#[cfg(test)]
+mod tests;

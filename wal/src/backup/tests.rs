@@ -1,0 +1,413 @@
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::Frame;
+use crate::lsn::Lsn;
+use crate::options::{Options, Progress};
+use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When};
+use crate::wal::{Append, Wal};
+
+/// Head and body of each record.
+type Model = BTreeMap<Lsn, (Vec<u8>, Vec<u8>)>;
+
+const DEST: &str = "/backups";
+const TO: &str = "/restored";
+
+fn options() -> Options {
+    Options { segment_bytes_min: 12 << 10, segment_bytes_max: 16 << 10, ..Options::default() }
+}
+
+fn go(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Nothing is looked at and nothing added.
+struct Nothing;
+
+impl Carry for Nothing {
+    fn record(&mut self, _: &Passing<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn first_records(&mut self) -> Result<Vec<Frame>> {
+        Ok(Vec::new())
+    }
+}
+
+fn commit(log: &Wal, model: &mut Model, n: u8, body: usize) -> Lsn {
+    let (head, body) = (vec![n; 3 + usize::from(n % 5)], vec![n ^ 0x55; body]);
+    let parts: Vec<&[u8]> = if n.is_multiple_of(3) { vec![&body[..1], &body[1..]] } else { vec![&body] };
+    let lsn = log.commit(Frame::record(&head, &parts).unwrap(), Append::default()).unwrap();
+    model.insert(lsn, (head, body));
+    lsn
+}
+
+/// A log over several segments, killed once in the middle, open.
+fn world() -> (Sim, Wal, Model) {
+    let (mut sim, mut model) = (Sim::new(3), Model::new());
+    let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    (0..4).for_each(|n| _ = commit(&log, &mut model, n, 900));
+    sim.kill();
+    drop(log);
+    let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    for n in 4..9 {
+        sim.advance(Duration::from_secs(60));
+        commit(&log, &mut model, n, 2500);
+    }
+    together(&log, &mut model);
+    (sim, log, model)
+}
+
+/// Three records in one group.
+fn together(log: &Wal, model: &mut Model) {
+    let bodies = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
+    let tickets = bodies.map(|body| (log.append(b"together", &body).unwrap(), body));
+    for (ticket, body) in tickets {
+        model.insert(ticket.wait().unwrap(), (b"together".to_vec(), body));
+    }
+}
+
+fn back_up(log: &Wal) -> Result<BackedUp> {
+    log.back_up(Path::new(DEST), b"note", Damaged::Refuse, &mut go)
+}
+
+fn restore(env: &Env, moment: Moment, to: &str) -> Result<Restored> {
+    let source = Source::open(env, Path::new(DEST))?;
+    let (name, cut) = source.choose(moment)?;
+    source.restore(name, cut, Path::new(to), 0, &mut Nothing, &mut go)
+}
+
+fn contents(env: &Env, dir: &str) -> Result<Model> {
+    let log = Wal::open_in(env.clone(), Path::new(dir), options())?;
+    let mut all = Model::new();
+    for record in log.replay(Lsn::NONE)? {
+        let record = record?;
+        let body = log.read(record.lsn)?.body().to_vec();
+        all.insert(record.lsn, (record.head.to_vec(), body));
+    }
+    Ok(all)
+}
+
+fn until(model: &Model, last: Lsn) -> Model {
+    model.range(..=last).map(|(lsn, record)| (*lsn, record.clone())).collect()
+}
+
+fn env_of(sim: &mut Sim, disk: &SimDisk) -> Env {
+    Env { vfs: std::sync::Arc::new(disk.clone()), ..sim.env() }
+}
+
+fn files(disk: &SimDisk, under: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let all = disk.files().into_iter().map(|(path, _)| PathBuf::from(path));
+    let ours = all.filter(|path| path.starts_with(under) && !path.ends_with("LOCK"));
+    ours.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
+}
+
+#[test]
+fn a_backup_restores_to_what_the_log_was() {
+    let (mut sim, log, model) = world();
+    let done = back_up(&log).unwrap();
+    assert_eq!((done.name, done.damaged_values), (BackupName::Numbered(1), 0));
+    assert!(done.segments > 3 && done.copied_bytes == done.bytes, "{done:?}");
+    let restored = restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!((restored.records, restored.undone), (model.len() as u64, 0));
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+#[test]
+fn every_record_is_a_moment_that_can_be_restored_and_nothing_behind_it_is() {
+    let (mut sim, log, model) = world();
+    back_up(&log).unwrap();
+    for (n, lsn) in model.keys().enumerate() {
+        let to = format!("{TO}-{n}");
+        let restored = restore(&sim.env(), Moment::At(*lsn), &to).unwrap();
+        assert_eq!(restored.undone, (model.len() - n - 1) as u64);
+        assert_eq!(contents(&sim.env(), &to).unwrap(), until(&model, *lsn), "{lsn}");
+    }
+}
+
+#[test]
+fn a_time_restores_what_was_committed_until_then() {
+    let (mut sim, log, mut model) = world();
+    let (before_us, last) = (log.time_us(), *model.keys().last().unwrap());
+    sim.advance(Duration::from_secs(5));
+    commit(&log, &mut model, 77, 50);
+    back_up(&log).unwrap();
+    let restored = restore(&sim.env(), Moment::Time(before_us), TO).unwrap();
+    assert_eq!((restored.undone, restored.end > last), (1, true));
+    assert_eq!(contents(&sim.env(), TO).unwrap(), until(&model, last));
+    for outside in [1, log.time_us() + 1_000_000_000] {
+        let refused = restore(&sim.env(), Moment::Time(outside), "/other").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
+        assert!(refused.message().contains("backup 1 holds"), "{refused}");
+    }
+}
+
+#[test]
+fn a_second_backup_copies_what_is_new_and_both_restore() {
+    let (mut sim, log, mut model) = world();
+    let first = back_up(&log).unwrap();
+    let (then, last) = (model.clone(), *model.keys().last().unwrap());
+    (20..24).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let second = back_up(&log).unwrap();
+    assert_eq!(second.name, BackupName::Numbered(2));
+    assert_eq!(second.bytes, first.bytes + second.copied_bytes);
+    assert!(second.copied_bytes <= 16 << 10, "{second:?}");
+    let third = back_up(&log).unwrap();
+    assert!(third.copied_bytes <= 4096, "the mark of a sync at most: {third:?}");
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+    restore(&sim.env(), Moment::At(last), "/earlier").unwrap();
+    assert_eq!(contents(&sim.env(), "/earlier").unwrap(), then);
+}
+
+#[test]
+fn restored_logs_go_on_above_everything_and_never_alike() {
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    let first = *model.keys().next().unwrap();
+    let mut new = Vec::new();
+    for to in ["/a", "/b"] {
+        restore(&sim.env(), Moment::At(first), to).unwrap();
+        let restored = Wal::open_in(sim.env(), Path::new(to), options()).unwrap();
+        new.extend((0..3).map(|n| restored.append(&[n], b"").unwrap().wait().unwrap()));
+        restored.close().unwrap();
+    }
+    new.extend((0..3).map(|n| commit(&log, &mut model, n, 10)));
+    let all: std::collections::BTreeSet<Lsn> = new.iter().copied().collect();
+    assert_eq!(all.len(), new.len());
+    let ever = *model.keys().last().unwrap();
+    assert!(new[..6].iter().all(|lsn| *lsn > ever), "{new:?} {ever}");
+}
+
+#[test]
+fn a_restored_log_backs_up_where_its_past_lies_and_the_old_one_no_more() {
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    let last = *model.keys().nth(5).unwrap();
+    restore(&sim.env(), Moment::At(last), TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let mut there = until(&model, last);
+    commit(&restored, &mut there, 99, 700);
+    let done = back_up(&restored).unwrap();
+    assert!(done.copied_bytes < done.bytes, "{done:?}");
+    let refused = back_up(&log).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), there);
+    let undone = *model.keys().last().unwrap();
+    let refused = restore(&sim.env(), Moment::At(undone), "/undone").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Numbered(1)).unwrap();
+    let (name, cut) = source.choose(Moment::At(undone)).unwrap();
+    source.restore(name, cut, Path::new("/undone"), 0, &mut Nothing, &mut go).unwrap();
+    model.retain(|lsn, _| *lsn <= undone);
+    assert_eq!(contents(&sim.env(), "/undone").unwrap(), model);
+}
+
+#[test]
+fn what_the_layer_above_carries_stands_first_in_the_new_timeline() {
+    struct First(Vec<Lsn>);
+    impl Carry for First {
+        fn record(&mut self, passing: &Passing<'_>) -> Result<()> {
+            self.0.extend((!passing.kept).then_some(passing.lsn));
+            Ok(())
+        }
+
+        fn first_records(&mut self) -> Result<Vec<Frame>> {
+            [b"first", b"other"].iter().map(|head| Frame::record(*head, &[b"body"])).collect()
+        }
+    }
+    let (mut sim, log, model) = world();
+    back_up(&log).unwrap();
+    let last = *model.keys().nth(2).unwrap();
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap();
+    let (name, cut) = source.choose(Moment::At(last)).unwrap();
+    let mut carry = First(Vec::new());
+    let restored = source.restore(name, cut, Path::new(TO), 4000, &mut carry, &mut go).unwrap();
+    assert_eq!(restored.timeline, 4001);
+    assert_eq!(carry.0, model.keys().skip(3).copied().collect::<Vec<_>>());
+    let all = contents(&sim.env(), TO).unwrap();
+    let own: Vec<_> = all.range(Lsn::new(4001, 0)..).map(|(_, (head, body))| (&head[..], &body[..])).collect();
+    assert_eq!(own, [(&b"first"[..], &b"body"[..]), (b"other", b"body")]);
+    assert_eq!(all.range(..Lsn::new(4001, 0)).count(), 3);
+}
+
+#[test]
+fn a_directory_that_holds_anything_is_not_restored_into() {
+    let (mut sim, log, _) = world();
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    crate::vfs::Vfs::create_dir(&disk, Path::new(TO)).unwrap();
+    disk.plant(Path::new("/restored/note"), b"mine").unwrap();
+    for to in [TO, "/store"] {
+        let refused = restore(&sim.env(), Moment::Latest, to).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    }
+    disk.plant(Path::new("/backups/note"), b"mine").unwrap();
+    assert_eq!(back_up(&log).unwrap_err().kind(), ErrorKind::Foreign);
+}
+
+#[test]
+fn every_flipped_bit_and_every_shortened_file_is_refused() {
+    let (mut sim, log, _) = world();
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    let mut tried = 0_u64;
+    for (path, bytes) in files(&disk, DEST) {
+        let bits = (0..bytes.len() as u64 * 8).filter(|bit| bit % 13 == tried % 13 || bytes.len() < 3000);
+        let flips: Vec<_> = bits.map(|bit| Err((bit / 8, (bit % 8) as u8))).collect();
+        let cuts = (0..bytes.len() as u64).step_by(211).map(Ok);
+        for hurt in flips.into_iter().chain(cuts) {
+            let damaged = disk.fork();
+            match hurt {
+                Ok(len) => damaged.truncate(&path, len).unwrap(),
+                Err((at, bit)) => damaged.flip_bit(&path, at, bit).unwrap(),
+            }
+            let env = env_of(&mut sim, &damaged);
+            let refused = restore(&env, Moment::Latest, TO);
+            assert!(refused.is_err(), "{} {hurt:?}", path.display());
+            assert!(contents_of_nothing(&env), "{} {hurt:?}", path.display());
+            tried += 1;
+        }
+    }
+    assert!(tried > 2000, "{tried}");
+}
+
+/// What is left of a refused restore opens as no log.
+fn contents_of_nothing(env: &Env) -> bool {
+    let names = env.vfs.list(Path::new(TO)).unwrap_or_default();
+    !names.iter().any(|name| name.starts_with("MANIFEST"))
+        && (names.is_empty() || Wal::open_in(env.clone(), Path::new(TO), options()).is_err())
+}
+
+/// Faults at the n-th change from now on.
+const FAULTS: [Fault; 6] = [
+    Fault::Fail(Failure::Io),
+    Fault::FailHalfway(Failure::Full),
+    Fault::CutBefore,
+    Fault::CutInside,
+    Fault::KillBefore,
+    Fault::KillInside,
+];
+
+#[test]
+fn a_restore_that_is_cut_short_anywhere_leaves_nothing_that_opens_and_can_be_repeated() {
+    let (mut sim, log, model) = world();
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    let mut finished = 0;
+    for fault in FAULTS {
+        for n in 1.. {
+            let hurt = disk.fork();
+            hurt.order(When::Change(hurt.counts().changes + n), fault);
+            let env = env_of(&mut sim, &hurt);
+            let outcome = restore(&env, Moment::Latest, TO);
+            let dead = hurt.death().is_some();
+            let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
+            found.heal();
+            let env = env_of(&mut sim, &found);
+            let whole = contents(&env.clone(), TO);
+            match (&outcome, dead) {
+                (Ok(_), false) => assert_eq!(whole.unwrap(), model),
+                _ if whole.as_ref().is_ok_and(|whole| !whole.is_empty()) => {
+                    assert_eq!(whole.unwrap(), model, "{fault:?} {n}")
+                }
+                _ => {
+                    let again = restore(&env, Moment::Latest, TO);
+                    let target = if again.is_ok() { TO } else { "/elsewhere" };
+                    again.or_else(|_| restore(&env, Moment::Latest, target)).unwrap();
+                    assert_eq!(contents(&env, target).unwrap(), model, "{fault:?} {n}");
+                }
+            }
+            if outcome.is_ok() && !dead {
+                finished += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(finished, FAULTS.len());
+}
+
+fn rebooted(disk: &SimDisk, n: u64) -> SimDisk {
+    match n % 3 {
+        0 => disk.reboot(Choice::KeepNone),
+        1 => disk.reboot(Choice::KeepAll),
+        _ => disk.reboot(Choice::Seed(n)),
+    }
+}
+
+#[test]
+fn a_backup_that_is_cut_short_anywhere_leaves_the_earlier_one_and_is_finished_by_the_next() {
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    let (then, _) = (model.clone(), log.sync().unwrap());
+    (20..26).for_each(|n| _ = commit(&log, &mut model, n, 3000));
+    log.close().unwrap();
+    let disk = sim.disk();
+    for fault in FAULTS {
+        for n in 1.. {
+            let hurt = disk.fork();
+            let env = env_of(&mut sim, &hurt);
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            hurt.order(When::Change(hurt.counts().changes + n), fault);
+            let outcome = back_up(&log);
+            let dead = hurt.death().is_some();
+            drop(log);
+            let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
+            found.heal();
+            let env = env_of(&mut sim, &found);
+            restore(&env, Moment::Latest, "/between").unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            let between = contents(&env, "/between").unwrap();
+            assert!(between == then || between == model, "{fault:?} {n}");
+            assert!(outcome.is_err() || between == model, "{fault:?} {n}");
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            back_up(&log).unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            restore(&env, Moment::Latest, "/after").unwrap();
+            assert_eq!(contents(&env, "/after").unwrap(), model, "{fault:?} {n}");
+            if outcome.is_ok() && !dead {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_log_is_not_backed_up_unless_its_values_alone_are_and_that_is_wanted() {
+    let (mut sim, log, model) = world();
+    log.close().unwrap();
+    let disk = sim.disk();
+    let (path, at) = files(&disk, "/store/log")
+        .into_iter()
+        .find_map(|(path, bytes)| bytes.windows(64).position(|w| w == [5 ^ 0x55; 64]).map(|at| (path, at)))
+        .unwrap();
+    disk.flip_bit(&path, at as u64 + 8, 3).unwrap();
+    let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    let refused = back_up(&log).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    let done = log.back_up(Path::new(DEST), b"", Damaged::Keep, &mut go).unwrap();
+    assert_eq!(done.damaged_values, 1);
+    let restored = restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(restored.records, model.len() as u64);
+    let log = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let bad: Vec<Lsn> = model.keys().filter(|lsn| log.read(**lsn).is_err()).copied().collect();
+    assert_eq!(bad.len(), 1);
+    assert_eq!(log.read(bad[0]).map(drop).map_err(|e: Error| e.kind()), Err(ErrorKind::Corrupt));
+}
+
+#[test]
+fn the_callback_ends_a_backup_and_the_next_one_goes_on() {
+    let (mut sim, log, model) = world();
+    let stopped = log.back_up(Path::new(DEST), b"", Damaged::Refuse, &mut |at| {
+        if at.done_bytes > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
+    assert_eq!(Source::open(&sim.env(), Path::new(DEST)).unwrap_err().kind(), ErrorKind::Missing);
+    back_up(&log).unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
