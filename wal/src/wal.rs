@@ -302,6 +302,12 @@ impl Wal {
         }
     }
 
+    /// Where the log left the timeline of `lsn`, if `lsn` lies in a future that was undone by a restore or a repair.
+    #[must_use]
+    pub fn undone(&self, lsn: Lsn) -> Option<Lsn> {
+        self.log.catalog.lock().undone(lsn)
+    }
+
     /// The records at and behind `from` as they stand now, in order.
     ///
     /// ```

@@ -272,7 +272,8 @@ impl<'a> Taking<'a> {
             true => Sink::Same(file.clone()),
             false => Sink::New(file.clone(), self.one_disk),
         };
-        let copied = self.stream(wanted, held, &piece, &sink, &self.destination.place(Shelf::Pieces, &name), meter);
+        let copied =
+            self.stream(wanted, held, &piece, &sink, &self.destination.place(Shelf::Pieces, &name), meter);
         match copied {
             Ok(crc) => piece.crc = crc,
             Err(e) => {

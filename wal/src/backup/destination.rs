@@ -151,8 +151,7 @@ impl Destination for Directory {
     }
 
     fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()> {
-        let (unfinished, path) =
-            (self.place(shelf, &format!("{name}{UNFINISHED}")), self.place(shelf, name));
+        let (unfinished, path) = (self.place(shelf, &format!("{name}{UNFINISHED}")), self.place(shelf, name));
         file.sync().map_err(|e| failed("syncing", &unfinished, e))?;
         self.env.vfs.rename(&unfinished, &path).map_err(|e| failed("renaming", &unfinished, e))
     }

@@ -5,20 +5,26 @@
 //! a piece: a backup adds the runs that are new and publishes an inventory.
 
 mod chain;
+mod check;
 mod copy;
 mod destination;
 pub mod inventory;
+mod keep;
 mod listing;
 mod meter;
+mod prune;
 mod read;
 mod relay;
 mod restore;
 mod site;
 mod window;
 
+pub use check::{Checked, Fault};
 pub use copy::{BackedUp, Damaged};
 pub use inventory::Inventory;
+pub use keep::Keep;
 pub use listing::{BackupName, Listed};
+pub use prune::{Do, Pruned, prune};
 pub use restore::{Carry, Passing, Restored, Source};
 pub use window::{Cut, Moment, Window, windows};
 

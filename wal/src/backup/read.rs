@@ -68,7 +68,11 @@ pub(super) fn piece_of(
         sink(chunk)?;
         at += chunk_len as u64;
     }
-    if crc.finalize() == piece.crc { Ok(()) } else { Err(damaged(&path, "is damaged: its checksum is wrong")) }
+    if crc.finalize() == piece.crc {
+        Ok(())
+    } else {
+        Err(damaged(&path, "is damaged: its checksum is wrong"))
+    }
 }
 
 /// Why reading frames ended.
@@ -102,11 +106,7 @@ impl<'a> Frames<'a> {
     }
 
     /// Takes the next bytes.
-    pub(super) fn feed(
-        &mut self,
-        bytes: &[u8],
-        mut visit: impl FnMut(Link<'_>) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(Link<'_>) -> Result<()>) -> Result<()> {
         let fed = self.chain.feed(bytes, |link| visit(link).map_err(Ended::Said));
         fed.map_err(|ended| match ended {
             Ended::Said(e) => e,

@@ -123,6 +123,14 @@ impl Source {
         Ok(Self { env: env.clone(), root: root.to_path_buf(), destination, listed })
     }
 
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(super) fn destination(&self) -> &dyn Destination {
+        &self.destination
+    }
+
     /// The backups, the newest last.
     #[must_use]
     pub fn backups(&self) -> &[Listed] {
@@ -188,8 +196,10 @@ impl Source {
         match self.listed.iter().find(|listed| listed.name == name) {
             Some(listed) => listed.inventory.as_ref().map_err(Clone::clone),
             None => {
-                let say =
-                    format!("there is no backup {name} in {}: see `savehold backup list`", self.root.display());
+                let say = format!(
+                    "there is no backup {name} in {}: see `savehold backup list`",
+                    self.root.display()
+                );
                 Err(Error::new(ErrorKind::Missing, say))
             }
         }

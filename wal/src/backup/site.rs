@@ -80,7 +80,8 @@ impl Site {
             let path = dir.join(&name);
             let whole = name.strip_suffix(UNFINISHED).unwrap_or(&name);
             if parse_segment_name(whole).is_none() {
-                let say = format!("{} is of no restore: name a new directory to restore into", path.display());
+                let say =
+                    format!("{} is of no restore: name a new directory to restore into", path.display());
                 return Err(Error::new(ErrorKind::Invalid, say));
             }
             self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))?;

@@ -232,7 +232,8 @@ fn what_the_layer_above_carries_stands_first_in_the_new_timeline() {
     assert_eq!(restored.timeline, 4001);
     assert_eq!(carry.0, model.keys().skip(3).copied().collect::<Vec<_>>());
     let all = contents(&sim.env(), TO).unwrap();
-    let own: Vec<_> = all.range(Lsn::new(4001, 0)..).map(|(_, (head, body))| (&head[..], &body[..])).collect();
+    let own: Vec<_> =
+        all.range(Lsn::new(4001, 0)..).map(|(_, (head, body))| (&head[..], &body[..])).collect();
     assert_eq!(own, [(&b"first"[..], &b"body"[..]), (b"other", b"body")]);
     assert_eq!(all.range(..Lsn::new(4001, 0)).count(), 3);
 }
@@ -410,4 +411,66 @@ fn the_callback_ends_a_backup_and_the_next_one_goes_on() {
     back_up(&log).unwrap();
     restore(&sim.env(), Moment::Latest, TO).unwrap();
     assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+fn verify(env: &Env) -> Checked {
+    Source::open(env, Path::new(DEST)).unwrap().verify(&mut go).unwrap()
+}
+
+#[test]
+fn verify_reads_every_byte_and_names_the_backups_that_are_hurt() {
+    let (mut sim, log, mut model) = world();
+    let first = back_up(&log).unwrap();
+    (20..24).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let second = back_up(&log).unwrap();
+    let whole = verify(&sim.env());
+    assert_eq!((whole.backups, whole.bytes), (2, second.bytes), "{whole:?}");
+    assert!(whole.faults.is_empty());
+    let disk = sim.disk();
+    for (path, bytes) in files(&disk, DEST).into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        let hurt = disk.fork();
+        hurt.flip_bit(&path, bytes.len() as u64 / 2, 4).unwrap();
+        let found = verify(&env_of(&mut sim, &hurt));
+        let [fault] = &found.faults[..] else { panic!("{}: {found:?}", path.display()) };
+        assert!(fault.error.message().contains(path.file_name().unwrap().to_str().unwrap()), "{fault:?}");
+        let restores = |name| {
+            let source = Source::open(&env_of(&mut sim, &hurt), Path::new(DEST)).unwrap().only(name).unwrap();
+            let restored = source.choose(Moment::Latest).and_then(|(name, cut)| {
+                let to = PathBuf::from(format!("/try-{name}"));
+                source.restore(name, cut, &to, 0, &mut Nothing, &mut go)
+            });
+            restored.is_ok()
+        };
+        let hurts: Vec<bool> = [first.name, second.name].map(restores).iter().map(|ok| !ok).collect();
+        let named: Vec<bool> = [first.name, second.name].iter().map(|n| fault.backups.contains(n)).collect();
+        assert_eq!(named, hurts, "{}", path.display());
+    }
+}
+
+#[test]
+fn pruning_takes_what_nobody_needs_and_breaks_no_chain() {
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    for n in 20..23 {
+        sim.advance(Duration::from_secs(3600));
+        commit(&log, &mut model, n, 1500);
+        back_up(&log).unwrap();
+    }
+    let (env, keep) = (sim.env(), Keep { last: 1, ..Keep::default() });
+    let before = files(&sim.disk(), DEST);
+    let said = prune(&env, Path::new(DEST), &keep, Do::Nothing).unwrap();
+    assert_eq!(files(&sim.disk(), DEST), before);
+    sim.disk().plant(Path::new("/backups/pieces/note"), b"mine").unwrap();
+    let done = prune(&env, Path::new(DEST), &keep, Do::It).unwrap();
+    assert_eq!((&done, done.backups.len(), &done.left[..]), (&said, 3, &[BackupName::Numbered(4)][..]));
+    assert!(verify(&env).faults.is_empty());
+    restore(&env, Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&env, TO).unwrap(), model);
+    let names = files(&sim.disk(), DEST);
+    assert!(names.iter().any(|(path, _)| path.ends_with("note")), "what is not ours stays");
+    sim.disk().uproot(Path::new("/backups/pieces/note")).unwrap();
+    assert!(back_up(&log).unwrap().name == BackupName::Numbered(5));
+    sim.disk().flip_bit(Path::new("/backups/backups/00000004.backup"), 40, 1).unwrap();
+    let refused = prune(&env, Path::new(DEST), &keep, Do::It).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
 }

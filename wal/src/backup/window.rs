@@ -109,9 +109,7 @@ pub(super) fn choose(
     let all = || backups.iter().rev().map(|(name, inventory)| (*name, *inventory));
     let outside = || NoWindow::Outside(backups.iter().flat_map(|(name, i)| windows(*name, i)).collect());
     match moment {
-        Moment::Latest => {
-            all().next().map(|(name, _)| (name, Cut::NOTHING)).ok_or_else(outside)
-        }
+        Moment::Latest => all().next().map(|(name, _)| (name, Cut::NOTHING)).ok_or_else(outside),
         Moment::At(lsn) => {
             if let Some((_, newest)) = all().next()
                 && let Some(branch) = undone(newest, lsn)

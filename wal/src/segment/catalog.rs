@@ -136,6 +136,13 @@ impl Catalog {
         self.segments.iter_mut().find(|e| (e.base, e.generation) == (base, generation))
     }
 
+    /// Where the timeline of `lsn` was left, if `lsn` lies behind that and before the timeline that went on from there.
+    #[must_use]
+    pub fn undone(&self, lsn: Lsn) -> Option<Lsn> {
+        let next = self.timelines.iter().find(|timeline| timeline.number > lsn.timeline())?;
+        (next.branch != Lsn::NONE && lsn >= next.branch).then_some(next.branch)
+    }
+
     /// Adds a report and forgets the oldest over the limit.
     pub fn keep_report(&mut self, report: RecoveryReport) {
         self.reports.push(report);

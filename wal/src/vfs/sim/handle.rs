@@ -20,7 +20,11 @@ impl Vfs for SimDisk {
             state.image.close(number);
             return Err(e);
         }
-        Ok(Arc::new(SimFile { disk: self.clone(), number, writes: !matches!(mode, OpenMode::Read | OpenMode::Plain) }))
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            number,
+            writes: !matches!(mode, OpenMode::Read | OpenMode::Plain),
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
