@@ -47,7 +47,8 @@ pub struct Store {
 impl Store {
     /// Opens the store in the directory `path`, making it if it is missing. One process has it at a time.
     ///
-    /// When it returns, everything that was ever acknowledged as durable is there.
+    /// When it returns, everything that was ever acknowledged as durable is there. Where the disk is too full to recover,
+    /// the store is open to read only: see [`Store::read_only`].
     ///
     /// # Errors
     ///
@@ -230,6 +231,14 @@ impl Store {
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`].
     pub fn sync(&self) -> Result<Version> {
         Ok(self.core.wal.sync()?.into())
+    }
+
+    /// Why the store is open to read only, if it is: opening after an unclean stop found no space on the disk, and the
+    /// message says how many bytes it needs. Reads, history and listings work; every write answers this error, and
+    /// nothing was changed. With that space, closing and opening again recovers fully.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Error> {
+        self.core.wal.read_only().map(Error::from)
     }
 
     /// What opening found and did.

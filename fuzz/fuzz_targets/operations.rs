@@ -42,7 +42,12 @@ fuzz_target!(|data: &[u8]| {
 fn open(sim: &mut Sim) -> Option<Store> {
     for attempt in 0..12 {
         match sim.open() {
-            Ok(store) => return Some(store),
+            Ok(store) if store.read_only().is_none() => return Some(store),
+            Ok(_) => {
+                if attempt > 5 {
+                    sim.disk().heal(); // open to read only: the disk was full when it recovered
+                }
+            }
             Err(e) => {
                 let damage = [ErrorKind::Corrupt, ErrorKind::Foreign, ErrorKind::Format];
                 assert!(!damage.contains(&e.kind()), "a crash damages nothing: {e:?}");

@@ -90,7 +90,8 @@ pub(crate) fn run(script: &[Step], life: usize, trouble: Trouble) -> Result<(), 
         let answer = world.step(*step).map_err(context)?;
         lives += usize::from(*step == Step::Renew);
         answers.push(answer);
-        if matches!(answer, Answer::Refused(ErrorKind::Halted | ErrorKind::Unknown | ErrorKind::Closed)) {
+        use ErrorKind::{Closed, Halted, ReadOnly, Unknown};
+        if matches!(answer, Answer::Refused(Closed | Halted | ReadOnly | Unknown)) {
             halted_for_good(&mut world).map_err(context)?;
             world.end();
         }
@@ -112,13 +113,13 @@ fn order(world: &World, Trouble { when, fault, for_ever }: Trouble) {
     if for_ever { world.disk.order_for_ever(when, fault) } else { world.disk.order(when, fault) }
 }
 
-/// A handle that failed writes nothing any more.
+/// A handle that failed, or was opened to read only, writes nothing.
 fn halted_for_good(world: &mut World) -> Result<(), Finding> {
     if world.log.as_ref().is_none_or(|log| log.failure().is_none()) {
         return Ok(());
     }
     match world.step(Step::Commit(1, Synced))? {
-        Answer::Refused(ErrorKind::Halted | ErrorKind::Closed) => Ok(()),
+        Answer::Refused(ErrorKind::Halted | ErrorKind::Closed | ErrorKind::ReadOnly) => Ok(()),
         other => Err(format!("a handle that had failed answered {other:?}")),
     }
 }
@@ -194,17 +195,22 @@ fn fill(script: &[Step], at: usize, left: u64) -> Result<bool, Finding> {
         }
         match world.step(*step).map_err(|e| format!("{step:?}: {e}"))? {
             Answer::Done => {}
-            Answer::Refused(ErrorKind::Full) => full = true,
+            Answer::Refused(ErrorKind::Full | ErrorKind::ReadOnly) => full = true,
             Answer::Refused(kind) => return Err(format!("{step:?} on a full disk was answered {kind:?}")),
         }
         if full && !freed && world.log.is_some() {
-            // while it is full the answer stays the same; once it is not, the same handle goes on
+            // while it is full the answer stays the same; once it is not, the same handle goes on, or the next one
+            let only_reads = world.log.as_ref().is_some_and(|log| log.read_only().is_some());
+            let expected = if only_reads { ErrorKind::ReadOnly } else { ErrorKind::Full };
             let again = world.step(Step::Commit(40_000, Synced))?;
-            if again != Answer::Refused(ErrorKind::Full) {
+            if again != Answer::Refused(expected) {
                 return Err(format!("a full disk took 40,000 bytes: {again:?}"));
             }
             world.disk.set_capacity(None);
             freed = true;
+            if only_reads {
+                world.steps(&[Step::Reopen])?;
+            }
             world.steps(&[Step::Commit(20_000, Synced), Step::Commit(10, Buffered)])?;
         }
     }

@@ -14,3 +14,4 @@ mod images;
 mod places;
 mod planted;
 mod random;
+mod space;

@@ -6,6 +6,7 @@ mod answers;
 mod cases;
 mod checker;
 mod damage;
+mod full;
 mod gate;
 mod history;
 mod model;

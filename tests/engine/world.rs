@@ -210,6 +210,13 @@ impl World {
         for attempt in 0.. {
             let durability = self.durability;
             match self.sim.open_with(Options::new().durability(durability)) {
+                Ok(store) if store.read_only().is_some() => {
+                    self.only_reads(store);
+                    if attempt > 3 {
+                        self.sim.disk().heal();
+                        self.sim.free();
+                    }
+                }
                 Ok(store) => {
                     self.store = Some(store);
                     self.disk = self.sim.disk();
@@ -233,35 +240,30 @@ impl World {
         self.make_collections();
     }
 
+    /// A store that was opened on a full disk shows everything, and takes nothing; what it shows is there for good.
+    #[track_caller]
+    fn only_reads(&mut self, store: Store) {
+        self.store = Some(store);
+        self.disk = self.sim.disk();
+        let shown = self.prefix_shown();
+        (self.answered, self.durable) = (self.answered.max(shown), self.durable.max(shown));
+        let refused = [
+            self.raw(0).set("never", &Bytes::from_static(b"written")).map(drop),
+            self.counts().increment("never", 1).map(drop),
+        ];
+        for answer in refused {
+            if !answer.as_ref().is_err_and(|e| e.kind() == ErrorKind::ReadOnly) {
+                self.fail(&format!("a store that is open to read only answered {answer:?}"));
+            }
+        }
+        self.store = None;
+    }
+
     /// Which prefix of the commits the store shows; from now on that is all there is.
     #[track_caller]
     fn find_prefix(&mut self) {
-        let least = if self.rough { self.durable } else { self.answered };
         let shown = self.versions_shown();
-        let ids: BTreeMap<&String, Option<Version>> =
-            self.ids.iter().map(|id| (id, self.outcome(id))).collect();
-        let fits = |n: usize| {
-            let mut expected: BTreeMap<&Place, Vec<(Option<Version>, bool)>> = BTreeMap::new();
-            for commit in self.model.commits[..n].iter().rev() {
-                for (place, cell) in &commit.writes {
-                    expected.entry(place).or_default().push((commit.version, cell.is_none()));
-                }
-            }
-            let same = |a: &(Version, bool), b: &(Option<Version>, bool)| {
-                a.1 == b.1 && b.0.is_none_or(|version| version == a.0)
-            };
-            shown.len() == expected.len()
-                && shown.iter().zip(&expected).all(|((at, a), (be, b))| {
-                    at == *be && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-                })
-                && ids.iter().all(|(id, known)| known.is_some() == self.model.with_id(n, id).is_some())
-        };
-        let Some(n) = (least..=self.model.len()).find(|n| fits(*n)) else {
-            self.fail(&format!(
-                "no prefix of {least}..={} commits fits what is there: {shown:?} {ids:?}",
-                self.model.len()
-            ))
-        };
+        let n = self.prefix_of(&shown);
         for (at, version) in std::mem::take(&mut self.doubts) {
             let wanted = if at < n { Outcome::Committed(version) } else { Outcome::NotCommitted };
             let outcome = self.store().outcome(version);
@@ -309,6 +311,42 @@ impl World {
                 self.fail(&format!("user {user} has {found:?}, not {expected:?}"));
             }
         }
+    }
+
+    /// How many commits from the front the store shows.
+    #[track_caller]
+    fn prefix_shown(&self) -> usize {
+        self.prefix_of(&self.versions_shown())
+    }
+
+    #[track_caller]
+    fn prefix_of(&self, shown: &BTreeMap<Place, Vec<(Version, bool)>>) -> usize {
+        let least = if self.rough { self.durable } else { self.answered };
+        let ids: BTreeMap<&String, Option<Version>> =
+            self.ids.iter().map(|id| (id, self.outcome(id))).collect();
+        let fits = |n: usize| {
+            let mut expected: BTreeMap<&Place, Vec<(Option<Version>, bool)>> = BTreeMap::new();
+            for commit in self.model.commits[..n].iter().rev() {
+                for (place, cell) in &commit.writes {
+                    expected.entry(place).or_default().push((commit.version, cell.is_none()));
+                }
+            }
+            let same = |a: &(Version, bool), b: &(Option<Version>, bool)| {
+                a.1 == b.1 && b.0.is_none_or(|version| version == a.0)
+            };
+            shown.len() == expected.len()
+                && shown.iter().zip(&expected).all(|((at, a), (be, b))| {
+                    at == *be && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+                })
+                && ids.iter().all(|(id, known)| known.is_some() == self.model.with_id(n, id).is_some())
+        };
+        let found = (least..=self.model.len()).find(|n| fits(*n));
+        found.unwrap_or_else(|| {
+            self.fail(&format!(
+                "no prefix of {least}..={} commits fits what is there: {shown:?} {ids:?}",
+                self.model.len()
+            ))
+        })
     }
 
     fn outcome(&self, id: &str) -> Option<Version> {

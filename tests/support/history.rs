@@ -235,6 +235,19 @@ impl History {
         next
     }
 
+    /// The history goes on with `found`, served to read only when the disk had `now` changes: all of it must stay. Of a
+    /// group that is cut nothing is served, and some of it may be there once the log is recovered.
+    #[must_use]
+    pub fn shown(&self, found: &[Record], kept: usize, now: u64) -> Self {
+        let mut next = self.clone();
+        next.learn(found, now);
+        for entry in &mut next.entries[..kept] {
+            entry.accepted = Some(entry.accepted.map_or(now, |at| at.min(now)));
+            entry.durable = Some(entry.durable.map_or(now, |at| at.min(now)));
+        }
+        next
+    }
+
     /// The history of a disk that holds `found` and has served nothing yet.
     #[must_use]
     pub fn cut_down(&self, found: &[Record], kept: usize, change: u64, now: u64) -> Self {

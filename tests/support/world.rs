@@ -130,7 +130,10 @@ impl World {
             Err(e) => return refused(&e, "replaying"),
         };
         let kept = check::judge(&log, &found, &self.history, Stop::Kill, u64::MAX)?;
-        self.history = self.history.survived(&found, kept, u64::MAX, self.changes());
+        self.history = match log.read_only() {
+            Some(_) => self.history.shown(&found, kept, self.changes()),
+            None => self.history.survived(&found, kept, u64::MAX, self.changes()),
+        };
         self.log = Some(log);
         Ok(Answer::Done)
     }
@@ -329,9 +332,9 @@ pub fn frame(number: u64, bytes: usize) -> Frame {
 
 /// An error that a step may meet when the disk fails, fills up or dies; never one that blames the bytes.
 fn refused(e: &Error, doing: &str) -> Result<Answer, Finding> {
-    use ErrorKind::{Closed, Full, Halted, Io, Unknown};
+    use ErrorKind::{Closed, Full, Halted, Io, ReadOnly, Unknown};
     match e.kind() {
-        kind @ (Closed | Full | Halted | Io | Unknown) => Ok(Answer::Refused(kind)),
+        kind @ (Closed | Full | Halted | Io | ReadOnly | Unknown) => Ok(Answer::Refused(kind)),
         _ => Err(format!("{doing} was answered {e:?}")),
     }
 }

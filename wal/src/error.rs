@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Invalid,
     /// The caller's progress callback asked to stop; nothing was changed.
     Aborted,
-    /// The handle only reads.
+    /// The handle only reads: recovery had no space to write what it decided. The message says how much it needs.
     ReadOnly,
     /// A newer timeline of the log keeps its backups there; nothing was written.
     Superseded,
@@ -128,6 +128,13 @@ impl Error {
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         self.0.kind == ErrorKind::Unknown
+    }
+
+    /// True where the disk, or the user's share of it, was full: the system's word, or ours.
+    pub(crate) fn lacks_space(&self) -> bool {
+        let full =
+            |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        self.0.kind == ErrorKind::Full || self.0.source.as_ref().is_some_and(full)
     }
 
     /// The place in the log that the error is about, where there is one.

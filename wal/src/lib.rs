@@ -51,6 +51,7 @@ pub mod scan;
 mod group;
 mod log;
 mod holder;
+mod shortage;
 mod recover;
 mod rest;
 mod prepare;

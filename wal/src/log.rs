@@ -30,6 +30,8 @@ pub(crate) struct Log {
     pub(crate) options: Options,
     pub(crate) store: StoreId,
     pub(crate) process: u32,
+    /// Why nothing may be written, where recovery had no space.
+    pub(crate) read_only: Option<Error>,
     pub(crate) time: EngineTime,
 
     // under their own locks
@@ -169,8 +171,8 @@ impl Log {
             let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
             return Err(Error::new(ErrorKind::Forked, say));
         }
-        match self.failure.get() {
-            Some(failure) => Err(failure.clone()),
+        match self.failure.get().or(self.read_only.as_ref()) {
+            Some(refusal) => Err(refusal.clone()),
             None => Ok(()),
         }
     }

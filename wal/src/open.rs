@@ -2,7 +2,9 @@
 //!
 //! Opening: settle the directory, lock it, read or make the catalog, recover, write down what recovery decided, build
 //! the state. Nothing is served before the last of these; what they leave after a crash is in `recover` and `manifest`.
+//! Where a step finds no space nothing more is changed, and the log is opened to read (`shortage`).
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
 use crate::holder;
+use crate::limits::BLOCK_BYTES;
 use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
 use crate::lsn::Lsn;
 use crate::options::{Create, Options};
@@ -21,6 +24,7 @@ use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
+use crate::shortage::{Shortage, space_of};
 use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
 
@@ -34,19 +38,27 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     if unfinished > 0 {
         options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
     }
-    let (mut catalog, made) = load_or_make(&env, root, new)?;
+    let Found { mut catalog, made, shortage } = load_or_make(&env, root, new)?;
     holder::write(&env, root, unfinished.saturating_add(1));
-    let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog };
-    let recovered = recovery.run().inspect_err(|_| holder::write(&env, root, unfinished))?;
+    let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog, shortage };
+    let mut recovered = recovery.run().inspect_err(|_| holder::write(&env, root, unfinished))?;
     let mut report = report_of(&env, &catalog, &recovered, made);
     report.judging = env.clock.monotonic().saturating_sub(begun);
     if recovered.changed {
         catalog.time_us = catalog.time_us.max(recovered.time_us);
         catalog.keep_report(report);
         catalog.generation += 1;
-        manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
+        if recovered.shortage.is_none() {
+            let replaced = manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error);
+            recovered.shortage = Shortage::of(replaced)?;
+        }
     }
-    Ok((Arc::new(build(env, root, options, lock, catalog, recovered)), report))
+    let read_only = recovered.shortage.take().map(|shortage| {
+        let manifest = space_of(catalog.encode().len() as u64);
+        report.lacking_bytes = recovered.unwritten + manifest + BLOCK_BYTES; // a block for LOCK
+        shortage.refusal(root, report.lacking_bytes, env.vfs.free_bytes(root).unwrap_or(0))
+    });
+    Ok((Arc::new(build(env, root, options, lock, catalog, recovered, read_only)), report))
 }
 
 /// Says that an open went through to its end.
@@ -112,10 +124,15 @@ fn settle_root(env: &Env, root: &Path, create: Create) -> Result<bool> {
         );
         return Err(Error::new(ErrorKind::Missing, say));
     }
-    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
-    env.vfs.create_dir(root).map_err(|e| io("making", root, e))?;
+    made(env.vfs.create_dir(root), "making", root)?;
     refuse_networks(env, root)?;
     Ok(true)
+}
+
+/// A step of making a log, which leaves nothing to read where it finds no space.
+fn made(step: io::Result<()>, doing: &str, path: &Path) -> Result<()> {
+    let step = step.map_err(|e| Error::io(ErrorKind::Io, doing, path, e));
+    Shortage::of(step)?.map_or(Ok(()), |shortage| Err(shortage.into_error()))
 }
 
 fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
@@ -132,23 +149,40 @@ fn refuse_networks(env: &Env, root: &Path) -> Result<()> {
     }
 }
 
-fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<(Catalog, bool)> {
+/// The catalog to go on with.
+struct Found {
+    catalog: Catalog,
+    /// It was made just now.
+    made: bool,
+    /// There was no space to make it durable, which asks only that nothing is changed on its word.
+    shortage: Option<Shortage>,
+}
+
+fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<Found> {
     let dir = root.join(LOG_DIR);
-    manifest::finish(&*env.vfs, root)?;
+    let shortage = match manifest::finish(&*env.vfs, root) {
+        Err(NotReplaced::Failed(e)) => return Err(e),
+        finished => Shortage::of(finished.map_err(NotReplaced::into_error))?,
+    };
     if let Some(catalog) = manifest::load(&*env.vfs, root)? {
-        return Ok((catalog, false));
+        return Ok(Found { catalog, made: false, shortage });
     }
-    let io = |doing, path: &Path, e| Error::io(ErrorKind::Io, doing, path, e);
+    if let Some(shortage) = shortage {
+        return Err(shortage.into_error());
+    }
     let segments = env.vfs.list(&dir).unwrap_or_default();
     if !may_make || segments.iter().any(|name| name.ends_with(".seg")) {
         return Err(corrupt(&root.join(MANIFEST), "is missing, though there are segments"));
     }
-    env.vfs.create_dir(&dir).map_err(|e| io("making", &dir, e))?;
-    env.vfs.sync_dir(root).map_err(|e| io("syncing", root, e))?;
+    made(env.vfs.create_dir(&dir), "making", &dir)?;
+    made(env.vfs.sync_dir(root), "syncing", root)?;
     sync_above(env, root)?;
     let catalog = Catalog::new(new_store_id(env), first_timeline(env));
-    manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error)?;
-    Ok((catalog, true))
+    let replaced = manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error);
+    match Shortage::of(replaced)? {
+        Some(shortage) => Err(shortage.into_error()),
+        None => Ok(Found { catalog, made: true, shortage: None }),
+    }
 }
 
 /// Makes the names of all directories above `root` durable: some of them may have been made just now, or by an open
@@ -209,6 +243,7 @@ fn build(
     lock: Box<dyn DirLock>,
     catalog: Catalog,
     recovered: Recovered,
+    read_only: Option<Error>,
 ) -> Log {
     let at = if recovered.active.is_some() { recovered.end } else { catalog.frontier };
     let mut frames = Sequencer::new(at, recovered.active, recovered.unstated);
@@ -230,6 +265,7 @@ fn build(
         options,
         store: catalog.store,
         process: std::process::id(),
+        read_only,
         lock: Mutex::new(Some(lock)),
         catalog: Mutex::new(catalog),
         order: Mutex::new(order),

@@ -7,7 +7,8 @@
 //! 5. Judge. Corrupt: refuse. Torn with good records past P: write them anew, as a rest segment.
 //! 6. Write down how every segment ended.
 //!
-//! A crash at any of these leaves what was there, or the finished rest segment, of which step 1 takes note.
+//! A crash at any of these leaves what was there, or the finished rest segment, of which step 1 takes note. Where a step
+//! finds no space, nothing more is changed, and the good records behind P are read where they stand (`shortage`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::scan::tail::{Facts, Verdict, judge};
-use crate::scan::{Skim, Span, first_bad, skim};
+use crate::scan::{Skim, Span, first_bad, last_whole, skim};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
+use crate::shortage::Shortage;
 use crate::vfs::{OpenMode, VfsFile};
 
 /// Where the log ends, as a fact.
@@ -51,6 +53,10 @@ pub(crate) struct Recovered {
     pub(crate) scanned_bytes: u64,
     /// The catalog changed and must be replaced before anything is served.
     pub(crate) changed: bool,
+    /// A step found no space: the log may be served to read.
+    pub(crate) shortage: Option<Shortage>,
+    /// Bytes of a rest segment that there was no space for.
+    pub(crate) unwritten: u64,
 }
 
 /// What recovery works with.
@@ -59,6 +65,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) root: &'a Path,
     pub(crate) access: Access,
     pub(crate) catalog: &'a mut Catalog,
+    /// A step before, or one of these, found no space: nothing more is changed.
+    pub(crate) shortage: Option<Shortage>,
 }
 
 /// A segment without a stated end, and what a skim found in it.
@@ -100,6 +108,8 @@ impl Recovery<'_> {
             groups_dropped: dropped,
             scanned_bytes,
             changed: false,
+            shortage: None,
+            unwritten: 0,
         };
         match (judge(&facts), tail) {
             (Verdict::Corrupt { at, proven }, tail) => {
@@ -118,7 +128,7 @@ impl Recovery<'_> {
             }
             (_, tail) => {
                 changed |= tail.is_some() || !unbegun.is_empty();
-                self.close_tail(tail, facts, &mut segments)?;
+                recovered.unwritten = self.close_tail(tail, facts, &mut segments)?;
                 self.close_unbegun(&unbegun, &mut segments);
             }
         }
@@ -143,6 +153,7 @@ impl Recovery<'_> {
             prepared.is_none_or(|p| recovered.segments.iter().any(|s| (s.base, s.generation) == p))
         );
         recovered.changed = changed;
+        recovered.shortage = self.shortage;
         Ok(recovered)
     }
 
@@ -200,7 +211,8 @@ impl Recovery<'_> {
                 old.end = Some(header.base);
                 old.damaged = true;
                 self.catalog.name(entry_of(&header));
-                self.sync_names()?; // the crash may have come between its renaming and the sync of the directory
+                let synced = self.sync_names(); // the crash may have come between its renaming and this sync
+                self.goes_on(synced)?;
                 return Ok(true);
             }
         }
@@ -227,8 +239,21 @@ impl Recovery<'_> {
         self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
     }
 
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e))
+    /// Removes a file that says nothing; the next open does where there is a shortage.
+    fn remove(&mut self, path: &Path) -> Result<()> {
+        if self.shortage.is_some() {
+            return Ok(());
+        }
+        let removed = self.env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e));
+        self.goes_on(removed).map(drop)
+    }
+
+    /// Whether a change was made; one that found no space is the last that is tried.
+    pub(crate) fn goes_on(&mut self, changed: Result<()>) -> Result<bool> {
+        let shortage = Shortage::of(changed)?;
+        let goes_on = shortage.is_none();
+        self.shortage = self.shortage.take().or(shortage);
+        Ok(goes_on)
     }
 
     fn open_segments(&self) -> Result<Vec<Arc<Segment>>> {
@@ -332,14 +357,16 @@ impl Recovery<'_> {
         Ok(first_bad(&Span { base: proven, binding: tail.segment.binding, data: &data }, proven))
     }
 
-    /// Steps 5 and 6 for the last begun segment.
+    /// Steps 5 and 6 for the last begun segment. Says how many bytes of a rest segment found no space: the old one then
+    /// ends where its last good group does, in this handle alone. A group is answered when all of it was written, so
+    /// none of one that is cut was.
     fn close_tail(
         &mut self,
         tail: Option<Candidate>,
         facts: Facts,
         segments: &mut Vec<Arc<Segment>>,
-    ) -> Result<()> {
-        let Some(tail) = tail else { return Ok(()) };
+    ) -> Result<u64> {
+        let Some(tail) = tail else { return Ok(0) };
         let segment = &tail.segment;
         #[cfg(feature = "planted")]
         if planted::is(Planted::TrustCache) || planted::is(Planted::SkipRest) {
@@ -348,15 +375,19 @@ impl Recovery<'_> {
             if let Some(entry) = self.catalog.entry_mut(segment.base, segment.generation) {
                 entry.end = Some(ends);
             }
-            return Ok(());
+            return Ok(0);
         }
-        let ends = facts.proven;
+        let (mut ends, mut unwritten) = (facts.proven, 0);
         if facts.first_bad > facts.proven {
             let header = self.rest_header(segment, facts);
-            let rest = self.write_rest(segment, &header)?;
-            self.catalog.name(entry_of(&header));
-            let at = segments.partition_point(|s| (s.base, s.generation) < (header.base, header.generation));
-            segments.insert(at, Arc::new(rest));
+            if let Some(rest) = self.write_rest(segment, &header)? {
+                self.catalog.name(entry_of(&header));
+                let at =
+                    segments.partition_point(|s| (s.base, s.generation) < (header.base, header.generation));
+                segments.insert(at, Arc::new(rest));
+            } else {
+                (ends, unwritten) = (last_whole_group(segment, facts)?, Self::rest_bytes(&header));
+            }
         }
         segment.set_end(ends);
         let damaged = facts.groups_behind > 0 || facts.first_bad > facts.proven;
@@ -364,7 +395,7 @@ impl Recovery<'_> {
             entry.end = Some(ends);
             entry.damaged = damaged;
         }
-        Ok(())
+        Ok(unwritten)
     }
 
     /// Prepared segments that nothing was written in are given up, and their places with them; where something stands
@@ -405,6 +436,12 @@ impl Recovery<'_> {
         );
         Error::new(ErrorKind::Corrupt, say).at(at)
     }
+}
+
+fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {
+    let bytes = facts.first_bad.bytes_since(facts.proven).unwrap_or(0);
+    let data = segment.reread(facts.proven, bytes)?;
+    Ok(last_whole(&Span { base: facts.proven, binding: segment.binding, data: &data }, facts.proven))
 }
 
 /// True where anything but zeros stands behind the header.

@@ -57,6 +57,9 @@ pub struct RecoveryReport {
     pub replaying: Duration,
     /// How the wall clock stood.
     pub clock: ClockNote,
+    /// Bytes of disk that recovery lacked for files of its own: the log was opened to read only. Zero where it lacked
+    /// none, and so in every report that was kept.
+    pub lacking_bytes: u64,
 }
 
 impl RecoveryReport {
@@ -99,6 +102,7 @@ impl RecoveryReport {
             replayed_records: take.u64()?,
             judging: Duration::from_micros(take.u64()?),
             replaying: Duration::from_micros(take.u64()?),
+            lacking_bytes: 0,
         };
         (known && take.0.is_empty()).then_some(report)
     }
@@ -121,6 +125,13 @@ impl fmt::Display for RecoveryReport {
             if self.groups_dropped > 0 {
                 write!(f, "; {} groups of an unfinished sync dropped", self.groups_dropped)?;
             }
+        }
+        if self.lacking_bytes > 0 {
+            write!(
+                f,
+                "; open to read only, for recovery lacks {} bytes of disk: free them, then close and open again",
+                self.lacking_bytes
+            )?;
         }
         match self.clock {
             ClockNote::Fine => Ok(()),

@@ -18,7 +18,7 @@ use crate::scan::tail::Facts;
 use crate::scan::{Span, Verify};
 use crate::segment::file::{Segment, entry_of};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
-use crate::vfs::{OpenMode, is_full};
+use crate::vfs::OpenMode;
 
 impl Recovery<'_> {
     pub(crate) fn rest_header(&self, segment: &Segment, facts: Facts) -> SegmentHeader {
@@ -35,13 +35,22 @@ impl Recovery<'_> {
         }
     }
 
-    /// Writes the records behind P anew: under a temporary name, synced, renamed, the directory synced.
-    pub(crate) fn write_rest(&self, old: &Segment, header: &SegmentHeader) -> Result<Segment> {
+    /// Space that the rest segment takes.
+    pub(crate) fn rest_bytes(header: &SegmentHeader) -> u64 {
+        let whole = align(header.end).and_then(|end| end.bytes_since(header.base));
+        DATA_OFFSET + whole.map_or(header.capacity, |whole| whole.min(header.capacity))
+    }
+
+    /// Writes the records behind P anew: under a temporary name, synced, renamed, the directory synced. `None` where
+    /// there is no space for it.
+    pub(crate) fn write_rest(&mut self, old: &Segment, header: &SegmentHeader) -> Result<Option<Segment>> {
+        if self.shortage.is_some() {
+            return Ok(None);
+        }
         let bytes = header.end.bytes_since(header.base).expect("behind P");
         let mut data = old.reread(header.base, bytes)?;
         rewrite(&mut data, header, old.binding)?;
-        let whole = align(header.end).and_then(|end| end.bytes_since(header.base)).unwrap_or(bytes);
-        data.resize(usize::try_from(whole.min(header.capacity)).expect("inside a segment"), 0);
+        data.resize(usize::try_from(Self::rest_bytes(header) - DATA_OFFSET).expect("inside a segment"), 0);
         let dir = self.root.join(LOG_DIR);
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
@@ -56,11 +65,14 @@ impl Recovery<'_> {
             self.env.vfs.rename(&unfinished, &path)?;
             self.env.vfs.sync_dir(&dir)
         };
-        write().map_err(|e| {
-            let kind = if is_full(&e) { ErrorKind::Full } else { ErrorKind::Io };
-            Error::io(kind, &format!("recovery needs {} bytes for", whole + DATA_OFFSET), &path, e)
-        })?;
-        Segment::open(&*self.env.vfs, self.root, &entry_of(header), header.store, self.access)
+        let written = write().map_err(|e| {
+            _ = self.env.vfs.remove(&unfinished); // if it stays, the next open removes it
+            Error::io(ErrorKind::Io, "writing", &path, e)
+        });
+        if !self.goes_on(written)? {
+            return Ok(None); // if it got its name all the same, the next open finds it and takes it over
+        }
+        Segment::open(&*self.env.vfs, self.root, &entry_of(header), header.store, self.access).map(Some)
     }
 }
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::env::{Env, Threads};
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
 use crate::format::frame::Frame;
 use crate::group::Placed;
@@ -90,7 +88,10 @@ impl Wal {
     /// - [`ErrorKind::Foreign`]: the directory holds something else. [`ErrorKind::Format`]: a newer format.
     /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message says what and where.
     /// - [`ErrorKind::Invalid`]: an option is out of its range, or the directory lies on a network.
-    /// - [`ErrorKind::Full`]: recovery itself needs space, and the message says how much.
+    /// - [`ErrorKind::Full`]: there is no space to make a log.
+    ///
+    /// Where recovery has no space to write what it decided, this is no error: the log is open to read
+    /// ([`Wal::read_only`]), everything acknowledged is there, and nothing on the disk was changed.
     pub fn open_in(env: Env, root: &Path, options: Options) -> Result<Self> {
         let (log, report) = open(env, root, options)?;
         let threads = start_threads(&log)?;
@@ -376,8 +377,10 @@ impl Wal {
     ///
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`].
     pub fn sync(&self) -> Result<Lsn> {
-        self.log.check()?;
-        self.log.sync_placed()
+        match self.log.check() {
+            Err(e) if e.kind() == ErrorKind::ReadOnly => Ok(self.durable()), // all that is served is
+            checked => checked.and_then(|()| self.log.sync_placed()),
+        }
     }
 
     /// Gives up all segments that end at or before `before`; says how many bytes of disk came free. Damaged tails are
@@ -424,6 +427,13 @@ impl Wal {
     #[must_use]
     pub fn failure(&self) -> Option<Error> {
         self.log.check().err()
+    }
+
+    /// Why the log is open to read only, if it is: recovery had no space, and the message says how many bytes it needs.
+    /// Every write answers this. With that space, closing and opening again recovers fully.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Error> {
+        self.log.read_only.clone()
     }
 
     /// Where the log stands.

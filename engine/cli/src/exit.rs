@@ -79,7 +79,7 @@ impl Exit {
         match kind {
             ErrorKind::Missing | ErrorKind::Foreign | ErrorKind::Format => Self::NoStore,
             ErrorKind::Corrupt | ErrorKind::Damaged => Self::Damaged,
-            ErrorKind::Locked | ErrorKind::Full | ErrorKind::Busy => Self::Busy,
+            ErrorKind::Locked | ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Busy => Self::Busy,
             ErrorKind::Leased | ErrorKind::MailboxFull => Self::Busy,
             ErrorKind::Unknown => Self::Unknown,
             ErrorKind::Conflict | ErrorKind::Gone | ErrorKind::Undone => Self::No,
@@ -177,6 +177,7 @@ mod tests {
             (ErrorKind::Undone, Exit::No),
             (ErrorKind::Locked, Exit::Busy),
             (ErrorKind::Full, Exit::Busy),
+            (ErrorKind::ReadOnly, Exit::Busy),
             (ErrorKind::Busy, Exit::Busy),
             (ErrorKind::Unknown, Exit::Unknown),
             (ErrorKind::Gone, Exit::No),

@@ -13,6 +13,7 @@ fn report() -> RecoveryReport {
         judging: Duration::from_micros(1500),
         replaying: Duration::from_micros(500),
         clock: ClockNote::Ahead,
+        lacking_bytes: 0,
     }
 }
 
@@ -55,6 +56,11 @@ fn sentence_says_what_was_kept_and_what_was_not() {
     assert_eq!(
         said(nothing),
         "recovered after an unclean stop in 2.0 ms: log proven through 2.8192, nothing behind it"
+    );
+    assert_eq!(
+        said(RecoveryReport { lacking_bytes: 8192, ..nothing }),
+        "recovered after an unclean stop in 2.0 ms: log proven through 2.8192, nothing behind it; open to read only, for \
+         recovery lacks 8192 bytes of disk: free them, then close and open again"
     );
     let clean = RecoveryReport { clean: true, clock: ClockNote::Behind, ..report() };
     assert_eq!(

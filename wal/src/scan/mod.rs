@@ -203,5 +203,13 @@ pub fn first_bad(span: &Span<'_>, from: Lsn) -> Lsn {
     chain.at()
 }
 
+/// Verifies as [`first_bad`] does, and says where the last group ends that is good as a whole.
+#[must_use]
+pub fn last_whole(span: &Span<'_>, from: Lsn) -> Lsn {
+    let is_good = |group: &GroupAt| span.walk(*group, Verify::Bodies, |_, _| {}).is_ok();
+    let good = span.groups(from).take_while(is_good);
+    good.last().map_or(from, |group| group.head.next(group.lsn).unwrap_or(from))
+}
+
 #[cfg(test)]
 mod tests;

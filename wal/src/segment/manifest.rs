@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Bad;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{OpenMode, Vfs, read_exact_at};
+use crate::vfs::{OpenMode, Vfs, is_full, read_exact_at};
 
 /// Reads the catalog of the store in `root`; `None` where no store is.
 ///
@@ -36,14 +36,21 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
 ///
 /// # Errors
 ///
-/// As [`load`]; [`ErrorKind::Io`] where the system refuses.
-pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+/// [`NotReplaced::Full`]: no space; both catalogs still count. [`NotReplaced::Failed`]: as [`load`], or the system
+/// refuses.
+pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<(), NotReplaced> {
     let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
-    if read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))) {
-        settle(vfs, &next).map_err(|e| Error::io(ErrorKind::Io, "syncing", &next, e))?;
-        vfs.rename(&next, &now).map_err(|e| Error::io(ErrorKind::Io, "renaming", &next, e))?;
+    let unnamed =
+        || Ok(read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))));
+    let refused = |doing, path: &Path, e: io::Error| match is_full(&e) {
+        true => NotReplaced::Full(Error::io(ErrorKind::Full, doing, path, e)),
+        false => NotReplaced::Failed(Error::io(ErrorKind::Io, doing, path, e)),
+    };
+    if unnamed().map_err(NotReplaced::Failed)? {
+        settle(vfs, &next).map_err(|e| refused("syncing", &next, e))?;
+        vfs.rename(&next, &now).map_err(|e| refused("renaming", &next, e))?;
     }
-    vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
+    vfs.sync_dir(root).map_err(|e| refused("syncing", root, e))
 }
 
 /// Makes the bytes that a file shows durable. Whoever wrote them may have died before the sync, or been told that it
@@ -149,7 +156,7 @@ fn failed(doing: &str, path: &Path, e: io::Error) -> NotReplaced {
 }
 
 fn not_written(path: &Path, e: io::Error) -> NotReplaced {
-    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if is_full(&e) {
         return NotReplaced::Full(Error::io(ErrorKind::Full, "no space to write", path, e));
     }
     NotReplaced::Failed(Error::io(ErrorKind::Halted, "writing", path, e))
