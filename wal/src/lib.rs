@@ -48,6 +48,7 @@ pub mod report;
 pub mod segment;
 pub mod options;
 pub mod scan;
+mod window;
 mod group;
 mod log;
 mod holder;

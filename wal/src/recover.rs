@@ -21,12 +21,13 @@ use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::scan::tail::{Facts, Verdict, judge};
-use crate::scan::{Skim, Span, first_bad, last_whole, skim};
+use crate::scan::{Skim, Span, first_bad, last_whole};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
 use crate::shortage::Shortage;
 use crate::vfs::{OpenMode, VfsFile};
+use crate::window::{WINDOW_BYTES, Window};
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -225,9 +226,8 @@ impl Recovery<'_> {
         }
         let segment =
             Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
-        let view = segment.view()?;
-        let span = Span { base: segment.base, binding: segment.binding, data: view.data() };
-        if span.probe(segment.base).next().is_some() {
+        let mut window = Window::new(&segment, segment.capacity_end(), WINDOW_BYTES, Vec::new())?;
+        if window.probe(segment.base, segment.capacity_end())?.is_some() {
             return Err(corrupt(path, "holds records and is not named in MANIFEST"));
         }
         self.remove(path)?;
@@ -279,15 +279,9 @@ impl Recovery<'_> {
         let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
         let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
         let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
-        let read = if map.is_none() { Some(segment.view()?) } else { None };
-        let data = match (&map, &read) {
-            (Some(map), _) => map.get(DATA_OFFSET as usize..).unwrap_or_default(),
-            (None, Some(view)) => view.data(),
-            (None, None) => &[],
-        };
-        let span = Span { base: segment.base, binding: segment.binding, data };
-        let (skim, stated) = (skim(&span), span.stated_ends());
-        drop((map, read));
+        let mut window = Window::over(&segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
+        let (skim, stated) = (window.skim()?, window.stated_ends()?);
+        drop(window);
         Ok(Candidate { segment, skim, stated })
     }
 

@@ -1,9 +1,10 @@
-//! Corridor: every record from a place on, in one pass over the mapped log, on as many threads as are useful.
+//! Corridor: every record from a place on, in one pass over the log, on as many threads as are useful.
 //!
 //! The log is cut into stretches of 4 MiB. A thread enters a stretch at the first group that begins at a block
 //! boundary in it and leaves at the first such group behind it. That a thread entered at a true group and not inside
 //! a record's body is proved afterwards: each stretch must have been left just where the next was entered. A forged
 //! entry would need the file's secret number; if one ever passes, the replay says so and is done again by one thread.
+//! Where there are no maps each thread reads through a window of its own, no longer than a stretch (`window`).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::FrameKind;
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
 use crate::limits::BLOCK_BYTES;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::options::Progress;
-use crate::scan::{GroupAt, Span, Verify};
+use crate::scan::{GroupAt, Verify};
 use crate::schedule;
-use crate::segment::file::{Segment, View};
+use crate::segment::file::Segment;
 use crate::sync::Mutex;
+use crate::window::{WINDOW_BYTES, Window};
 
 /// Bytes of log that one thread takes at a time.
 pub const STRETCH_BYTES: u64 = 4 << 20;
@@ -64,7 +66,6 @@ struct Shared<'a> {
     log: &'a Log,
     segments: Vec<(Arc<Segment>, Lsn)>,
     stretches: Vec<Stretch>,
-    views: Vec<Mutex<(Option<View>, usize)>>,
     from: Lsn,
     verify: Verify,
     next: AtomicUsize,
@@ -133,13 +134,8 @@ impl<'a> Shared<'a> {
                 at = to;
             }
         }
-        let views = segments.iter().enumerate().map(|(n, _)| {
-            let users = stretches.iter().filter(|s| s.segment == n).count();
-            Mutex::new((None, users))
-        });
         Self {
             log,
-            views: views.collect(),
             segments,
             stretches,
             from,
@@ -153,12 +149,11 @@ impl<'a> Shared<'a> {
 
     fn run(&self, replayer: &mut impl Replayer) -> Result<(Vec<(usize, Passage)>, Replayed)> {
         let (mut passages, mut counted) = (Vec::new(), Replayed::default());
+        let mut buf = Vec::new();
         loop {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(stretch) = self.stretches.get(n) else { return Ok((passages, counted)) };
-            let passed =
-                self.view(stretch.segment).and_then(|view| self.pass(stretch, &view, replayer, &mut counted));
-            self.give_back(stretch.segment);
+            let passed = self.pass(stretch, &mut buf, replayer, &mut counted);
             match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
                 Ok(passage) => passages.push((n, passage)),
                 Err(e) => {
@@ -169,60 +164,37 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn view(&self, segment: usize) -> Result<View> {
-        let mut slot = self.views[segment].lock();
-        if let (Some(view), _) = &*slot {
-            return Ok(view.clone());
-        }
-        let view = self.segments[segment].0.view()?;
-        slot.0 = Some(view.clone());
-        Ok(view)
-    }
-
-    fn give_back(&self, segment: usize) {
-        let mut slot = self.views[segment].lock();
-        slot.1 -= 1;
-        if slot.1 == 0 {
-            slot.0 = None;
-        }
-    }
-
-    fn span<'v>(&self, segment: usize, view: &'v View) -> Span<'v> {
-        let (segment, end) = &self.segments[segment];
-        let bytes = end.bytes_since(segment.base).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        let data = view.data();
-        Span { base: segment.base, binding: segment.binding, data: &data[..bytes.min(data.len())] }
-    }
-
     fn pass(
         &self,
         stretch: &Stretch,
-        view: &View,
+        buf: &mut Vec<u8>,
         replayer: &mut impl Replayer,
         counted: &mut Replayed,
     ) -> Result<Passage> {
-        let span = self.span(stretch.segment, view);
         let (segment, end) = &self.segments[stretch.segment];
-        let entered =
-            if stretch.from == segment.base { Some(stretch.from) } else { self.entry(&span, stretch) };
-        let Some(mut at) = entered else { return Ok(Passage { entered: None, left: stretch.to }) };
-        while at < *end && !(at >= stretch.to && at.offset().is_multiple_of(BLOCK_BYTES)) {
-            let group = span.group(at).map_err(|_| missing(segment, at))?;
-            self.group(&span, segment, group, replayer, counted)?;
-            at = group.head.next(at).ok_or_else(|| missing(segment, at))?;
+        let mut window = Window::new(segment, *end, WINDOW_BYTES, std::mem::take(buf))?;
+        let entered = match stretch.from == segment.base {
+            true => Some(stretch.from),
+            false => window.probe(stretch.from, stretch.to)?.map(|group| group.lsn),
+        };
+        let mut left = stretch.to;
+        if let Some(mut at) = entered {
+            while at < *end && !(at >= stretch.to && at.offset().is_multiple_of(BLOCK_BYTES)) {
+                let group = window.group(at)?.ok_or_else(|| missing(segment, at))?;
+                self.group(&mut window, segment, group, replayer, counted)?;
+                at = group.head.next(at).ok_or_else(|| missing(segment, at))?;
+            }
+            left = at;
         }
         counted.bytes += stretch.to.bytes_since(stretch.from).unwrap_or(0);
-        Ok(Passage { entered, left: at })
-    }
-
-    fn entry(&self, span: &Span<'_>, stretch: &Stretch) -> Option<Lsn> {
-        span.probe(stretch.from).next().map(|group| group.lsn).filter(|lsn| *lsn < stretch.to)
+        *buf = window.into_buf();
+        Ok(Passage { entered, left })
     }
 
     #[inline]
     fn group(
         &self,
-        span: &Span<'_>,
+        window: &mut Window<'_>,
         segment: &Segment,
         group: GroupAt,
         replayer: &mut impl Replayer,
@@ -230,14 +202,13 @@ impl<'a> Shared<'a> {
     ) -> Result<()> {
         let mut failed = Ok(());
         counted.groups += 1;
-        let walked = span.walk(group, self.verify, |lsn, frame| {
-            if frame.kind == FrameKind::Record && lsn >= self.from && failed.is_ok() {
+        let walked = window.walk(group, self.verify, |lsn, kind, head| {
+            if kind == FrameKind::Record && lsn >= self.from && failed.is_ok() {
                 counted.records += 1;
-                let body =
-                    u32::try_from(frame.bytes() - frame.body.len()).expect("bounded by HEAD_BYTES_MAX");
-                failed = replayer.record(lsn, group.head.time_us, frame.head, body);
+                let body = u32::try_from(FRAME_HEADER_BYTES + head.len()).expect("bounded by HEAD_BYTES_MAX");
+                failed = replayer.record(lsn, group.head.time_us, head, body);
             }
-        });
+        })?;
         walked.map_err(|bad| missing(segment, bad))?;
         failed
     }

@@ -39,6 +39,12 @@ impl Unplaced {
         Self(crc32fast::hash(bytes))
     }
 
+    /// Goes on with the bytes behind.
+    #[must_use]
+    pub fn then(self, bytes: &[u8]) -> Self {
+        Self(self.with(bytes))
+    }
+
     /// Ends a frame's checksum with its place.
     #[must_use]
     #[inline]

@@ -162,6 +162,13 @@ impl Header {
     }
 }
 
+/// Lengths of head and body that the header at the front of `bytes` states, within their limits; its checksum is not
+/// compared.
+#[must_use]
+pub fn lengths(bytes: &[u8]) -> Option<(usize, usize)> {
+    decode_header(bytes).ok().map(|header| (header.head_len, header.body_len))
+}
+
 /// Reads the header and head at the front of `bytes`, which need not reach further.
 ///
 /// # Errors

@@ -61,16 +61,22 @@ impl<'a> Span<'a> {
     ///
     /// Why there is none; [`Bad::Length`] also where the group would reach past the span.
     pub fn group(&self, lsn: Lsn) -> Result<GroupAt, Bad> {
-        let bytes = self.from(lsn);
-        let frame = decode(bytes, lsn, self.binding)?;
+        let group = self.group_head(lsn)?;
+        if group.head.bytes as usize > self.from(lsn).len() { Err(Bad::Length) } else { Ok(group) }
+    }
+
+    /// The group that begins at `lsn`, which may reach past the span.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    #[inline]
+    pub fn group_head(&self, lsn: Lsn) -> Result<GroupAt, Bad> {
+        let frame = decode(self.from(lsn), lsn, self.binding)?;
         if frame.kind != FrameKind::Group || !frame.body.is_empty() {
             return Err(Bad::Kind);
         }
-        let head = GroupHead::decode(frame.head).ok_or(Bad::Kind)?;
-        if head.bytes as usize > bytes.len() {
-            return Err(Bad::Length);
-        }
-        Ok(GroupAt { lsn, head })
+        GroupHead::decode(frame.head).map(|head| GroupAt { lsn, head }).ok_or(Bad::Kind)
     }
 
     /// Groups in a chain from `lsn` on, ending before the first bad one.
@@ -168,22 +174,35 @@ pub struct Skim {
 /// Hops over the groups of a segment and looks behind where they end.
 #[must_use]
 pub fn skim(span: &Span<'_>) -> Skim {
-    let mut skim =
-        Skim { groups: 0, chain_end: span.base, groups_behind: 0, durable_through: Lsn::NONE, time_us: 0 };
+    let mut skim = Skim::at(span.base);
     let mut chain = span.groups(span.base);
-    for group in chain.by_ref() {
-        skim.groups += 1;
-        skim.note(&group);
+    while let Some(group) = chain.next() {
+        skim.follow(&group, chain.at());
     }
-    skim.chain_end = chain.at();
     for group in span.probe(skim.chain_end) {
-        skim.groups_behind += 1;
-        skim.note(&group);
+        skim.find(&group);
     }
     skim
 }
 
 impl Skim {
+    /// Nothing was looked at yet.
+    pub(crate) fn at(base: Lsn) -> Self {
+        Self { groups: 0, chain_end: base, groups_behind: 0, durable_through: Lsn::NONE, time_us: 0 }
+    }
+
+    /// The chain goes on with `group`, behind which it stands at `next`.
+    pub(crate) fn follow(&mut self, group: &GroupAt, next: Lsn) {
+        (self.groups, self.chain_end) = (self.groups + 1, next);
+        self.note(group);
+    }
+
+    /// A group stands behind the end of the chain.
+    pub(crate) fn find(&mut self, group: &GroupAt) {
+        self.groups_behind += 1;
+        self.note(group);
+    }
+
     fn note(&mut self, group: &GroupAt) {
         self.durable_through = self.durable_through.max(group.head.durable_through);
         self.time_us = self.time_us.max(group.head.time_us);

@@ -31,26 +31,6 @@ pub enum Fill {
 /// Zeros are written in steps, each synced, so that no commit's sync waits for many of them.
 const ZEROS_STEP_BYTES: usize = 1 << 20;
 
-/// Bytes of a segment in memory, from its base on.
-#[derive(Clone, Debug)]
-pub enum View {
-    /// The whole file is mapped.
-    Mapped(Map),
-    /// Its data were read.
-    Read(Arc<Vec<u8>>),
-}
-
-impl View {
-    /// The data, from the segment's base on.
-    #[must_use]
-    pub fn data(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map.get(DATA_OFFSET as usize..).unwrap_or_default(),
-            Self::Read(data) => data,
-        }
-    }
-}
-
 /// Whether files are read through maps or by `pread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -78,7 +58,7 @@ pub struct Segment {
     /// Bytes of data that the file has: a rest segment is no longer than what it holds.
     there: u64,
     end: AtomicU64,
-    map: OnceLock<Option<Map>>,
+    mapped: OnceLock<Option<Map>>,
     access: Access,
 }
 
@@ -208,7 +188,7 @@ impl Segment {
             file,
             there,
             end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
-            map: OnceLock::new(),
+            mapped: OnceLock::new(),
             access,
         }
     }
@@ -237,18 +217,28 @@ impl Segment {
         DATA_OFFSET + lsn.bytes_since(self.base).expect("the caller looked the segment up")
     }
 
-    /// The data from the base on, as far as the file reaches: a map, or a copy where there are no maps.
+    /// Bytes of data that the file has.
+    #[must_use]
+    pub fn there(&self) -> u64 {
+        self.there
+    }
+
+    /// The file's map; `None` where it is read by `pread`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`].
-    pub fn view(&self) -> Result<View> {
-        if let Some(map) = self.mapped()? {
-            return Ok(View::Mapped(map.clone()));
-        }
-        let mut data = vec![0; usize::try_from(self.there).expect("bounded by SEGMENT_BYTES_LIMIT")];
-        self.read_into(&mut data, self.base)?;
-        Ok(View::Read(Arc::new(data)))
+    pub fn map(&self) -> Result<Option<Map>> {
+        Ok(self.mapped()?.cloned())
+    }
+
+    /// The data in a map of the file, from the base to `end`.
+    #[must_use]
+    #[inline]
+    pub fn data_in<'m>(&self, map: &'m Map, end: Lsn) -> &'m [u8] {
+        let data = map.get(DATA_OFFSET as usize..).unwrap_or_default();
+        let bytes = end.bytes_since(self.base).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        &data[..bytes.min(data.len())]
     }
 
     /// Up to `bytes` bytes at `lsn`; fewer only where the file ends.
@@ -323,14 +313,14 @@ impl Segment {
         if self.access == Access::Pread {
             return Ok(None);
         }
-        if let Some(map) = self.map.get() {
+        if let Some(map) = self.mapped.get() {
             return Ok(map.as_ref());
         }
         let map = self
             .file
             .map(DATA_OFFSET + self.there)
             .map_err(|e| Error::io(ErrorKind::Io, "mapping", &self.path, e))?;
-        Ok(self.map.get_or_init(|| map).as_ref())
+        Ok(self.mapped.get_or_init(|| map).as_ref())
     }
 }
 
