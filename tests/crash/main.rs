@@ -15,3 +15,5 @@ mod places;
 mod planted;
 mod random;
 mod space;
+mod threads;
+mod windows;

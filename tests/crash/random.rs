@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use savehold_wal::Durability::{Buffered, Synced};
+use savehold_wal::segment::file::Access;
 use savehold_wal::sim::{Draw, Fault, SimDisk, When};
 use savehold_wal::{Durability, Options};
 use support::check::{Promise, verify};
@@ -49,8 +50,13 @@ fn options(draw: &mut Draw) -> Options {
 
 /// Runs the workload of `seed` through all its lives; says how many images were verified.
 pub(crate) fn run(seed: u64) -> Result<u64, Finding> {
+    run_with(seed, Access::Pread)
+}
+
+/// The same, the log read in this way.
+pub(crate) fn run_with(seed: u64, access: Access) -> Result<u64, Finding> {
     let mut draw = Draw::from_seed(seed);
-    let options = options(&mut draw);
+    let options = Options { access, ..options(&mut draw) };
     let mut disk = SimDisk::new(seed);
     let (mut history, mut images) = (History::default(), 0);
     for life in 0..1 + draw.below(LIVES) {

@@ -1,6 +1,6 @@
 //! What a log was given and what it answered: the promise that every reopening is held to.
 
-use savehold_wal::{Lsn, Record};
+use savehold_wal::{Durability, Lsn, Record};
 
 /// What broke the promise, in words.
 pub type Finding = String;
@@ -76,6 +76,28 @@ impl History {
         let told = u64::MAX;
         self.entries.push(Entry { number, bytes, lsn: None, told, accepted: None, durable: None });
         number
+    }
+
+    /// A record that a thread of its own gave to the log: its place, and how it was acknowledged, if it was. In the
+    /// order of places.
+    ///
+    /// # Errors
+    ///
+    /// Its place was told before, for another record.
+    pub fn add(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        lsn: Lsn,
+        acknowledged: Option<Durability>,
+    ) -> Result<(), Finding> {
+        self.next = self.next.max(number + 1);
+        self.entries.push(Entry { number, bytes, lsn: None, told: 0, accepted: None, durable: None });
+        self.place(number, lsn, 0)?;
+        if let Some(how) = acknowledged {
+            self.acknowledge(number, how == Durability::Synced, 0);
+        }
+        Ok(())
     }
 
     /// The log told the place of `number`. Places only grow.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod history;
+pub mod mirror;
 pub mod source;
 pub mod tokens;
 pub mod world;

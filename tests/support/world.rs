@@ -13,6 +13,7 @@ use savehold_wal::{
 
 use crate::check;
 use crate::history::{Finding, History, Stop, body, head};
+use crate::mirror::Mirror;
 
 /// Where the log lives. Its directory does not exist on an empty disk.
 pub const ROOT: &str = "/store";
@@ -93,7 +94,10 @@ impl World {
     #[must_use]
     pub fn env(&self) -> Env {
         Env {
-            vfs: Arc::new(self.disk.clone()),
+            vfs: match self.options.access {
+                Access::Mapped => Arc::new(Mirror::over(self.disk.clone())),
+                Access::Pread => Arc::new(self.disk.clone()),
+            },
             clock: Arc::<SimClock>::clone(&self.clock),
             entropy: Arc::<SimEntropy>::clone(&self.entropy),
             threads: Threads::None,

@@ -1,4 +1,4 @@
-//! Door: a switch for tests that breaks the log on purpose, on this thread only. Compiled under the feature `planted`.
+//! Door: a switch for tests that breaks the log on purpose, on this thread only and on those of the logs that it opens. Compiled under the feature `planted`.
 
 use std::cell::Cell;
 
@@ -39,6 +39,11 @@ pub enum Planted {
 
 thread_local! {
     static NOW: Cell<Option<Planted>> = const { Cell::new(None) };
+}
+
+/// The fault that is planted on this thread: the threads of a log that it opens get it too.
+pub(crate) fn now() -> Option<Planted> {
+    NOW.get()
 }
 
 /// Plants a fault in all logs that this thread uses, or none.

@@ -499,8 +499,18 @@ fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
         return Ok(Vec::new());
     }
     let (writer, keeper) = (log.clone(), log.clone());
+    #[cfg(feature = "planted")]
+    let planted = crate::planted::now();
     Ok(vec![
-        schedule::start("savehold-writer", move || writer.run_writer())?,
-        schedule::start("savehold-keeper", move || keeper.run_keeper())?,
+        schedule::start("savehold-writer", move || {
+            #[cfg(feature = "planted")]
+            crate::planted::plant(planted);
+            writer.run_writer();
+        })?,
+        schedule::start("savehold-keeper", move || {
+            #[cfg(feature = "planted")]
+            crate::planted::plant(planted);
+            keeper.run_keeper();
+        })?,
     ])
 }
