@@ -8,8 +8,9 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
-use crate::env::Env;
+use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
@@ -20,6 +21,7 @@ use crate::lsn::Lsn;
 use crate::options::{Create, Options};
 use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
+use crate::schedule;
 use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
@@ -59,6 +61,28 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
         shortage.refusal(root, report.lacking_bytes, env.vfs.free_bytes(root).unwrap_or(0))
     });
     Ok((Arc::new(build(env, root, options, lock, catalog, recovered, read_only)), report))
+}
+
+/// Starts the writer and the keeper of an open log, where it has threads of its own.
+pub(crate) fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
+    if log.env.threads == Threads::None {
+        return Ok(Vec::new());
+    }
+    let (writer, keeper) = (log.clone(), log.clone());
+    #[cfg(feature = "planted")]
+    let planted = crate::planted::now();
+    Ok(vec![
+        schedule::start("savehold-writer", move || {
+            #[cfg(feature = "planted")]
+            crate::planted::plant(planted);
+            writer.run_writer();
+        })?,
+        schedule::start("savehold-keeper", move || {
+            #[cfg(feature = "planted")]
+            crate::planted::plant(planted);
+            keeper.run_keeper();
+        })?,
+    ])
 }
 
 /// Says that an open went through to its end.

@@ -17,13 +17,12 @@ use crate::group::Placed;
 use crate::iterate::Replay;
 use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::open::{open, opened};
+use crate::open::{open, opened, start_threads};
 use crate::options::{Durability, Options};
 use crate::reader::Record;
 use crate::replay::{Replayed, Replayer};
 use crate::report::RecoveryReport;
 use crate::scan::Verify;
-use crate::schedule;
 use crate::stats::Stats;
 use crate::sync::{Mutex, Sleeper};
 use crate::ticket::{Ticket, busy};
@@ -492,25 +491,4 @@ impl Drop for Wal {
             _ = self.end();
         }
     }
-}
-
-fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
-    if log.env.threads == Threads::None {
-        return Ok(Vec::new());
-    }
-    let (writer, keeper) = (log.clone(), log.clone());
-    #[cfg(feature = "planted")]
-    let planted = crate::planted::now();
-    Ok(vec![
-        schedule::start("savehold-writer", move || {
-            #[cfg(feature = "planted")]
-            crate::planted::plant(planted);
-            writer.run_writer();
-        })?,
-        schedule::start("savehold-keeper", move || {
-            #[cfg(feature = "planted")]
-            crate::planted::plant(planted);
-            keeper.run_keeper();
-        })?,
-    ])
 }
