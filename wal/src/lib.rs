@@ -37,6 +37,7 @@ pub mod raw;
 pub mod sync;
 pub mod schedule;
 pub mod clock;
+pub mod socket;
 #[cfg_attr(not(feature = "sim"), doc(hidden))]
 pub mod draw;
 pub mod vfs;

@@ -25,7 +25,9 @@ use crate::schedule;
 use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
-use crate::segment::name::{LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR};
+use crate::segment::name::{
+    CONTROL, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
+};
 use crate::shortage::{Shortage, space_of};
 use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
@@ -129,7 +131,7 @@ fn settle_root(env: &Env, root: &Path, create: Create) -> Result<bool> {
         }
         Err(e) => return Err(Error::io(ErrorKind::Io, "listing", root, e)),
     };
-    let known = [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR];
+    let known = [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR, CONTROL];
     if names.iter().any(|name| name == MANIFEST || name == MANIFEST_PREVIOUS) {
         refuse_networks(env, root)?;
         return Ok(false);

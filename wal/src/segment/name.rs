@@ -16,6 +16,8 @@ pub const MANIFEST_NEXT: &str = "MANIFEST.next";
 pub const RESTORING: &str = "RESTORING";
 /// Who holds the store.
 pub const LOCK: &str = "LOCK";
+/// The socket on which the holder of a store answers its command line.
+pub const CONTROL: &str = "CONTROL";
 /// Ending of a file that is being written; such a file is never read.
 pub const UNFINISHED: &str = ".tmp";
 
