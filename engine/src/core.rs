@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use savehold_wal::{Durability, Lsn, Wal};
 
+use crate::desk::Desk;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
@@ -36,6 +37,16 @@ pub(crate) struct Core {
     pub(crate) commits: Latencies,
     pub(crate) conflicts: AtomicU64,
     pub(crate) snapshots: AtomicU64,
+
+    /// What answers the command line, or why nothing does; empty where it was not asked for.
+    pub(crate) desk: OnceLock<Result<Desk>>,
+}
+
+/// The desk goes first: it gives its name up while the directory is still ours.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close_desk();
+    }
 }
 
 /// A version with what stands in it.
@@ -70,6 +81,14 @@ impl Core {
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
             snapshots: AtomicU64::new(0),
+            desk: OnceLock::new(),
+        }
+    }
+
+    /// Ends the answering of the command line, and its threads.
+    pub(crate) fn close_desk(&self) {
+        if let Some(Ok(desk)) = self.desk.get() {
+            desk.stop();
         }
     }
 

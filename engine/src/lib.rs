@@ -33,6 +33,7 @@ mod load;
 mod draft;
 mod tags;
 mod turn;
+mod desk;
 mod core;
 mod commit;
 mod naming;
@@ -49,6 +50,8 @@ mod batch;
 mod store;
 #[allow(dead_code, reason = "the corridors of profiles stand on these rooms")]
 mod profile;
+pub mod control;
+mod open;
 pub mod inspect;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -66,7 +69,7 @@ pub use ids::{Token, Version};
 pub use inspect::{Repaired, Verified, repair, verify};
 pub use key::{Key, KeyRef};
 pub use listing::{Keys, KeysOf, Page, Scan, Versions};
-pub use options::{Create, Durability, Options, Progress};
+pub use options::{Control, Create, Durability, Options, Progress};
 pub use profile::{Adjustment, Compatible, Doc, Mismatch};
 pub use range::Range;
 pub use savehold_wal::RecoveryReport;

@@ -24,6 +24,19 @@ pub struct Options {
     pub(crate) durability: Durability,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) verify: bool,
+    pub(crate) control: Control,
+}
+
+/// Whether the holder of a store answers its command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Control {
+    /// On the socket `CONTROL` in the store's directory, for this user only: verbs of the command line are done by the
+    /// process that has the store. Where the system gives no socket the store opens all the same; `Store::control` says
+    /// why.
+    #[default]
+    On,
+    /// Not at all.
+    Off,
 }
 
 impl Options {
@@ -86,6 +99,13 @@ impl Options {
     /// Whether opening verifies the checksum of every value, not only of what is not proven; default no.
     pub fn verify_on_open(mut self, verify: bool) -> Self {
         self.verify = verify;
+        self
+    }
+
+    /// Whether the command line can work beside this process, through a socket in the store's directory; default
+    /// [`Control::On`].
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Corridor: opening a store, and what spans its collections.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +28,8 @@ use crate::inner_key;
 use crate::listing::KeysOf;
 use crate::load::load;
 use crate::name::CollectionName;
+#[cfg(doc)]
+use crate::options::Control;
 use crate::options::Options;
 use crate::range::Range;
 use crate::snapshot::Snapshot;
@@ -315,6 +317,19 @@ impl Store {
         self.core.wal.tick()
     }
 
+    /// Where the command line is answered; `None` where it was not asked for ([`Control::Off`], a store in memory).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]: why it could not be had. All else works.
+    pub fn control(&self) -> Result<Option<PathBuf>> {
+        match self.core.desk.get() {
+            None => Ok(None),
+            Some(Ok(desk)) => Ok(Some(desk.path().to_owned())),
+            Some(Err(e)) => Err(e.clone()),
+        }
+    }
+
     /// The log under the store, for tools.
     #[doc(hidden)]
     #[must_use]
@@ -328,21 +343,12 @@ impl Store {
     ///
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
     pub fn close(self) -> Result<()> {
+        self.core.close_desk();
         Ok(self.core.wal.shut()?)
     }
 }
 
 impl Options {
-    /// Opens the store in the directory `path`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::open`]; [`ErrorKind::Missing`]: there is none, and
-    /// [`Create::Never`](crate::Create::Never) forbids making one.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
-        self.open_in(Env::os(), path.as_ref())
-    }
-
     /// Opens the store in `root` of the world `env`: the steps of recovery.
     ///
     /// # Errors

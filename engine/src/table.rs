@@ -211,6 +211,14 @@ pub(crate) struct VersionRefs {
     page: VecDeque<VersionRef>,
 }
 
+impl VersionRefs {
+    /// Only versions below `lsn`.
+    pub(crate) fn below(mut self, lsn: Lsn) -> Self {
+        self.before = self.before.min(lsn);
+        self
+    }
+}
+
 impl Iterator for VersionRefs {
     type Item = VersionRef;
 

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use savehold::value::json::{FromJson, Json};
+use savehold::value::json::FromJson;
 use savehold::{Attributes, Entry, UserId, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -52,19 +52,6 @@ impl Line {
     fn attributes(&self) -> Attributes {
         let attributes = Attributes::NONE.with_user_ids(self.user_ids.iter().flatten().cloned());
         self.metadata.iter().flatten().fold(attributes, |all, (name, text)| all.with_meta(name, text))
-    }
-
-    /// True where `entry` says already all that the line says, members of maps in the same order.
-    #[must_use]
-    pub fn is_said_by(&self, entry: &Entry<Value>) -> bool {
-        let mentioned = self.attributes();
-        let same_value = || {
-            self.value == entry.value // before the order of members, for it is much cheaper
-                && serde_json::to_vec(&Json(&self.value)).ok() == serde_json::to_vec(&Json(&entry.value)).ok()
-        };
-        self.user_ids.as_ref().is_none_or(|_| mentioned.user_ids() == entry.attributes.user_ids())
-            && self.metadata.as_ref().is_none_or(|_| mentioned.meta() == entry.attributes.meta())
-            && same_value()
     }
 }
 

@@ -24,10 +24,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Value;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::VALUE_DEPTH_MAX;
 
 mod base64;
+mod parse;
 mod read;
 mod write;
+mod print;
 
 /// Names of the members that say what JSON lacks.
 const U64: &str = "$u64";
@@ -41,9 +44,12 @@ const MAP: &str = "$map";
 ///
 /// [`ErrorKind::Encode`]: it is nested deeper than 128 lists and maps.
 pub fn to_string(value: &Value) -> Result<String> {
-    let mut out = Vec::new();
-    write(value, Layout::Compact, &mut out)?;
-    String::from_utf8(out).map_err(|e| cannot_write(&e))
+    print::text(value, Layout::Compact, VALUE_DEPTH_MAX).map_err(|why| cannot_write(&why))
+}
+
+/// [`to_string`] of an envelope: so many levels around values that are as deep as they may be.
+pub(crate) fn line(value: &Value, levels: usize) -> Result<String> {
+    print::text(value, Layout::Compact, VALUE_DEPTH_MAX + levels).map_err(|why| cannot_write(&why))
 }
 
 /// How JSON text is laid out.
@@ -62,16 +68,10 @@ pub enum Layout {
 /// - [`ErrorKind::Encode`]: it is nested deeper than 128 lists and maps.
 /// - [`ErrorKind::Io`]: `out` refused.
 pub fn write(value: &Value, layout: Layout, mut out: impl io::Write) -> Result<()> {
-    let written = match layout {
-        Layout::Compact => Json(value).serialize(&mut serde_json::Serializer::new(&mut out)),
-        Layout::Indented => Json(value).serialize(&mut serde_json::Serializer::pretty(&mut out)),
-    };
-    written.map_err(|e| match e.io_error_kind() {
-        Some(kind) => {
-            Error::new(ErrorKind::Io, format!("writing JSON: {e}; call again when it can be written"))
-                .caused_by(io::Error::from(kind))
-        }
-        None => cannot_write(&e),
+    let text = print::text(value, layout, VALUE_DEPTH_MAX).map_err(|why| cannot_write(&why))?;
+    out.write_all(text.as_bytes()).map_err(|e| {
+        Error::new(ErrorKind::Io, format!("writing JSON: {e}; call again when it can be written"))
+            .caused_by(e)
     })
 }
 
@@ -90,11 +90,12 @@ pub fn from_str(text: &str) -> Result<Value> {
 ///
 /// As [`from_str`].
 pub fn from_slice(text: &[u8]) -> Result<Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    deserializer.disable_recursion_limit(); // the depth of values is bounded instead, at most three levels each
-    let value = read::Inside::TOP.deserialize(&mut deserializer).map_err(|e| cannot_read(&e))?;
-    deserializer.end().map_err(|e| cannot_read(&e))?;
-    Ok(value)
+    parse::document(text, read::Inside::TOP).map_err(|e| cannot_read(&e))
+}
+
+/// [`from_slice`] of an envelope: so many levels around values that are as deep as they may be.
+pub(crate) fn from_line(text: &[u8], levels: usize) -> Result<Value> {
+    parse::document(text, read::Inside(VALUE_DEPTH_MAX + levels)).map_err(|e| cannot_read(&e))
 }
 
 /// A value that serializes in the JSON form of this module, inside a JSON document of the caller's own.
@@ -126,7 +127,7 @@ fn cannot_write(why: &dyn std::fmt::Display) -> Error {
 }
 
 #[cold]
-fn cannot_read(why: &serde_json::Error) -> Error {
+fn cannot_read(why: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Decode, format!("this JSON text is no value: {why}; mend it and call again"))
 }
 

@@ -3,12 +3,12 @@
 mod convert;
 mod map;
 mod map_key;
+mod merge;
 mod scan;
 mod serial;
 
 pub mod codec;
 pub mod counter;
-#[cfg(feature = "json")]
 pub mod json;
 
 pub use map::Map;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use savehold_wal::env::Env;
-use savehold_wal::segment::name::LOG_DIR;
+use savehold_wal::segment::name::{CONTROL, LOG_DIR};
 use savehold_wal::vfs::{OpenMode, read_exact_at};
 
 use super::failed;
@@ -27,7 +27,7 @@ pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
 fn copy_files(env: &Env, from: &Path, to: &Path) -> io::Result<()> {
     env.vfs.create_dir(to)?;
     for name in env.vfs.list(from)? {
-        if env.vfs.list(&from.join(&name)).is_err() {
+        if name != CONTROL && env.vfs.list(&from.join(&name)).is_err() {
             copy_file(env, &from.join(&name), &to.join(&name))?;
         }
     }

@@ -1,9 +1,11 @@
-//! Corridor: what `set`, `update` and `remove` have in common: a condition, an id, a commit, an answer.
+//! Corridor: what `set`, `update` and `remove` have in common: a request that is one commit, and its answer.
 
 use jiff::tz::TimeZone;
-use savehold::{Collection, Entry, Once, Store, Tx, Value, Version};
+use savehold::{Error, ErrorKind, Map, Value, Version};
 
-use super::print;
+use super::open::Link;
+use super::{print, show};
+use crate::answer::Said;
 use crate::exit::{Exit, Failure};
 use crate::keypath::Keypath;
 use crate::output::{Cell, Column, Format, record};
@@ -19,85 +21,80 @@ pub enum Expected {
     Version(Version),
 }
 
-/// A key of an open store, to be changed.
+/// A key of a store within reach, to be changed.
 pub struct Place<'a> {
     /// The store.
-    pub store: &'a Store,
+    pub link: &'a Link,
     /// The key, as it was given.
     pub path: &'a Keypath,
-    /// Its collection.
-    pub documents: Collection<Value>,
 }
 
 /// What became of a change.
 #[derive(Clone, Debug)]
-pub struct Changed<R> {
+pub struct Changed {
     /// The version of it, or of the same change done before.
     pub version: Version,
-    /// What the change answered; nothing where it was done before.
-    pub now: Option<R>,
+    /// Whether it was made now.
+    pub now: bool,
+    /// The value that it wrote, where the verb tells it.
+    pub value: Value,
 }
 
-impl<'a> Place<'a> {
-    /// The place of a key.
+impl Place<'_> {
+    /// Has a change made, once for each id; says beside the answer where it was done before.
     ///
     /// # Errors
     ///
-    /// Its collection is one of the store's own.
-    pub fn of(store: &'a Store, path: &'a Keypath) -> Result<Self, Failure> {
-        Ok(Self { store, path, documents: store.any(path.collection.as_str())? })
-    }
-
-    /// Runs `f` as one commit, once for each id; says beside the answer where it was done before.
-    ///
-    /// # Errors
-    ///
-    /// What `f` answers; the commit failed; the id belongs to a change of another key.
-    pub fn change<R>(
+    /// The condition does not hold; the commit failed; the id belongs to a change of another key.
+    pub fn change<const N: usize>(
         &self,
+        verb: &str,
+        expected: Expected,
         id: Option<&str>,
-        f: impl FnMut(&Tx<'_>) -> Result<R, Failure>,
-    ) -> Result<Changed<R>, Failure> {
-        let done = match id {
-            None => Once::Now(self.store.transaction(f)?),
-            Some(id) => self.store.transaction_once(id, f)?,
-        };
-        match done {
-            Once::Now(done) => Ok(Changed { version: done.version, now: Some(done.value) }),
-            Once::Before(version) => self.done_before(id.unwrap_or_default(), version),
+        members: [(&str, Value); N],
+    ) -> Result<Changed, Failure> {
+        let mut request = Map::from([("do", verb)]);
+        request.insert("collection", self.path.collection.as_str());
+        request.insert("key", self.path.key.to_string());
+        request.extend(members.into_iter().filter(|(name, value)| !value.is_nil() || *name == "value"));
+        request.extend(id.map(|id| ("id", id)));
+        match expected {
+            Expected::Anything => {}
+            Expected::Absent => drop(request.insert("if_absent", true)),
+            Expected::Version(version) => drop(request.insert("if_version", version.to_string())),
         }
-    }
-
-    fn done_before<R>(&self, id: &str, version: Version) -> Result<Changed<R>, Failure> {
-        let mut versions = self.documents.versions(&self.path.key)?;
-        if versions.any(|found| found.is_ok_and(|found| found.version == version)) {
+        let answer = self.link.ask_all(&request).map_err(|e| self.refused(expected, e))?;
+        let said = Said(&answer);
+        let version = said.version("version")?;
+        let now = said.flag("now");
+        if !now && !said.flag("same") {
+            let id = id.unwrap_or_default();
+            let say = format!(
+                "the id {id:?} belongs to version {version}, which changed another key: nothing was changed"
+            );
+            return Err(Failure::new(Exit::No, say, "choose another id"));
+        }
+        if !now {
             print::note(&format!("done before, by version {version}: nothing was changed"));
-            return Ok(Changed { version, now: None });
         }
-        let say = format!(
-            "the id {id:?} belongs to version {version}, which changed another key: nothing was changed"
-        );
-        Err(Failure::new(Exit::No, say, "choose another id"))
+        Ok(Changed { version, now, value: said.get("value").clone() })
     }
 
-    /// What stands under the key, if it is what was expected.
-    ///
-    /// # Errors
-    ///
-    /// It is not.
-    pub fn expect(&self, tx: &Tx<'_>, expected: Expected) -> Result<Option<Entry<Value>>, Failure> {
-        let now = tx.get(&self.documents, &self.path.key)?;
-        let stands = now.as_ref().map(|entry| entry.version);
-        match (expected, stands) {
-            (Expected::Anything, _) | (Expected::Absent, None) => Ok(now),
-            (Expected::Version(wanted), Some(version)) if wanted == version => Ok(now),
-            (Expected::Absent, Some(version)) => Err(self.refused(&format!("is there, version {version}"))),
-            (Expected::Version(_), Some(version)) => Err(self.refused(&format!("has version {version}"))),
-            (Expected::Version(_), None) => Err(self.refused("is not there")),
+    /// Why a change was not made, for whoever expected something.
+    fn refused(&self, expected: Expected, e: Error) -> Failure {
+        if e.kind() == ErrorKind::WrongType {
+            let next = format!("to write another value use `savehold set {}`", self.path);
+            return Failure::new(Exit::No, e.message(), next);
         }
-    }
-
-    fn refused(&self, why: &str) -> Failure {
+        if e.kind() != ErrorKind::Conflict {
+            return e.into();
+        }
+        let why = match (expected, e.version()) {
+            (Expected::Anything, _) => return show::absent(self.link, self.path),
+            (Expected::Absent, Some(version)) => format!("is there, version {version}"),
+            (Expected::Version(_), Some(version)) => format!("has version {version}"),
+            (_, None) => "is not there".to_owned(),
+        };
         let next = format!("see `savehold history {}`", self.path);
         Failure::new(Exit::No, format!("{} {why}: nothing was written", self.path), next)
     }
@@ -107,14 +104,14 @@ impl<'a> Place<'a> {
     /// # Errors
     ///
     /// The system refuses to write.
-    pub fn answer_version<R>(&self, format: Format, changed: &Changed<R>) -> Result<(), Failure> {
+    pub fn answer_version(&self, format: Format, changed: &Changed) -> Result<(), Failure> {
         if format == Format::Table {
             return print::answer(&format!("{}\n", changed.version));
         }
         let fields = [
             (Column { title: "Key", name: "key" }, Cell::Text(self.path.to_string())),
             (Column { title: "Version", name: "version" }, Cell::Version(changed.version)),
-            (Column { title: "Changed", name: "changed" }, Cell::Bool(changed.now.is_some())),
+            (Column { title: "Changed", name: "changed" }, Cell::Bool(changed.now)),
         ];
         print::answer(&record(format, &fields, &TimeZone::system()))
     }

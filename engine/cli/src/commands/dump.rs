@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal;
 
-use super::list::{Damaged, of, range};
+use super::list::Damaged;
 use super::open;
+use super::pages::Pages;
 use super::print::{Out, Reader};
+use crate::answer::Said;
 use crate::args::{Args, Scope};
 use crate::exit::{Exit, Failure};
 use crate::keypath::{Keypath, Prefix};
@@ -18,26 +20,31 @@ use crate::progress::Progress;
 ///
 /// There is no such collection; the store cannot be read; a value in it cannot, and all others are written.
 pub fn run(args: &Args, scope: &Scope) -> Result<Exit, Failure> {
-    let store = open::existing(args)?;
+    let link = open::existing(args)?;
     let scopes: Vec<Prefix> = match &scope.scope {
         Some(scope) => vec![scope.clone()],
-        None => store.collections()?.iter().map(|name| whole(name)).collect::<Result<_, _>>()?,
+        None => {
+            let answer = link.ask("names", [])?;
+            let names = Said(&answer).get("names").as_list().unwrap_or_default();
+            names.iter().map(|name| whole(name.as_str().unwrap_or_default())).collect::<Result<_, _>>()?
+        }
     };
-    let snapshot = store.snapshot();
     let (mut frame, mut damaged) = (Frame::new(args.format), Damaged::default());
+    let mut moment: Option<String> = None;
     for scope in scopes {
-        let documents = of(&store, &scope)?;
-        for entry in snapshot.scan(&documents, range(&scope)) {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(e) => {
-                    damaged.note(e)?;
-                    continue;
+        let mut pages = Pages::new("scan", &scope, None);
+        if let Some(moment) = &moment {
+            pages = pages.at(moment);
+        }
+        while let Some(page) = pages.next(&link, u64::MAX)? {
+            moment = Some(Said(&page).text("at")?.to_owned());
+            for entry in Said(&page).objects("entries")? {
+                pages.seen(entry.get("key"))?;
+                let Some(entry) = damaged.sound(entry)? else { continue };
+                let path = Keypath { collection: scope.collection.clone(), key: entry.key.clone() };
+                if frame.put(&line::text(&path, &entry)?)? == Reader::Gone {
+                    return Ok(Exit::Fine);
                 }
-            };
-            let path = Keypath { collection: scope.collection.clone(), key: entry.key.clone() };
-            if frame.put(&line::text(&path, &entry)?)? == Reader::Gone {
-                return Ok(Exit::Fine);
             }
         }
     }

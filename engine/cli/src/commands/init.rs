@@ -26,7 +26,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Err(e) if e.kind() == ErrorKind::Missing => {}
         Err(e) => return Err(e.into()),
     }
-    open::or_make(args)?;
+    drop(open::made(args)?);
     if args.format == Format::Table {
         print::note(&format!(
             "{dir} is an empty store now; write to it with `savehold set` or `savehold load`"

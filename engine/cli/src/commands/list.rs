@@ -1,10 +1,13 @@
 //! Corridor: `savehold list`.
 
 use jiff::tz::TimeZone;
-use savehold::{Collection, ErrorKind, Range, Store, Value};
+use savehold::{Entry, ErrorKind, Value};
 
+use super::open::{self, Link};
+use super::pages::Pages;
 use super::print::{self, Out, Reader};
-use super::{open, show};
+use super::show;
+use crate::answer::Said;
 use crate::args::{Args, List};
 use crate::exit::{Exit, Failure};
 use crate::keypath::{Keypath, Prefix};
@@ -33,124 +36,80 @@ pub fn run(args: &Args, list: &List) -> Result<Exit, Failure> {
         let say = format!("{after} is no key of {}", scope.collection);
         return Err(Failure::new(Exit::Usage, say, "name a key of the collection that is listed"));
     }
-    let store = open::existing(args)?;
+    let link = open::existing(args)?;
     match &list.scope {
-        None => collections(args, &store, list.limit),
-        Some(scope) => {
-            let documents = of(&store, scope)?;
-            let range = list.after.iter().fold(range(scope), |range, after| range.after(&after.key));
-            if list.values {
-                values(args, list, &documents, scope, range)
-            } else {
-                keys(args, list, &documents, scope, range)
-            }
-        }
+        None => collections(args, &link, list.limit),
+        Some(scope) if list.values => values(args, list, &link, scope),
+        Some(scope) => keys(args, list, &link, scope),
     }
 }
 
-/// The collection of a scope, which must be there.
-///
-/// # Errors
-///
-/// It is not.
-pub fn of(store: &Store, scope: &Prefix) -> Result<Collection<Value>, Failure> {
-    let name = scope.collection.as_str();
-    let documents = store.any(name)?;
-    if store.collections()?.iter().any(|there| there == name) {
-        Ok(documents)
-    } else {
-        Err(show::no_collection(name))
-    }
-}
-
-/// The keys of a scope.
-pub fn range(scope: &Prefix) -> Range {
-    scope.prefix.as_ref().map_or_else(Range::all, Range::prefix)
-}
-
-fn collections(args: &Args, store: &Store, limit: u64) -> Result<Exit, Failure> {
+fn collections(args: &Args, link: &Link, limit: u64) -> Result<Exit, Failure> {
     let mut rows = Rows::new(args.format, COLLECTIONS, TimeZone::system());
     let mut out = Out::new();
-    let all = store.collections()?;
-    for name in all.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        let keys = store.any(name)?.keys("").count() as u64;
-        if out.put(&rows.row(vec![Cell::Text(name.clone()), Cell::Count(keys)]))? == Reader::Gone {
-            return Ok(Exit::Fine);
-        }
-    }
-    out.put(&rows.finish())?;
-    out.end()?;
-    if all.len() as u64 > limit {
-        print::note(&format!(
-            "{} more; for all of them `savehold list --limit {}`",
-            all.len() as u64 - limit,
-            all.len()
-        ));
-    }
-    Ok(Exit::Fine)
-}
-
-fn keys(
-    args: &Args,
-    list: &List,
-    documents: &Collection<Value>,
-    scope: &Prefix,
-    range: Range,
-) -> Result<Exit, Failure> {
-    let mut rows = Rows::new(args.format, KEYS, TimeZone::system());
-    let (mut out, mut last, mut left) = (Out::new(), None, list.limit);
-    for key in documents.keys(range) {
-        let path = Keypath { collection: scope.collection.clone(), key: key? };
-        if left == 0 {
-            out.put(&rows.finish())?;
-            out.end()?;
-            more(scope, last.as_ref(), "");
-            return Ok(Exit::Fine);
-        }
-        if out.put(&rows.row(vec![Cell::Text(path.to_string())]))? == Reader::Gone {
-            return Ok(Exit::Fine);
-        }
-        (left, last) = (left - 1, Some(path));
-    }
-    out.put(&rows.finish())?;
-    out.end()?;
-    Ok(Exit::Fine)
-}
-
-fn values(
-    args: &Args,
-    list: &List,
-    documents: &Collection<Value>,
-    scope: &Prefix,
-    range: Range,
-) -> Result<Exit, Failure> {
-    let mut rows = Rows::new(args.format, VALUES, TimeZone::system());
-    let (mut out, mut last, mut left, mut damaged) = (Out::new(), None, list.limit, Damaged::default());
-    let mut ended = true;
-    for entry in documents.scan(range) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(e) => {
-                damaged.note(e)?;
-                continue;
-            }
-        };
-        if left == 0 {
-            ended = false;
-            break;
-        }
-        let path = Keypath { collection: scope.collection.clone(), key: entry.key };
-        let cells =
-            vec![Cell::Text(path.to_string()), Cell::Version(entry.version), show::value(&entry.value)?];
+    let answer = link.ask("collections", [("limit", limit.into())])?;
+    let (listed, total) = (Said(&answer).objects("collections")?, Said(&answer).count("total")?);
+    for one in &listed {
+        let cells = vec![Cell::Text(one.text("name")?.to_owned()), Cell::Count(one.count("keys")?)];
         if out.put(&rows.row(cells))? == Reader::Gone {
             return Ok(Exit::Fine);
         }
-        (left, last) = (left - 1, Some(path));
     }
     out.put(&rows.finish())?;
     out.end()?;
-    if !ended {
-        more(scope, last.as_ref(), " --values");
+    let left = total.saturating_sub(listed.len() as u64);
+    if left > 0 {
+        print::note(&format!("{left} more; for all of them `savehold list --limit {total}`"));
+    }
+    Ok(Exit::Fine)
+}
+
+fn keys(args: &Args, list: &List, link: &Link, scope: &Prefix) -> Result<Exit, Failure> {
+    let mut pages = Pages::new("keys", scope, list.after.as_ref());
+    let mut rows = Rows::new(args.format, KEYS, TimeZone::system());
+    let (mut out, mut left) = (Out::new(), list.limit);
+    while left > 0
+        && let Some(page) = pages.next(link, left)?
+    {
+        for key in Said(&page).get("keys").as_list().unwrap_or_default() {
+            let path = Keypath { collection: scope.collection.clone(), key: pages.seen(key)? };
+            left -= 1;
+            if out.put(&rows.row(vec![Cell::Text(path.to_string())]))? == Reader::Gone {
+                return Ok(Exit::Fine);
+            }
+        }
+    }
+    out.put(&rows.finish())?;
+    out.end()?;
+    if pages.more() {
+        more(scope, pages.last().as_ref(), "");
+    }
+    Ok(Exit::Fine)
+}
+
+fn values(args: &Args, list: &List, link: &Link, scope: &Prefix) -> Result<Exit, Failure> {
+    let mut pages = Pages::new("scan", scope, list.after.as_ref());
+    let mut rows = Rows::new(args.format, VALUES, TimeZone::system());
+    let (mut out, mut left, mut damaged) = (Out::new(), list.limit, Damaged::default());
+    while left > 0
+        && let Some(page) = pages.next(link, left)?
+    {
+        for entry in Said(&page).objects("entries")? {
+            pages.seen(entry.get("key"))?;
+            let Some(entry) = damaged.sound(entry)? else { continue };
+            left -= 1;
+            let path = Keypath { collection: scope.collection.clone(), key: entry.key };
+            let cells =
+                vec![Cell::Text(path.to_string()), Cell::Version(entry.version), show::value(&entry.value)?];
+            if out.put(&rows.row(cells))? == Reader::Gone {
+                return Ok(Exit::Fine);
+            }
+        }
+    }
+    out.put(&rows.finish())?;
+    out.end()?;
+    if pages.more() {
+        more(scope, pages.last().as_ref(), " --values");
     }
     damaged.end()
 }
@@ -165,18 +124,20 @@ fn more(scope: &Prefix, last: Option<&Keypath>, options: &str) {
 pub struct Damaged(u64);
 
 impl Damaged {
-    /// Says that a value is damaged.
+    /// An entry as `scan` tells it; `None` where its value is damaged, which is said.
     ///
     /// # Errors
     ///
-    /// `e` is about something else.
-    pub fn note(&mut self, e: savehold::Error) -> Result<(), Failure> {
+    /// It cannot be read for another reason.
+    pub fn sound(&mut self, entry: Said<'_>) -> Result<Option<Entry<Value>>, Failure> {
+        let Some(e) = entry.get("error").as_map() else { return Ok(Some(entry.entry()?)) };
+        let e = savehold::control::error(e);
         if !matches!(e.kind(), ErrorKind::Damaged | ErrorKind::Decode | ErrorKind::Format) {
             return Err(e.into());
         }
         self.0 += 1;
         print::note(e.message());
-        Ok(())
+        Ok(None)
     }
 
     /// How a call ends that met them.

@@ -3,13 +3,13 @@
 //! Lines are committed in batches, each all or nothing. A line that the store says already is passed over, so that a
 //! load that was interrupted can be repeated and history holds changes only.
 
-use std::collections::HashMap;
-
 use jiff::tz::TimeZone;
-use savehold::{Change, Collection, Store, Value};
+use savehold::{Map, Value};
 
 use super::input::Lines;
-use super::{open, print};
+use super::open::{self, Link};
+use super::print;
+use crate::answer::Said;
 use crate::args::{Args, Load};
 use crate::exit::{Exit, Failure};
 use crate::line::Line;
@@ -36,9 +36,9 @@ pub fn run(args: &Args, load: &Load) -> Result<Exit, Failure> {
     {
         return Err(e); // before a store is made for nothing
     }
-    let store = open::or_make(args)?;
+    let link = open::or_make(args)?;
     let progress = Progress::of_bytes("loading", lines.bytes());
-    let mut loader = Loader { store: &store, collections: HashMap::new(), written: 0, unchanged: 0 };
+    let mut loader = Loader { link: &link, written: 0, unchanged: 0 };
     loop {
         progress.advance(batch.bytes);
         loader.commit(&batch.lines).map_err(|e| loader.stopped(e))?;
@@ -105,38 +105,17 @@ fn no_line(from: &Lines, why: &str) -> Failure {
 }
 
 struct Loader<'s> {
-    store: &'s Store,
-    collections: HashMap<String, Collection<Value>>,
+    link: &'s Link,
     written: u64,
     unchanged: u64,
 }
 
 impl Loader<'_> {
     fn commit(&mut self, lines: &[(Line, String)]) -> Result<(), Failure> {
-        for (line, place) in lines {
-            let name = line.key.collection.as_str();
-            if !self.collections.contains_key(name) {
-                let documents = self.store.any(name).map_err(|e| Failure::from(e.within(place)))?;
-                self.collections.insert(name.to_owned(), documents);
-            }
-        }
-        let done = self.store.transaction(|tx| {
-            let mut written = 0;
-            for (line, place) in lines {
-                let documents = &self.collections[line.key.collection.as_str()];
-                // what cannot be read is no reason not to write what is at hand
-                let now = tx.get(documents, &line.key.key).ok().flatten();
-                if now.is_some_and(|now| line.is_said_by(&now)) {
-                    continue;
-                }
-                let changed = tx.change(documents, &line.key.key, change(line));
-                changed.map_err(|e| Failure::from(e.within(place)))?;
-                written += 1;
-            }
-            Ok::<_, Failure>(written)
-        })?;
-        self.written += done.value;
-        self.unchanged += lines.len() as u64 - done.value;
+        let lines: Value = lines.iter().map(|(line, place)| request(line, place)).collect();
+        let answer = self.link.ask("load", [("lines", lines)])?;
+        self.written += Said(&answer).count("written")?;
+        self.unchanged += Said(&answer).count("unchanged")?;
         Ok(())
     }
 
@@ -152,13 +131,15 @@ impl Loader<'_> {
     }
 }
 
-fn change(line: &Line) -> Change<Value> {
-    let mut change = Change::write(line.value.clone());
+fn request(line: &Line, place: &str) -> Map {
+    let mut said = Map::from([("collection", line.key.collection.as_str()), ("place", place)]);
+    said.insert("key", line.key.key.to_string());
+    said.insert("value", line.value.clone());
     if let Some(ids) = &line.user_ids {
-        change = change.user_ids(ids.iter().cloned());
+        said.insert("user_ids", ids.iter().map(savehold::UserId::as_str).collect::<Value>());
     }
     if let Some(notes) = &line.metadata {
-        change = change.meta(notes.iter().cloned());
+        said.insert("metadata", notes.iter().cloned().collect::<Map>());
     }
-    change
+    said
 }

@@ -6,6 +6,7 @@ pub mod input;
 pub mod when;
 pub mod change;
 pub mod show;
+pub mod pages;
 pub mod init;
 pub mod get;
 pub mod set;

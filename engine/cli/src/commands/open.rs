@@ -1,4 +1,7 @@
-//! Corridor: the store that a call names, opened.
+//! Door: the store that a call names: opened here where nobody has it, else asked for of the process that has it.
+//!
+//! Both ways the same requests are answered by the same code of the store, so a verb does the same and fails the same.
+//! Which way it was is said on standard error. The store is given up as soon as the call is done.
 //!
 //! Only `init`, `load`, `demo` and `bench` make a store. Every other verb says so where there is none: an unmounted
 //! disk must not look like an empty world.
@@ -8,8 +11,12 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use savehold::{Create, Error, ErrorKind, Options, Store};
+use savehold::control::{self, Client};
+use savehold::{Control, Create, Error, ErrorKind, Map, Options, Store, Value};
+use savehold_wal::clock::{Clock, OsClock};
+use savehold_wal::schedule;
 
+use super::print;
 use crate::args::Args;
 use crate::exit::Failure;
 use crate::progress::Progress;
@@ -20,14 +27,54 @@ pub const ORIGIN: &str = "savehold command line";
 /// Replays that take longer than this show how far they are.
 const SHOWN_AFTER: Duration = Duration::from_millis(500);
 
+/// How long a holder may keep a store without answering for it: as long as any opening waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before looking again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// A store within reach.
+#[derive(Debug)]
+pub enum Link {
+    /// Opened here; nobody else has it meanwhile.
+    Alone(Store),
+    /// Another process has it and answers for it.
+    Beside(Client),
+}
+
+impl Link {
+    /// Has the verb `verb` done with these members.
+    ///
+    /// # Errors
+    ///
+    /// As the store says them, whoever has it.
+    pub fn ask<const N: usize>(&self, verb: &str, members: [(&str, Value); N]) -> savehold::Result<Map> {
+        let mut request = Map::from([("do", verb)]);
+        request.extend(members.into_iter().filter(|(_, value)| !value.is_nil()));
+        self.ask_all(&request)
+    }
+
+    /// [`Link::ask`] of a request that is whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::ask`].
+    pub fn ask_all(&self, request: &Map) -> savehold::Result<Map> {
+        match self {
+            Self::Alone(store) => control::answer(store, request),
+            Self::Beside(client) => client.ask(request),
+        }
+    }
+}
+
 /// The store that the call names, which must be there.
 ///
 /// # Errors
 ///
-/// The call names none; there is none; it is held by another process, damaged, of a newer format, or something else
-/// than a store. Nothing was changed.
-pub fn existing(args: &Args) -> Result<Store, Failure> {
-    Ok(opened(args.store()?, Create::Never)?)
+/// The call names none; there is none; it is held by a process that does not answer, damaged, of a newer format, or
+/// something else than a store. Nothing was changed.
+pub fn existing(args: &Args) -> Result<Link, Failure> {
+    said(args.store()?, Create::Never)
 }
 
 /// The store that the call names, made if it is missing.
@@ -35,18 +82,65 @@ pub fn existing(args: &Args) -> Result<Store, Failure> {
 /// # Errors
 ///
 /// As [`existing`], but that there is none.
-pub fn or_make(args: &Args) -> Result<Store, Failure> {
-    Ok(opened(args.store()?, Create::IfMissing)?)
+pub fn or_make(args: &Args) -> Result<Link, Failure> {
+    said(args.store()?, Create::IfMissing)
 }
 
-/// [`existing`], its error as the store says it.
+/// [`or_make`], without a word.
+///
+/// # Errors
+///
+/// As [`or_make`].
+pub fn made(args: &Args) -> Result<Link, Failure> {
+    Ok(reach(args.store()?, Create::IfMissing)?)
+}
+
+/// [`existing`], its error as the store says it, and without a word.
 ///
 /// # Errors
 ///
 /// As [`existing`].
-pub fn quietly(args: &Args) -> savehold::Result<Store> {
+pub fn quietly(args: &Args) -> savehold::Result<Link> {
     let dir = args.store().map_err(|e| Error::new(ErrorKind::Invalid, e.to_string()))?;
-    opened(dir, Create::Never)
+    reach(dir, Create::Never)
+}
+
+fn said(dir: &Path, create: Create) -> Result<Link, Failure> {
+    let link = reach(dir, create)?;
+    print::note(&match &link {
+        Link::Alone(_) => format!("opened {}, which nobody had", dir.display()),
+        Link::Beside(client) => format!("asked process {}, which has {}", client.pid(), dir.display()),
+    });
+    Ok(link)
+}
+
+fn reach(dir: &Path, create: Create) -> savehold::Result<Link> {
+    let begun = OsClock.monotonic();
+    loop {
+        let refused = match opened(dir, create) {
+            Err(e) if e.kind() == ErrorKind::Locked => e,
+            other => return other.map(Link::Alone),
+        };
+        let refused = match Client::connect(dir) {
+            Ok(Some(client)) => return Ok(Link::Beside(client)),
+            Ok(None) => unanswered(&refused),
+            Err(e) if e.kind() == ErrorKind::Busy => e,
+            Err(e) => return Err(e),
+        };
+        if OsClock.monotonic().saturating_sub(begun) >= PATIENCE {
+            return Err(refused);
+        }
+        schedule::pause(LOOK_AGAIN_AFTER);
+    }
+}
+
+/// Somebody has the store and nobody answers.
+fn unanswered(locked: &Error) -> Error {
+    let say = format!(
+        "{}; it does not answer the command line, or answers only once it has opened",
+        locked.message()
+    );
+    Error::new(ErrorKind::Locked, say)
 }
 
 fn opened(dir: &Path, create: Create) -> savehold::Result<Store> {
@@ -62,5 +156,6 @@ fn opened(dir: &Path, create: Create) -> savehold::Result<Store> {
         }
         ControlFlow::Continue(())
     };
-    Options::new().create(create).origin(ORIGIN).on_progress(told).open(dir)
+    let options = Options::new().create(create).origin(ORIGIN).on_progress(told);
+    options.control(Control::Off).lock_wait(Duration::ZERO).open(dir)
 }

@@ -1,7 +1,7 @@
 //! Corridor: `savehold remove`.
 
 use super::change::{Expected, Place};
-use super::{open, print, show};
+use super::{open, print};
 use crate::args::{Args, Remove};
 use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
@@ -19,19 +19,10 @@ pub fn run(args: &Args, remove: &Remove) -> Result<Exit, Failure> {
     {
         return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
     }
-    let store = open::existing(args)?;
-    let place = Place::of(&store, &remove.key)?;
+    let link = open::existing(args)?;
+    let place = Place { link: &link, path: &remove.key };
     let expected = remove.if_version.map_or(Expected::Anything, Expected::Version);
-    let changed = place.change(remove.once.id.as_deref(), |tx| {
-        if expected != Expected::Anything {
-            place.expect(tx, expected)?;
-        }
-        if tx.remove(&place.documents, &remove.key.key)? {
-            Ok(())
-        } else {
-            Err(show::absent(&store, &place.documents, &remove.key))
-        }
-    })?;
+    let changed = place.change("remove", expected, remove.once.id.as_deref(), [])?;
     place.answer_version(args.format, &changed)?;
     Ok(Exit::Fine)
 }

@@ -9,7 +9,7 @@ use savehold::Repaired;
 use serde_json::{Value, json};
 
 use super::print;
-use super::verify::{bar, damage_json, version_json};
+use super::verify::{bar, damage_json, held, version_json};
 use crate::args::{Args, Repair};
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, record};
@@ -26,7 +26,7 @@ pub fn run(args: &Args, repair: &Repair) -> Result<Exit, Failure> {
         Ok(repaired) => repaired,
         Err(e) => {
             gone(&repair.report);
-            return Err(e.into());
+            return Err(held(e));
         }
     };
     let written = lines(&repaired).iter().try_for_each(|line| writeln!(report, "{line}"));

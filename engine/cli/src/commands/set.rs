@@ -1,6 +1,6 @@
 //! Corridor: `savehold set`.
 
-use savehold::Change;
+use savehold::{Map, Value};
 
 use super::change::{Expected, Place};
 use super::{input, open};
@@ -17,26 +17,17 @@ pub fn run(args: &Args, set: &Set) -> Result<Exit, Failure> {
         Json::Value(value) => value.clone(),
         Json::Stdin => input::value()?,
     };
-    let store = open::existing(args)?;
-    let place = Place::of(&store, &set.key)?;
+    let link = open::existing(args)?;
+    let place = Place { link: &link, path: &set.key };
     let expected = match set.if_version {
         Some(version) => Expected::Version(version),
         None if set.if_absent => Expected::Absent,
         None => Expected::Anything,
     };
-    let mut change = Change::write(value);
-    if !set.user_ids.is_empty() {
-        change = change.user_ids(set.user_ids.iter().map(String::as_str));
-    }
-    if !set.meta.is_empty() {
-        change = change.meta(set.meta.iter().cloned());
-    }
-    let changed = place.change(set.once.id.as_deref(), |tx| {
-        if expected != Expected::Anything {
-            place.expect(tx, expected)?;
-        }
-        Ok(tx.change(&place.documents, &set.key.key, change.clone())?)
-    })?;
+    let ids = (!set.user_ids.is_empty()).then(|| set.user_ids.iter().map(String::as_str).collect::<Value>());
+    let meta = (!set.meta.is_empty()).then(|| set.meta.iter().cloned().collect::<Map>());
+    let members = [("value", value), ("user_ids", ids.into()), ("metadata", meta.into())];
+    let changed = place.change("set", expected, set.once.id.as_deref(), members)?;
     place.answer_version(args.format, &changed)?;
     Ok(Exit::Fine)
 }

@@ -1,13 +1,15 @@
 //! Corridor: values, attributes and absences as answers show them.
 
 use savehold::value::json::{self, Layout};
-use savehold::{Attributes, Collection, Error, ErrorKind, Store, Value};
+use savehold::{Attributes, Error, ErrorKind, Value};
 
+use crate::answer::Said;
 use crate::escape;
 use crate::exit::{Exit, Failure};
 use crate::keypath::Keypath;
 use crate::output::Cell;
 
+use super::open::Link;
 use super::when;
 
 /// Bytes up to which a value is shown on one line.
@@ -52,17 +54,28 @@ pub fn metadata(attributes: &Attributes) -> Cell {
     Cell::Json(serde_json::Value::Object(members.collect()).to_string())
 }
 
-/// Why a key has no value: it was removed, and when; it was never there; or the whole collection was not.
+/// Why a key has no value, asked for now.
 #[must_use]
-pub fn absent(store: &Store, documents: &Collection<Value>, path: &Keypath) -> Failure {
+pub fn absent(link: &Link, path: &Keypath) -> Failure {
+    let asked = [("collection", path.collection.as_str().into()), ("key", path.key.to_string().into())];
+    match link.ask("get", asked) {
+        Ok(answer) => why_absent(Said(&answer), path),
+        Err(e) => e.into(),
+    }
+}
+
+/// Why a key has no value, as the answer to `get` tells: it was removed, and when; it was never there; or the whole
+/// collection was not.
+#[must_use]
+pub fn why_absent(answer: Said<'_>, path: &Keypath) -> Failure {
     let collection = &path.collection;
-    let newest = documents.versions(&path.key).ok().and_then(|mut versions| versions.next());
-    if let Some(Ok(newest)) = newest {
-        let when = when::shown(newest.time_us);
-        let say = format!("{path} was removed on {when} by version {}", newest.version);
+    if let Some(newest) = answer.object("newest") {
+        let when = when::shown(newest.get("time_us").as_u64().unwrap_or(0));
+        let version = newest.text("version").unwrap_or_default();
+        let say = format!("{path} was removed on {when} by version {version}");
         return Failure::new(Exit::No, say, format!("what it was says `savehold history {path}`"));
     }
-    if !store.collections().is_ok_and(|all| all.iter().any(|name| name == collection.as_str())) {
+    if !answer.flag("collection") {
         return no_collection(collection.as_str());
     }
     let next = format!("which keys there are says `savehold list {collection}`");

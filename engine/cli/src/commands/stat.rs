@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use savehold::{RecoveryReport, Store, Version};
 
+use super::open::{self, Link};
 use super::print::{self, Out, Reader};
-use super::{open, when};
+use super::when;
+use crate::answer::Said;
 use crate::args::{Args, Stat};
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, Format, Rows, record};
@@ -28,11 +29,13 @@ const RECOVERIES: &[Column] = &[
 ///
 /// The store cannot be read.
 pub fn run(args: &Args, stat: &Stat) -> Result<Exit, Failure> {
-    let store = open::existing(args)?;
+    let link = open::existing(args)?;
     if stat.recoveries {
-        return recoveries(args, &store);
+        return recoveries(args, &link);
     }
-    let mut fields = fields(&store)?;
+    let answer = link.ask("stat", [])?;
+    drop(link);
+    let mut fields = fields(Said(&answer))?;
     if args.format == Format::Table {
         fields.retain(|(_, cell)| *cell != Cell::Nothing);
     }
@@ -40,48 +43,40 @@ pub fn run(args: &Args, stat: &Stat) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-fn fields(store: &Store) -> Result<Vec<(Column, Cell)>, Failure> {
-    let (stats, opened) = (store.stats(), store.recovery());
-    let names = store.collections()?;
-    let mut keys = 0;
-    for name in &names {
-        keys += store.any(name)?.keys("").count() as u64;
-    }
-    let last = store.recoveries().last().copied();
+fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
+    let last = said.object("last_recovery");
+    let recovered = |of: fn(Said<'_>) -> savehold::Result<Cell>| last.map_or(Ok(Cell::Nothing), of);
     let column = |title, name| Column { title, name };
-    let recovered = |of: fn(&RecoveryReport) -> Cell| last.as_ref().map_or(Cell::Nothing, of);
     Ok(vec![
-        (column("Collections", "collections"), Cell::Count(names.len() as u64)),
-        (column("Keys", "keys"), Cell::Count(keys)),
-        (column("Versions, the store's own too", "versions"), Cell::Count(stats.versions)),
-        (column("Log", "log_bytes"), Cell::Bytes(stats.log_bytes)),
-        (column("Segments", "segments"), Cell::Count(stats.segments)),
-        (column("Index in memory", "index_bytes"), Cell::Bytes(stats.index_bytes)),
-        (column("Durable through", "durable"), Cell::Version(stats.durable)),
-        (
-            column("Recovery would take about", "estimated_recovery_ms"),
-            Cell::Duration(stats.estimated_recovery),
-        ),
-        (column("This opening", "opening"), Cell::Text(opened.to_string())),
-        (column("Last recovery", "last_recovery"), recovered(|report| when::cell(report.at_us))),
-        (column("Last recovery took", "last_recovery_ms"), recovered(|report| Cell::Duration(took(report)))),
+        (column("Collections", "collections"), Cell::Count(said.count("collections")?)),
+        (column("Keys", "keys"), Cell::Count(said.count("keys")?)),
+        (column("Versions, the store's own too", "versions"), Cell::Count(said.count("versions")?)),
+        (column("Log", "log_bytes"), Cell::Bytes(said.count("log_bytes")?)),
+        (column("Segments", "segments"), Cell::Count(said.count("segments")?)),
+        (column("Index in memory", "index_bytes"), Cell::Bytes(said.count("index_bytes")?)),
+        (column("Durable through", "durable"), version(said, "durable")),
+        (column("Recovery would take about", "estimated_recovery_ms"), time(said, "estimated_recovery_us")?),
+        (column("This opening", "opening"), Cell::Text(said.text("opening")?.to_owned())),
+        (column("Last recovery", "last_recovery"), recovered(|r| Ok(when::cell(r.count("time_us")?)))?),
+        (column("Last recovery took", "last_recovery_ms"), recovered(took)?),
     ])
 }
 
-fn recoveries(args: &Args, store: &Store) -> Result<Exit, Failure> {
+fn recoveries(args: &Args, link: &Link) -> Result<Exit, Failure> {
     let mut rows = Rows::new(args.format, RECOVERIES, TimeZone::system());
     let mut out = Out::new();
-    let reports = store.recoveries();
+    let answer = link.ask("recoveries", [])?;
+    let reports = Said(&answer).objects("recoveries")?;
     for report in reports.iter().rev() {
         let cells = vec![
-            when::cell(report.at_us),
-            Cell::Version(Version::from(report.proven)),
-            Cell::Bytes(report.unproven_bytes()),
-            Cell::Count(report.groups_dropped),
-            Cell::Bytes(report.scanned_bytes),
-            Cell::Count(report.replayed_records),
-            Cell::Duration(report.judging),
-            Cell::Duration(report.replaying),
+            when::cell(report.count("time_us")?),
+            version(*report, "proven"),
+            Cell::Bytes(report.count("unproven_bytes")?),
+            Cell::Count(report.count("groups_dropped")?),
+            Cell::Bytes(report.count("scanned_bytes")?),
+            Cell::Count(report.count("replayed_records")?),
+            time(*report, "judging_us")?,
+            time(*report, "replaying_us")?,
         ];
         if out.put(&rows.row(cells))? == Reader::Gone {
             return Ok(Exit::Fine);
@@ -95,6 +90,14 @@ fn recoveries(args: &Args, store: &Store) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-fn took(report: &RecoveryReport) -> Duration {
-    report.judging + report.replaying
+fn time(said: Said<'_>, name: &str) -> savehold::Result<Cell> {
+    Ok(Cell::Duration(Duration::from_micros(said.count(name)?)))
+}
+
+fn version(said: Said<'_>, name: &str) -> Cell {
+    said.version(name).map_or(Cell::Nothing, Cell::Version)
+}
+
+fn took(report: Said<'_>) -> savehold::Result<Cell> {
+    Ok(Cell::Duration(Duration::from_micros(report.count("judging_us")? + report.count("replaying_us")?)))
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 use savehold::inspect::{Damage, DamagedVersion, Weight};
-use savehold::{Verified, Version};
+use savehold::{ErrorKind, Verified, Version};
 use serde_json::{Value, json};
 
 use super::print;
@@ -35,7 +35,7 @@ const VERSIONS: &[Column] = &[
 ///
 /// There is no store, or somebody has it. Damage is an answer.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let found = savehold::verify(args.store()?, bar("verifying"))?;
+    let found = savehold::verify(args.store()?, bar("verifying")).map_err(held)?;
     print::answer(&answer(args.format, &found))?;
     Ok(match found.worst() {
         Some(Weight::Acknowledged) => {
@@ -53,6 +53,16 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
         _ => Exit::Fine,
     })
+}
+
+/// Why a store that somebody has is not read byte by byte: what is written meanwhile would look like damage.
+pub(super) fn held(e: savehold::Error) -> Failure {
+    if e.kind() != ErrorKind::Locked {
+        return e.into();
+    }
+    let next = "this verb reads the files of a store that nobody writes: stop it first; beside a running server `savehold \
+                dump` reads every newest value";
+    Failure::new(Exit::Busy, e.message(), next)
 }
 
 /// A bar for as long as it takes.

@@ -4,8 +4,10 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use savehold::Store;
+use savehold::{Value, Version};
 
+use super::open::Link;
+use crate::answer::Said;
 use crate::exit::{Exit, Failure};
 use crate::moment::{At, Moment};
 use crate::output::Cell;
@@ -15,9 +17,8 @@ use crate::output::Cell;
 /// # Errors
 ///
 /// It lies ahead of the clock or before every store, or is a pin that there is not.
-pub fn at(store: &Store, moment: &Moment) -> Result<At, Failure> {
-    let now =
-        timestamp(store.time_us()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(TimeZone::system());
+pub fn at(link: &Link, moment: &Moment) -> Result<At, Failure> {
+    let now = timestamp(now_us(link)?).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(TimeZone::system());
     let at = moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))?;
     match at {
         At::Pin(name) => Err(Failure::new(
@@ -29,13 +30,32 @@ pub fn at(store: &Store, moment: &Moment) -> Result<At, Failure> {
     }
 }
 
-/// The same moment as the store takes it.
+/// The store's time.
+///
+/// # Errors
+///
+/// The store's.
+pub fn now_us(link: &Link) -> savehold::Result<u64> {
+    Said(&link.ask("time", [])?).count("time_us")
+}
+
+/// The time of a version; `None` outside the log.
+///
+/// # Errors
+///
+/// The store's.
+pub fn of_version(link: &Link, version: Version) -> savehold::Result<Option<u64>> {
+    let said = link.ask("time", [("of", version.to_string().into())])?;
+    Ok(Said(&said).get("time_us").as_u64())
+}
+
+/// The same moment as a request says it.
 #[must_use]
-pub fn for_store(at: &At) -> savehold::At {
+pub fn for_store(at: &At) -> Value {
     match at {
-        At::Version(version) => savehold::At::Version(*version),
-        At::Time(time) => savehold::At::Time(u64::try_from(time.as_microsecond()).unwrap_or(0)),
-        At::Now | At::Pin(_) => savehold::At::Now,
+        At::Version(version) => version.to_string().into(),
+        At::Time(time) => u64::try_from(time.as_microsecond()).unwrap_or(0).into(),
+        At::Now | At::Pin(_) => Value::Nil,
     }
 }
 

@@ -1,10 +1,17 @@
 //! What writing verbs do, and under which conditions.
 
-use crate::world::World;
+use crate::world::{World, both_ways};
 
-#[test]
-fn set_prints_the_version_and_reads_standard_input() {
-    let world = World::new();
+both_ways!(
+    set_prints_the_version_and_reads_standard_input,
+    keys_of_any_bytes_are_written_listed_and_read,
+    conditions_decide_whether_anything_is_written,
+    an_id_makes_a_repeated_call_change_nothing,
+    update_counts_and_merges,
+    remove_wants_consent_and_keeps_history,
+);
+
+fn set_prints_the_version_and_reads_standard_input(world: World) {
     let ended = world.call_with(&["set", "motd/today", "-"], "{\"text\": [1, 2.5,\n null]}\n");
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{ended:?}");
     let answer = world.ok(&["get", "motd/today", "--format", "json"]);
@@ -17,9 +24,7 @@ fn set_prints_the_version_and_reads_standard_input() {
     assert_eq!(world.ok(&["get", "motd/today"]), "-7\n", "what is no value changes nothing");
 }
 
-#[test]
-fn keys_of_any_bytes_are_written_listed_and_read() {
-    let world = World::new();
+fn keys_of_any_bytes_are_written_listed_and_read(world: World) {
     for key in [r"raw/\x00\xff", r"raw/a\\b", "raw/a/b c'", r"Zoë/\xe2\x80\xae", "raw/-"] {
         world.ok(&["set", key, "1"]);
         assert_eq!(world.ok(&["get", key]), "1\n", "{key}");
@@ -29,9 +34,7 @@ fn keys_of_any_bytes_are_written_listed_and_read() {
     }
 }
 
-#[test]
-fn conditions_decide_whether_anything_is_written() {
-    let world = World::new();
+fn conditions_decide_whether_anything_is_written(world: World) {
     let first = world.ok(&["set", "a/b", "1", "--if-absent"]);
     let taken = world.refused(&["set", "a/b", "2", "--if-absent"], 7);
     assert!(taken.contains(first.trim()), "{taken}");
@@ -46,9 +49,7 @@ fn conditions_decide_whether_anything_is_written() {
     world.ok(&["set", "a/b", "4", "--if-absent"]);
 }
 
-#[test]
-fn an_id_makes_a_repeated_call_change_nothing() {
-    let world = World::new();
+fn an_id_makes_a_repeated_call_change_nothing(world: World) {
     let add = ["update", "visits/oak", "--increment", "5", "--id", "t1"];
     assert_eq!(world.ok(&add), "5\n");
     world.ok(&["update", "visits/oak", "--increment", "1"]);
@@ -64,9 +65,7 @@ fn an_id_makes_a_repeated_call_change_nothing() {
     assert!(world.call(&remove).out.contains(r#""changed":false"#));
 }
 
-#[test]
-fn update_counts_and_merges() {
-    let world = World::new();
+fn update_counts_and_merges(world: World) {
     assert_eq!(world.ok(&["update", "n/a", "--increment", "5"]), "5\n");
     assert_eq!(world.ok(&["update", "n/a", "--increment", "-7"]), "-2\n");
     assert_eq!(
@@ -87,9 +86,7 @@ fn update_counts_and_merges() {
     assert_eq!(world.ok(&["get", "n/max"]), "9223372036854775807\n");
 }
 
-#[test]
-fn remove_wants_consent_and_keeps_history() {
-    let world = World::new();
+fn remove_wants_consent_and_keeps_history(world: World) {
     let first = world.ok(&["set", "a/b", "1"]);
     assert!(world.refused(&["remove", "a/b"], 2).contains("add `--yes`"));
     assert_eq!(world.ok(&["get", "a/b"]), "1\n");

@@ -1,6 +1,13 @@
 //! Many keys in and out.
 
-use crate::world::World;
+use crate::world::{World, both_ways};
+
+both_ways!(
+    a_load_can_be_repeated_and_writes_what_changed,
+    a_broken_line_is_named_and_the_lines_before_it_are_loaded,
+    a_dump_loads_into_a_new_store_and_dumps_the_same,
+    nothing_but_the_answer_is_written_where_nobody_watches,
+);
 
 const LINES: &str = concat!(
     r#"{"key":"players/42","value":{"coins":100,"bag":[1,2.0]},"user_ids":["42"],"metadata":{"build":"812"}}"#,
@@ -11,9 +18,7 @@ const LINES: &str = concat!(
     "\n",
 );
 
-#[test]
-fn a_dump_loads_into_a_new_store_and_dumps_the_same() {
-    let world = World::empty();
+fn a_dump_loads_into_a_new_store_and_dumps_the_same(world: World) {
     assert_eq!(world.call_with(&["load"], LINES).out, "Keys written  3\nUnchanged     0\n");
     let dumped = world.ok(&["dump"]);
     assert_eq!(dumped, LINES);
@@ -28,9 +33,7 @@ fn a_dump_loads_into_a_new_store_and_dumps_the_same() {
     world.refused(&["dump", "player"], 7);
 }
 
-#[test]
-fn a_load_can_be_repeated_and_writes_what_changed() {
-    let world = World::new();
+fn a_load_can_be_repeated_and_writes_what_changed(world: World) {
     let load = |text: &str| world.call_with(&["load", "--format", "json"], text).out;
     assert_eq!(load(LINES), "{\"written\":3,\"unchanged\":0}\n");
     assert_eq!(load(LINES), "{\"written\":0,\"unchanged\":3}\n");
@@ -42,9 +45,7 @@ fn a_load_can_be_repeated_and_writes_what_changed() {
     assert!(now.contains(r#""user_ids":["42"]"#), "what a line does not mention is kept: {now}");
 }
 
-#[test]
-fn a_broken_line_is_named_and_the_lines_before_it_are_loaded() {
-    let world = World::new();
+fn a_broken_line_is_named_and_the_lines_before_it_are_loaded(world: World) {
     let text = format!("{LINES}\n{{\"key\":\"players/44\"}}\n{{\"key\":\"players/45\",\"value\":1}}\n");
     world.write("some.jsonl", text);
     let ended = world.call(&["load", "some.jsonl"]);
@@ -67,9 +68,7 @@ fn a_load_that_cannot_begin_makes_no_store() {
     assert!(!world.store().exists());
 }
 
-#[test]
-fn nothing_but_the_answer_is_written_where_nobody_watches() {
-    let world = World::empty();
+fn nothing_but_the_answer_is_written_where_nobody_watches(world: World) {
     let lines: String = (0..2500).map(|n| format!("{{\"key\":\"a/{n}\",\"value\":{n}}}\n")).collect();
     let loaded = world.call_with(&["load"], &lines);
     assert_eq!((loaded.err.as_str(), loaded.out.lines().next()), ("", Some("Keys written  2,500")));

@@ -1,8 +1,15 @@
 //! Directories that are no store, or a damaged one: said, with the right code, and left as they are.
 
-use savehold::Store;
+use std::time::Duration;
 
-use crate::world::{World, files};
+use savehold::{Control, Options, Store};
+
+use crate::world::{Way, World, both_ways, files};
+
+both_ways!(
+    a_damaged_value_closes_one_version_and_not_the_store,
+    names_of_the_stores_own_and_moments_that_are_none_are_refused,
+);
 
 /// A call of each verb that works on a store.
 const CALLS: &[&[&str]] = &[
@@ -78,9 +85,7 @@ fn a_damaged_catalog_is_said_and_left_as_evidence() {
     all_refuse(&world, &[CALLS, MAKING].concat(), 4, "`savehold repair --to NEW_DIR --report FILE`");
 }
 
-#[test]
-fn a_damaged_value_closes_one_version_and_not_the_store() {
-    let world = World::new();
+fn a_damaged_value_closes_one_version_and_not_the_store(world: World) {
     world.ok(&["set", "a/1", "\"sound\""]);
     let older = world.ok(&["set", "a/2", "\"before\""]);
     world.ok(&["set", "a/2", "\"unmistakable\""]);
@@ -101,13 +106,65 @@ fn a_damaged_value_closes_one_version_and_not_the_store() {
 }
 
 #[test]
-fn a_store_that_another_process_has_is_busy_and_named() {
+fn a_store_whose_holder_does_not_answer_is_busy_and_the_holder_is_named() {
     let world = World::new();
-    let held = Store::open(world.store()).expect("opened");
+    let held = Options::new().control(Control::Off).open(world.store()).expect("opened");
     let said = world.refused(&["get", "a/b"], 5);
     assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+    assert!(said.contains("does not answer"), "{said}");
     held.close().expect("closed");
     world.refused(&["get", "a/b"], 7);
+}
+
+#[test]
+fn a_socket_that_a_killed_holder_left_behind_is_nobody() {
+    let world = World::new();
+    let left = std::os::unix::net::UnixListener::bind(world.path("data/CONTROL")).expect("bound");
+    drop(left); // the name stays, as after a kill
+    world.ok(&["set", "a/b", "1"]);
+    assert_eq!(world.call(&["get", "a/b"]).way, Some(Way::Alone));
+    let held = Store::open(world.store()).expect("opened");
+    assert_eq!(
+        savehold::control::Client::connect(world.store()).expect("asked").map(|c| c.pid()),
+        Some(u64::from(std::process::id()))
+    );
+    held.close().expect("closed");
+    assert!(!world.path("data/CONTROL").exists());
+}
+
+#[test]
+fn every_verb_says_which_way_it_came_to_the_store_and_gives_it_up_at_once() {
+    let alone = World::new();
+    alone.ok(&["set", "a/b", "1"]);
+    alone.write("one.jsonl", "{\"key\":\"a/b\",\"value\":1}\n");
+    let verbs = [CALLS, &[&["load", "one.jsonl"], &["stat", "--recoveries"]]].concat();
+    for words in &verbs {
+        assert_eq!(alone.call(words).way, Some(Way::Alone), "{words:?}");
+        Options::new()
+            .lock_wait(Duration::ZERO)
+            .open(alone.store())
+            .expect("given up")
+            .close()
+            .expect("closed");
+    }
+    let beside = World::held();
+    beside.ok(&["set", "a/b", "1"]);
+    beside.write("one.jsonl", "{\"key\":\"a/b\",\"value\":1}\n");
+    for words in &verbs {
+        assert_eq!(beside.call(words).way, Some(Way::Beside), "{words:?}");
+    }
+}
+
+#[test]
+fn verbs_that_read_every_byte_say_that_a_process_has_the_store_and_what_to_do() {
+    let world = World::held();
+    for words in [&["verify"][..], &["repair", "--to", "data.new", "--report", "lost.jsonl"]] {
+        let said = world.refused(words, 5);
+        let process = format!("process {}", std::process::id());
+        assert!(said.contains(&process) && said.contains("stop it first"), "{words:?}: {said}");
+    }
+    assert!(!world.path("data.new").exists() && !world.path("lost.jsonl").exists());
+    assert!(world.refused(&["init"], 7).contains("holds a store already"));
 }
 
 #[test]
@@ -124,9 +181,7 @@ fn a_second_init_says_so_and_changes_nothing() {
     world.ok(&["list", "--dir", "deep/er/one"]);
 }
 
-#[test]
-fn names_of_the_stores_own_and_moments_that_are_none_are_refused() {
-    let world = World::new();
+fn names_of_the_stores_own_and_moments_that_are_none_are_refused(world: World) {
     assert!(world.refused(&["set", "$set/x", "1"], 2).contains("the store's own"));
     assert!(world.refused(&["get", "a/b", "--at", "before update"], 7).contains("no pin"));
     assert!(world.refused(&["get", "a/b", "--at", "2999-01-01 00:00"], 2).contains("ahead"));

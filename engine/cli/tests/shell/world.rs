@@ -5,21 +5,60 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use savehold::{Create, Options, Store};
+
 /// A directory that goes away with it; the store of calls is `data` in it.
-pub(crate) struct World(tempfile::TempDir);
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    /// The store, where this process has it and answers for it.
+    held: Option<Store>,
+}
 
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) out: String,
+    /// What it said, without the line about the way.
     pub(crate) err: String,
+    /// How it came to the store, where it said so.
+    pub(crate) way: Option<Way>,
 }
+
+/// How a call comes to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Nobody had the store: it was opened.
+    Alone,
+    /// This process had it, and was asked.
+    Beside,
+}
+
+/// Tests of verbs, each twice: on a store that nobody has, and beside a process that has it. They answer the same.
+macro_rules! both_ways {
+    ($($name:ident),* $(,)?) => {
+        mod alone {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::world::World::new());
+            })*
+        }
+
+        mod beside {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::world::World::held());
+            })*
+        }
+    };
+}
+
+pub(crate) use both_ways;
 
 impl World {
     /// A directory without a store.
     pub(crate) fn empty() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
+        Self { dir: tempfile::tempdir().expect("a temporary directory"), held: None }
     }
 
     /// A directory with an empty store.
@@ -29,8 +68,16 @@ impl World {
         world
     }
 
+    /// A directory with an empty store, which this process has.
+    pub(crate) fn held() -> Self {
+        let mut world = Self::new();
+        let options = Options::new().create(Create::Never).origin("savehold command line");
+        world.held = Some(options.open(world.store()).expect("opened"));
+        world
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -40,7 +87,7 @@ impl World {
     /// A call on the store, run in the directory.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_savehold"));
-        command.args(words).current_dir(self.0.path()).env("SAVEHOLD_DIR", "data").env("TZ", "UTC");
+        command.args(words).current_dir(self.dir.path()).env("SAVEHOLD_DIR", "data").env("TZ", "UTC");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -57,11 +104,14 @@ impl World {
         drop(stdin);
         let output = child.wait_with_output().expect("it ends");
         let text = |bytes| String::from_utf8(bytes).expect("savehold writes UTF-8");
-        let ended = Ended {
-            code: output.status.code().expect("no signal"),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        };
+        let (way, err) = way(&text(output.stderr));
+        let code = output.status.code().expect("no signal");
+        let ended = Ended { code, out: text(output.stdout), err, way };
+        let own = !words.contains(&"--dir");
+        if own && let Some(way) = way {
+            let expected = if self.held.is_some() { Way::Beside } else { Way::Alone };
+            assert_eq!(way, expected, "{words:?}: {ended:?}");
+        }
         assert!(!ended.err.contains("panicked"), "{words:?}: {ended:?}");
         ended
     }
@@ -116,6 +166,19 @@ impl World {
         }
         panic!("{text} stands nowhere in the store");
     }
+}
+
+/// How a call says that it came to its store, and what else it says.
+pub(crate) fn way(err: &str) -> (Option<Way>, String) {
+    let beside = format!("savehold: asked process {}, which has ", std::process::id());
+    let way = |line: &str| match line {
+        line if line.starts_with("savehold: opened ") => Some(Way::Alone),
+        line if line.starts_with(&beside) => Some(Way::Beside),
+        _ => None,
+    };
+    let found = err.lines().find_map(way);
+    let rest = err.split_inclusive('\n').filter(|line| way(line).is_none()).collect();
+    (found, rest)
 }
 
 /// Every file below a directory with its bytes; the one that says who holds a store is left out.

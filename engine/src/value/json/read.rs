@@ -9,15 +9,15 @@ use crate::limits::VALUE_DEPTH_MAX;
 use crate::value::serial::{too_deep, twice};
 use crate::value::{Map, MapKey, Value};
 
-/// Reads a value inside so many lists and maps.
+/// Reads a value that may be nested so many lists and maps deep.
 #[derive(Clone, Copy)]
-pub(super) struct Inside(usize);
+pub(super) struct Inside(pub(super) usize);
 
 impl Inside {
-    pub(super) const TOP: Self = Self(0);
+    pub(super) const TOP: Self = Self(VALUE_DEPTH_MAX);
 
     fn enter<E: Error>(self) -> Result<Self, E> {
-        if self.0 < VALUE_DEPTH_MAX { Ok(Self(self.0 + 1)) } else { Err(E::custom(too_deep())) }
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom(too_deep()))
     }
 }
 

@@ -195,3 +195,84 @@ fn a_writer_that_refuses_is_an_error_of_the_system() {
     let error = write(&1.into(), Layout::Compact, Full).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
 }
+
+/// Texts that are JSON, and texts that nearly are: both readers agree which is which, and on what it says.
+#[test]
+fn what_is_json_and_what_it_says_is_judged_as_others_do() {
+    let parts = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"a\"",
+        "\"\\u00e9\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ud83d\"",
+        "0",
+        "-1",
+        "01",
+        "1.5e3",
+        "1.",
+        "-",
+        ".5",
+        "1e",
+        "true",
+        "nul",
+        "null",
+        " ",
+        "\n",
+        "\"\\x\"",
+        "\"\t\"",
+        "\"b\":",
+        "1e400",
+    ];
+    let mut dice = Dice::new(11);
+    let mut agreed = [0, 0];
+    for _ in 0..60_000 {
+        let text: String = (0..1 + dice.below(7)).map(|_| parts[dice.below(parts.len())]).collect();
+        let theirs = text.parse::<serde_json::Value>();
+        match from_str(&text) {
+            Ok(ours) => {
+                let theirs = theirs.unwrap_or_else(|e| panic!("{text:?}: {e}"));
+                assert_eq!(
+                    to_string(&ours).unwrap().parse::<serde_json::Value>().unwrap(),
+                    theirs,
+                    "{text:?}"
+                );
+                agreed[0] += 1;
+            }
+            Err(e) => {
+                // an object with a name twice is the one text that only we refuse
+                assert!(theirs.is_err() || e.message().contains("twice"), "{text:?}: {e}");
+                agreed[1] += 1;
+            }
+        }
+    }
+    assert!(agreed[0] > 1000 && agreed[1] > 1000, "{agreed:?}");
+}
+
+#[test]
+fn text_of_any_character_is_written_as_others_read_it_and_read_as_others_write_it() {
+    let mut dice = Dice::new(12);
+    for _ in 0..5_000 {
+        let text: String = (0..dice.below(12))
+            .map(|_| match dice.below(3) {
+                0 => char::from(dice.below(128) as u8),
+                1 => char::from_u32(dice.below(0x800) as u32).unwrap_or('x'),
+                _ => char::from_u32(dice.below(0x11_0000) as u32).unwrap_or('\u{2028}'),
+            })
+            .collect();
+        let ours = to_string(&text.as_str().into()).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&ours).unwrap(), text);
+        let theirs = serde_json::to_string(&text).unwrap();
+        assert_eq!(ours, theirs, "{text:?}");
+        assert_eq!(from_str(&theirs).unwrap().as_str(), Some(text.as_str()));
+    }
+    for (value, pretty) in [("[]", "[]"), ("{\"a\":[1,{}]}", "{\n  \"a\": [\n    1,\n    {}\n  ]\n}")] {
+        let mut out = Vec::new();
+        write(&from_str(value).unwrap(), Layout::Indented, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), pretty);
+    }
+}

@@ -65,7 +65,7 @@ fn whole<S: Serializer>(number: u64, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 /// The name of a float that is not finite.
-fn name_of(number: f64) -> String {
+pub(super) fn name_of(number: f64) -> String {
     match number {
         f64::INFINITY => "inf".into(),
         f64::NEG_INFINITY => "-inf".into(),

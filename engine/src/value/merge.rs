@@ -1,11 +1,17 @@
-//! Pure: one JSON object merged into another (RFC 7396).
+//! Pure: one map merged into another (RFC 7396).
 
-use savehold::{Map, MapKey, Value};
+use super::{Map, MapKey, Value};
 
-/// `now` with the members of `patch`: objects member by member, deep; a member that is `null` in the patch goes;
-/// whatever else the patch holds takes the place of what stood there. New members come last, in the patch's order.
-#[must_use]
-pub fn merge(now: Value, patch: Value) -> Value {
+impl Value {
+    /// It with the members of `patch` (RFC 7396): maps member by member, deep; a member that is nil in the patch goes;
+    /// whatever else the patch holds takes the place of what stood there. New members come last, in the patch's order.
+    #[must_use]
+    pub fn merge(self, patch: Value) -> Value {
+        merge(self, patch)
+    }
+}
+
+fn merge(now: Value, patch: Value) -> Value {
     let Value::Map(patch) = patch else { return patch };
     let mut merged = match now {
         Value::Map(map) => map,
@@ -33,9 +39,8 @@ fn merge_member(into: &mut Map, name: MapKey, change: Value) {
 
 #[cfg(test)]
 mod tests {
-    use savehold::value::json;
-
     use super::*;
+    use crate::value::json;
 
     #[test]
     fn the_examples_of_the_rfc_and_ours_come_out() {

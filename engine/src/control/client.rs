@@ -1,0 +1,140 @@
+//! Door: the other end of CONTROL: asking the process that has a store.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use savehold_wal::segment::name::CONTROL;
+use savehold_wal::socket;
+
+use super::wire;
+use crate::desk::LINE_BYTES_MAX;
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Map, Value};
+
+/// How long the holder may say nothing: longer than it waits for anybody.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Verbs after which it matters whether they were done.
+const WRITING: [&str; 6] = ["set", "increment", "merge", "remove", "load", "break"];
+
+/// Asks the process that has a store. Every request has a connection of its own, so that nothing waits in the holder.
+#[derive(Clone, Debug)]
+pub struct Client {
+    dir: PathBuf,
+    pid: u64,
+}
+
+impl Client {
+    /// Greets the holder of the store in `dir`; `None` where nobody listens.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]: the system's. [`ErrorKind::Format`]: the holder speaks another protocol. Otherwise what the
+    /// holder answers.
+    pub fn connect(dir: impl AsRef<Path>) -> Result<Option<Self>> {
+        let mut client = Self { dir: dir.as_ref().to_owned(), pid: 0 };
+        let stream = match socket::connect(&client.dir, CONTROL) {
+            Ok(stream) => stream,
+            Err(e) if nobody(&e) => return Ok(None),
+            Err(e) => return Err(client.failed("asking", e)),
+        };
+        let hello = Map::from([("do", "hello")]);
+        let said = match client.exchange(stream, &hello) {
+            Ok(said) => said,
+            Err(e) if e.kind() == ErrorKind::Io => return Ok(None), // it went away just now
+            Err(e) => return Err(e),
+        };
+        if said.get("protocol").and_then(Value::as_u64) != Some(wire::PROTOCOL) {
+            let version = said.get("version").and_then(Value::as_str).unwrap_or("another version");
+            let say = format!(
+                "the holder of {} is savehold {version}: use its command line",
+                dir.as_ref().display()
+            );
+            return Err(Error::new(ErrorKind::Format, say));
+        }
+        client.pid = said.get("pid").and_then(Value::as_u64).unwrap_or(0);
+        Ok(Some(client))
+    }
+
+    /// The process that has the store.
+    #[must_use]
+    pub fn pid(&self) -> u64 {
+        self.pid
+    }
+
+    /// Has a request answered.
+    ///
+    /// # Errors
+    ///
+    /// What the holder answers. [`ErrorKind::Busy`]: it is gone, and nothing was done. [`ErrorKind::Unknown`]: it went
+    /// away over a request that writes, or says nothing; whether that was done says `savehold history`.
+    pub fn ask(&self, request: &Map) -> Result<Map> {
+        let stream = socket::connect(&self.dir, CONTROL).map_err(|e| match nobody(&e) {
+            true => {
+                let say = format!("process {}, which had the store, is gone: call again", self.pid);
+                Error::new(ErrorKind::Busy, say).caused_by(e)
+            }
+            false => self.failed("asking", e),
+        })?;
+        self.exchange(stream, request)
+    }
+
+    fn exchange(&self, mut stream: UnixStream, request: &Map) -> Result<Map> {
+        let line = wire::write(&request.clone().into())? + "\n";
+        let limits = [stream.set_read_timeout(Some(PATIENCE)), stream.set_write_timeout(Some(PATIENCE))];
+        limits.into_iter().collect::<io::Result<()>>().map_err(|e| self.failed("asking", e))?;
+        // A holder that is crowded answers before it has read: what it says counts, not that it stopped listening.
+        let written = stream.write_all(line.as_bytes());
+        match read_line(&mut stream) {
+            Ok(answer) => wire::answered(&answer),
+            Err(e) => Err(self.unanswered(request, written.err().unwrap_or(e))),
+        }
+    }
+
+    #[cold]
+    fn unanswered(&self, request: &Map, e: io::Error) -> Error {
+        let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
+        if WRITING.contains(&verb) {
+            let say = format!(
+                "process {}, which has the store, did not answer ({e}): whether the change was made says `savehold \
+                 history`",
+                self.pid
+            );
+            return Error::new(ErrorKind::Unknown, say).caused_by(e);
+        }
+        self.failed("waiting for an answer of", e)
+    }
+
+    #[cold]
+    fn failed(&self, doing: &str, e: io::Error) -> Error {
+        let say = format!("{doing} {}: {e}; call again", self.dir.join(CONTROL).display());
+        Error::new(ErrorKind::Io, say).caused_by(e)
+    }
+}
+
+fn nobody(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut part = vec![0; 64 << 10];
+    loop {
+        let read = match stream.read(&mut part) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        line.extend_from_slice(&part[..read]);
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            return Ok(line);
+        }
+        if line.len() > 2 * LINE_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Pure: the lines of CONTROL: what a request says, and how an answer says it.
+//!
+//! A line is a [`Value`] in the JSON form of [`crate::value::json`]: an object. A request names its verb and what the
+//! verb needs; a member that the verb does not know is refused, for it would be lost silently.
+//!
+//! ```text
+//! {"do": "get", "collection": "players", "key": "42", "at": "2517.40960"}
+//! {"ok": {"entry": {"key": "42", "value": {"coins": 100}, "version": "2517.40960", …}}}
+//! {"error": {"kind": "Locked", "next": "Retry", "message": "…", "version": null, "older": null}}
+//! ```
+//!
+//! Keys stand as they are shown everywhere, `\xNN` for a byte that does not print. Versions are text, times are
+//! microseconds since 1970.
+
+use std::time::Duration;
+
+use savehold_wal::Lsn;
+
+use crate::at::At;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::Version;
+use crate::key::Key;
+use crate::value::{Map, Value, json};
+
+/// Levels that a line has around a value.
+const LEVELS: usize = 4;
+
+/// The number that a greeting names; it grows when a client of before would misunderstand.
+pub const PROTOCOL: u64 = 1;
+
+/// A line as what it says.
+///
+/// # Errors
+///
+/// [`ErrorKind::Decode`]: it is none.
+pub(crate) fn read(line: &[u8]) -> Result<Value> {
+    json::from_line(line, LEVELS)
+}
+
+/// What is said as a line, without its end.
+///
+/// # Errors
+///
+/// [`ErrorKind::Encode`]: a value in it is nested deeper than any may be.
+pub(crate) fn write(said: &Value) -> Result<String> {
+    json::line(said, LEVELS)
+}
+
+/// The line of an answer.
+pub(crate) fn answer(answer: Result<Map>) -> String {
+    let line = answer.and_then(|said| write(&Map::from([("ok", said)]).into()));
+    line.unwrap_or_else(|e| {
+        let refused: Value = Map::from([("error", error(&e))]).into();
+        write(&refused).unwrap_or_default() // text is nested nowhere
+    })
+}
+
+/// What an answer says.
+///
+/// # Errors
+///
+/// What the other side answered; [`ErrorKind::Decode`]: it is no answer.
+pub(crate) fn answered(line: &[u8]) -> Result<Map> {
+    let Value::Map(mut said) = read(line)? else { return Err(no_answer()) };
+    match (said.remove("ok"), said.get("error").and_then(Value::as_map)) {
+        (Some(Value::Map(said)), _) => Ok(said),
+        (_, Some(e)) => Err(error_of(e)),
+        _ => Err(no_answer()),
+    }
+}
+
+#[cold]
+fn no_answer() -> Error {
+    Error::new(ErrorKind::Decode, "the holder's answer makes no sense: use the command line of its version")
+}
+
+/// An error as an answer says it.
+pub(crate) fn error(e: &Error) -> Map {
+    let version = |v: Option<Version>| v.map_or(Value::Nil, |v| v.to_string().into());
+    let mut said = Map::new();
+    said.insert("kind", format!("{:?}", e.kind()));
+    said.insert("next", format!("{:?}", e.next()));
+    said.insert("message", e.message());
+    said.insert("version", version(e.version()));
+    said.insert("older", version(e.older()));
+    said
+}
+
+/// The error that an answer says. A kind that only a newer holder knows becomes one that asks for the same next move.
+pub(crate) fn error_of(said: &Map) -> Error {
+    let text = |name: &'static str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    let version = |name: &'static str| text(name).parse::<Version>().ok();
+    let kind = KINDS.iter().copied().find(|kind| format!("{kind:?}") == text("kind"));
+    let kind = kind.unwrap_or_else(|| {
+        let alike = [ErrorKind::Busy, ErrorKind::Ended, ErrorKind::Invalid, ErrorKind::Corrupt];
+        let same_move = |kind: &ErrorKind| format!("{:?}", kind.next()) == text("next");
+        alike.into_iter().find(same_move).unwrap_or(ErrorKind::Halted)
+    });
+    let e = Error::new(kind, text("message"));
+    let e = version("version").into_iter().fold(e, Error::at);
+    version("older").into_iter().fold(e, Error::or_older)
+}
+
+/// Every kind that travels.
+const KINDS: &[ErrorKind] = &[
+    ErrorKind::Locked,
+    ErrorKind::Missing,
+    ErrorKind::Foreign,
+    ErrorKind::Format,
+    ErrorKind::Corrupt,
+    ErrorKind::Damaged,
+    ErrorKind::Io,
+    ErrorKind::Full,
+    ErrorKind::Busy,
+    ErrorKind::TooLarge,
+    ErrorKind::Halted,
+    ErrorKind::Unknown,
+    ErrorKind::Closed,
+    ErrorKind::Gone,
+    ErrorKind::Forked,
+    ErrorKind::Invalid,
+    ErrorKind::Aborted,
+    ErrorKind::ReadOnly,
+    ErrorKind::Conflict,
+    ErrorKind::Reentrant,
+    ErrorKind::Panicked,
+    ErrorKind::NotANumber,
+    ErrorKind::Overflow,
+    ErrorKind::Decode,
+    ErrorKind::Encode,
+    ErrorKind::WrongType,
+    ErrorKind::Undone,
+    ErrorKind::Leased,
+    ErrorKind::Fenced,
+    ErrorKind::Ended,
+    ErrorKind::MailboxFull,
+    ErrorKind::Refused,
+];
+
+/// The members of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a>(pub(crate) &'a Map);
+
+impl<'a> Asked<'a> {
+    /// Refuses a member that is not among `known` and not the verb.
+    pub(crate) fn only(self, known: &[&str]) -> Result<Self> {
+        let strange = self
+            .0
+            .iter()
+            .find(|(name, _)| name.as_str().is_none_or(|name| name != "do" && !known.contains(&name)));
+        match strange {
+            None => Ok(self),
+            Some((name, _)) => Err(wrong(format!("the member {name} says nothing here: it knows {known:?}"))),
+        }
+    }
+
+    /// A member that may be missing, or null.
+    pub(crate) fn get(self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_nil())
+    }
+
+    /// A member whatever it is, which must be there.
+    pub(crate) fn value(self, name: &str) -> Result<&'a Value> {
+        self.0.get(name).ok_or_else(|| wrong(format!("there is no {name:?}")))
+    }
+
+    /// Text, which must be there.
+    pub(crate) fn text(self, name: &str) -> Result<&'a str> {
+        self.text_if(name)?.ok_or_else(|| wrong(format!("there is no {name:?}")))
+    }
+
+    /// Text that may be missing.
+    pub(crate) fn text_if(self, name: &str) -> Result<Option<&'a str>> {
+        self.get(name).map(|value| value.as_str().ok_or_else(|| kind(name, "text"))).transpose()
+    }
+
+    /// A whole number from 0 on, which may be missing.
+    pub(crate) fn count_if(self, name: &str) -> Result<Option<u64>> {
+        self.get(name).map(|value| value.as_u64().ok_or_else(|| kind(name, "a whole number"))).transpose()
+    }
+
+    /// Whether a member is true; it may be missing.
+    pub(crate) fn flag(self, name: &str) -> Result<bool> {
+        let said = self.get(name).map(|value| value.as_bool().ok_or_else(|| kind(name, "true or false")));
+        Ok(said.transpose()?.unwrap_or(false))
+    }
+
+    /// A key, which must be there.
+    pub(crate) fn key(self, name: &str) -> Result<Key> {
+        self.text(name)?.parse()
+    }
+
+    /// A key that may be missing.
+    pub(crate) fn key_if(self, name: &str) -> Result<Option<Key>> {
+        self.text_if(name)?.map(str::parse).transpose()
+    }
+
+    /// A version that may be missing.
+    pub(crate) fn version_if(self, name: &str) -> Result<Option<Version>> {
+        Ok(self.text_if(name)?.map(str::parse::<Version>).transpose()?)
+    }
+
+    /// A moment: a version as text, a time as a number, `{"ago_us": n}`; now where it is missing.
+    pub(crate) fn at(self, name: &str) -> Result<At> {
+        Ok(match self.get(name) {
+            None => At::Now,
+            Some(Value::String(text)) => At::Version(text.parse()?),
+            Some(Value::Map(ago)) => {
+                let ago_us = ago.get("ago_us").and_then(Value::as_u64);
+                At::Ago(Duration::from_micros(ago_us.ok_or_else(|| kind("ago_us", "a whole number"))?))
+            }
+            Some(value) => At::Time(value.as_u64().ok_or_else(|| kind(name, "a version or a time"))?),
+        })
+    }
+}
+
+#[cold]
+pub(crate) fn wrong(why: String) -> Error {
+    Error::new(ErrorKind::Invalid, format!("the request makes no sense: {why}; see the README of the engine"))
+}
+
+#[cold]
+fn kind(name: &str, wanted: &str) -> Error {
+    wrong(format!("{name:?} is not {wanted}"))
+}
+
+/// A version as an answer says it; nothing for the place before all.
+pub(crate) fn version(lsn: Lsn) -> Value {
+    if lsn == Lsn::NONE { Value::Nil } else { Version::from(lsn).to_string().into() }
+}
+
+#[cfg(test)]
+mod tests;
