@@ -1,4 +1,14 @@
 //! Corridor: names and numbers of collections and origins, which are keys of `$set` like any other.
+//!
+//! ```text
+//! key    collection/<name>/<number>   origin/<text>/<number>      number: decimal, in its shortest form
+//! value  {}                           room for settings
+//! ```
+//!
+//! Name and number both stand in the key, which is in the head of its record: where the value is damaged, nothing of a
+//! collection is lost but its settings. The text of an origin may hold `/` itself: the last one separates.
+
+use std::ops::Bound;
 
 use bytes::Bytes;
 use savehold_wal::Lsn;
@@ -9,9 +19,8 @@ use crate::core::Core;
 use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Format;
 use crate::ids::CollectionId;
-use crate::index::{Direction, KeyRange};
+use crate::index::{Direction, KeyRange, Kind};
 use crate::key::Key;
 use crate::name::CollectionName;
 use crate::range::OwnRange;
@@ -25,7 +34,7 @@ const PAGE: usize = 256;
 impl Core {
     /// The number of a collection at a moment, if it has one.
     pub(crate) fn collection_id(&self, name: &CollectionName, moment: Lsn) -> Result<Option<CollectionId>> {
-        let number = self.number_of(&format!("{COLLECTION}{name}"), moment)?;
+        let number = self.number_of(COLLECTION, name.as_str(), moment)?;
         Ok(number.map(CollectionId))
     }
 
@@ -61,12 +70,19 @@ impl Core {
         Ok(all.into_iter().find(|(_, n)| *n == number).map(|(text, _)| text))
     }
 
-    fn number_of(&self, key: &str, moment: Lsn) -> Result<Option<u32>> {
-        let seen = self.read(CollectionId::SET, key.as_bytes(), moment)?;
-        seen.stored.map(|stored| number_in(&stored.entry)).transpose()
+    fn number_of(&self, prefix: &str, name: &str, moment: Lsn) -> Result<Option<u32>> {
+        // what is more than digits is of a longer text that begins so: `origin/a/` begins `origin/a/b/1` too
+        let all = self.behind(&format!("{prefix}{name}/"), moment);
+        Ok(all.iter().find_map(|rest| number_in(rest)))
     }
 
     fn numbers(&self, prefix: &str, moment: Lsn) -> Result<Vec<(String, u32)>> {
+        let all = self.behind(prefix, moment);
+        all.iter().map(|rest| numbered(rest).ok_or_else(|| nonsense(prefix, rest))).collect()
+    }
+
+    /// What follows `prefix` in the keys that begin so.
+    fn behind(&self, prefix: &str, moment: Lsn) -> Vec<String> {
         let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
         loop {
             let range = KeyRange::prefix(prefix.as_bytes());
@@ -78,16 +94,11 @@ impl Core {
                 PAGE,
                 Direction::Ascending,
             );
-            for (key, _) in page.iter() {
-                let name = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-                let key = String::from_utf8_lossy(key);
-                if let Some(number) = self.number_of(&key, moment)? {
-                    all.push((name, number));
-                }
-            }
+            let there = page.iter().filter(|(_, version)| version.kind == Kind::Put);
+            all.extend(there.map(|(key, _)| String::from_utf8_lossy(&key[prefix.len()..]).into_owned()));
             match page.last_key() {
                 Some(last) if page.len() == PAGE => after = Some(last.to_vec()),
-                _ => return Ok(all),
+                _ => return all,
             }
         }
     }
@@ -95,10 +106,9 @@ impl Core {
     /// The number under `prefix` + `name`, or the next free one, committed: buffered, for any commit that uses it
     /// stands behind it.
     fn ensure_number(&self, prefix: &str, name: &str, first: u32) -> Result<u32> {
-        let key = Key::new(format!("{prefix}{name}"))?;
         loop {
             let (moment, watch) = self.watch();
-            if let Some(number) = self.number_of(&format!("{prefix}{name}"), moment)? {
+            if let Some(number) = self.number_of(prefix, name, moment)? {
                 return Ok(number);
             }
             let largest = self.numbers(prefix, moment)?.into_iter().map(|(_, number)| number).max();
@@ -106,16 +116,12 @@ impl Core {
                 None => first,
                 Some(largest) => largest.checked_add(1).ok_or_else(used_up)?,
             };
-            let range = OwnRange {
-                from: std::ops::Bound::Unbounded,
-                to: std::ops::Bound::Unbounded,
-                prefix: prefix.into(),
-            };
+            let key = Key::stored(CollectionId::SET, format!("{prefix}{name}/{number}").as_bytes())?;
             let draft = Draft {
                 author: Author { cause: Cause::Explicit, origin: 0, token: None, id: None },
-                writes: &[((CollectionId::SET, key.clone()), Write::Put(self.numbered(number)?))],
+                writes: &[((CollectionId::SET, key), Write::Put(self.named()?))],
                 reads: &[],
-                ranges: &[(CollectionId::SET, range)],
+                ranges: &[(CollectionId::SET, prefixed(prefix.to_owned()))],
                 moment,
             };
             let placed = self.place(&draft, self.how_own());
@@ -131,11 +137,9 @@ impl Core {
         }
     }
 
-    fn numbered(&self, number: u32) -> Result<Entry> {
-        let mut map = Map::default();
-        map.insert("id", i64::from(number));
+    fn named(&self) -> Result<Entry> {
         let mut bytes = Vec::new();
-        let format = codec::encode(&Value::Map(map), &mut bytes)?;
+        let format = codec::encode(&Value::Map(Map::default()), &mut bytes)?;
         let head = EntryHead {
             created_us: self.wal.time_us(),
             attributes: Attributes::NONE,
@@ -146,24 +150,40 @@ impl Core {
     }
 }
 
-/// The name and the number of a collection, where a key of `$set` with this value says one.
-pub(crate) fn collection_in(
-    collection: CollectionId,
-    key: &[u8],
-    format: Format,
-    value: &[u8],
-) -> Option<(String, u32)> {
-    let name = (collection == CollectionId::SET).then(|| key.strip_prefix(COLLECTION.as_bytes()))??;
-    let value: Value = codec::decode(format, &Bytes::copy_from_slice(value)).ok()?;
-    let number = value.get("id").and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok())?;
-    Some((String::from_utf8_lossy(name).into_owned(), number))
+/// The range of `$set` in which a collection of this name stands, if there is one.
+pub(crate) fn range_of(name: &CollectionName) -> OwnRange {
+    prefixed(format!("{COLLECTION}{name}/"))
 }
 
-fn number_in(entry: &Entry) -> Result<u32> {
-    let value: Value = codec::decode(entry.head.format, &entry.value)?;
-    let number = value.get("id").and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok());
-    let say = "a name's number in $set is not a number: run `savehold verify`, then `savehold repair`";
-    number.ok_or_else(|| Error::new(ErrorKind::Corrupt, say))
+fn prefixed(prefix: String) -> OwnRange {
+    OwnRange { from: Bound::Unbounded, to: Bound::Unbounded, prefix: prefix.into_bytes() }
+}
+
+/// The name and the number of a collection, where a key of `$set` says one.
+pub(crate) fn collection_in(collection: CollectionId, key: &[u8]) -> Option<(String, u32)> {
+    let text = (collection == CollectionId::SET).then(|| std::str::from_utf8(key).ok())??;
+    numbered(text.strip_prefix(COLLECTION)?)
+}
+
+/// The name and the number that stand in `name/number`.
+fn numbered(text: &str) -> Option<(String, u32)> {
+    let (name, digits) = text.rsplit_once('/')?;
+    Some((name.to_owned(), number_in(digits)?))
+}
+
+/// The number that `digits` are the shortest form of.
+fn number_in(digits: &str) -> Option<u32> {
+    let number: u32 = digits.parse().ok()?;
+    (number.to_string() == digits).then_some(number)
+}
+
+#[cold]
+fn nonsense(prefix: &str, rest: &str) -> Error {
+    let key = format!("{prefix}{rest}");
+    let say = format!(
+        "the key {key:?} in $set is no name with its number: run `savehold verify`, then `savehold repair`"
+    );
+    Error::new(ErrorKind::Corrupt, say)
 }
 
 fn used_up() -> Error {

@@ -22,6 +22,7 @@ use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
 use crate::name::CollectionName;
+use crate::naming::range_of;
 use crate::range::{OwnRange, Range};
 use crate::standing::Standing;
 use crate::table::Table;
@@ -300,8 +301,7 @@ impl<'s> Tx<'s> {
         if let Some(id) = table.id()? {
             return Ok(Some(id));
         }
-        let key = Key::new(format!("collection/{}", table.name))?;
-        self.state.borrow_mut().reads.insert((CollectionId::SET, key), Lsn::NONE);
+        self.state.borrow_mut().ranges.push((CollectionId::SET, range_of(&table.name)));
         Ok(None)
     }
 

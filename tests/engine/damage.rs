@@ -70,6 +70,71 @@ fn a_damaged_value_closes_one_version_and_all_else_goes_on() -> Result<()> {
     Ok(())
 }
 
+/// Flips a bit of the value of a key of `$set`, of which the key's own bytes and what the head says stay as they are.
+fn hurt_value_of_set(sim: &mut Sim, key: &[u8]) {
+    const BEHIND_KEY: usize = 2; // offset and length of the part, which end the head
+    const PART_HEADER: usize = 8;
+    let disk = sim.disk();
+    let mut hits = 0;
+    for (path, _) in disk.files() {
+        let path = PathBuf::from(path);
+        let text = disk.read(&path).expect("a file");
+        for at in (0..text.len()).filter(|at| text[*at..].starts_with(key)) {
+            let part = at + key.len() + BEHIND_KEY + PART_HEADER;
+            disk.flip_bit(&path, part as u64, 7).expect("it has that byte");
+            hits += 1;
+        }
+    }
+    assert_eq!(hits, 1, "the name stands in one record");
+}
+
+#[test]
+fn a_collection_and_an_origin_are_reached_by_their_names_though_what_is_said_of_them_is_damaged() -> Result<()>
+{
+    for (hurt, options) in [("collection/players/16", Options::new()), ("origin/build 7/1", Options::new())] {
+        let mut sim = Sim::new(3);
+        let options = options.origin("build 7");
+        let store = sim.open_with(options.clone())?;
+        store.collection::<i64>("players")?.update("42", |_| Change::write(7).user_ids([42]))?;
+        store.collection::<i64>("houses")?.set("oak", &1)?;
+        store.close()?;
+        hurt_value_of_set(&mut sim, hurt.as_bytes());
+        let e = sim.open_with(options.clone().verify_on_open(true)).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Corrupt, "{hurt}: the damage must hit something");
+
+        let store = sim.open_with(options)?;
+        assert_eq!(store.collections()?, ["houses", "players"]);
+        let players = store.collection::<i64>("players")?;
+        assert_eq!(players.get("42")?.map(|e| e.value), Some(7));
+        assert_eq!(players.increment("42", 1)?, 8);
+        let origins: Vec<_> = players.versions("42")?.map(|v| v.map(|v| v.origin)).collect::<Result<_>>()?;
+        assert_eq!(origins, [Some("build 7".to_owned()), Some("build 7".to_owned())]);
+        assert_eq!(keys_of(&store, 42)?, ["42"]);
+        store.collection::<i64>("guilds")?.set("g", &2)?;
+        assert_eq!(store.collections()?, ["guilds", "houses", "players"]);
+        assert_eq!(players.keys("").count(), 1, "a new collection is not the old one");
+    }
+    Ok(())
+}
+
+#[test]
+fn origins_that_look_like_parts_of_one_another_are_told_apart() -> Result<()> {
+    let mut sim = Sim::new(4);
+    let all = ["a", "a/1", "a/", "a//2", "1"];
+    for origin in all {
+        let store = sim.open_with(Options::new().origin(origin))?;
+        store.raw("raw")?.set("k", &Bytes::new())?;
+        store.close()?;
+    }
+    let store = sim.open_with(Options::new().origin("a"))?;
+    let raw = store.raw("raw")?;
+    raw.set("k", &Bytes::new())?;
+    let told: Vec<_> =
+        raw.versions("k")?.map(|v| v.map(|v| v.origin.unwrap_or_default())).collect::<Result<_>>()?;
+    assert_eq!(told, ["a", "1", "a//2", "a/", "a/1", "a"]);
+    Ok(())
+}
+
 /// A store with damaged values of users: `kept` with an older version that can be read, `alone` with none, `again`
 /// with none since it was removed.
 fn damaged_with_attributes() -> Result<(Sim, u64)> {

@@ -75,15 +75,13 @@ impl Survey {
 
     fn entry(&mut self, seen: &Seen<'_>, entry: &HeadEntry<'_>) -> Result<State> {
         let Effect::Put(part) = entry.effect else { return Ok(State::Absent) };
+        if let Some((name, number)) = collection_in(entry.collection, entry.key) {
+            self.names.insert(number, name);
+        }
         let offset = seen.body_offset().saturating_add(part.offset);
         let Some(bytes) = seen.part(offset, part.bytes) else { return Ok(State::Damaged) };
         match EntryHead::decode(bytes) {
-            Ok((head, value)) => {
-                if let Some((name, number)) = collection_in(entry.collection, entry.key, head.format, value) {
-                    self.names.insert(number, name);
-                }
-                Ok(State::Whole)
-            }
+            Ok(_) => Ok(State::Whole),
             Err(e) if e.kind() == ErrorKind::Format => Err(e),
             Err(_) => {
                 let damage = seen.damage(What::Senseless, Weight::Acknowledged, offset, part.bytes);
