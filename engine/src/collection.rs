@@ -159,6 +159,37 @@ impl<T> Collection<T> {
         }
     }
 
+    /// [`Collection::create`], done once for each id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::create`]; the id is not noted then.
+    pub fn create_once<'k>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+        value: &T,
+    ) -> Result<Once<Version>> {
+        self.compare_and_set_once(id, key, None, value)
+    }
+
+    /// [`Collection::compare_and_set`], done once for each id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::compare_and_set`]; the id is not noted then.
+    pub fn compare_and_set_once<'k>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+        expected: impl Into<Option<Version>>,
+        value: &T,
+    ) -> Result<Once<Version>> {
+        let decide = self.write_over(expected.into(), value)?;
+        let done = self.modify_once(key.into(), Some(id.as_ref()), Sight::Needed, decide)?;
+        Ok(done.map(|done| version_of(&done)))
+    }
+
     fn write_over(
         &self,
         expected: Option<Version>,
@@ -187,6 +218,29 @@ impl<T> Collection<T> {
             Ok(Decision::Remove)
         })?;
         self.typed(&key, stood)
+    }
+
+    /// [`Collection::remove`], done once for each id, which is noted where nothing stood too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::remove`].
+    pub fn remove_once<'k>(
+        &self,
+        id: impl AsRef<[u8]>,
+        key: impl Into<KeyRef<'k>>,
+    ) -> Result<Once<Option<Entry<T>>>> {
+        let key = key.into();
+        let mut stood = None;
+        let done =
+            self.modify_once(key.clone(), Some(id.as_ref()), Sight::Blind, |now: Option<&Stored>| {
+                stood = now.cloned();
+                Ok(Decision::Remove)
+            })?;
+        match done {
+            Once::Now(_) => self.typed(&key, stood).map(Once::Now),
+            Once::Before(version) => Ok(Once::Before(version)),
+        }
     }
 
     /// [`Collection::remove`], handing over a ticket for the version of the removal.

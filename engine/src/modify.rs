@@ -231,15 +231,29 @@ impl Core {
         let write = match decided {
             Err(e) => return Ok(Outcome::Refused(now.lsn, e)),
             Ok(Decision::Keep) => return Ok(kept(now)),
-            Ok(Decision::Remove) if now.head().is_none() => return Ok(kept(now)),
-            Ok(Decision::Remove) => Write::Remove,
-            Ok(Decision::Put(wanted)) => Write::Put(self.entry_of(wanted, now.head())),
+            Ok(Decision::Remove) if now.head().is_none() && of_id.is_none() => return Ok(kept(now)),
+            // where nothing stands the id alone is written: once removed is removed
+            Ok(Decision::Remove) => now.head().map(|_| Write::Remove),
+            Ok(Decision::Put(wanted)) => Some(Write::Put(self.entry_of(wanted, now.head()))),
         };
+        self.place_one(call, author, of_id, &now, write)
+    }
+
+    /// Commits what a run decided on what it saw. `Err` is a conflict.
+    fn place_one(
+        &self,
+        call: &Call<'_>,
+        author: &Author<'_>,
+        of_id: Option<(FullKey, Lsn)>,
+        now: &Standing,
+        write: Option<Write>,
+    ) -> Result<Outcome, Conflict> {
         let full = match call.table.ensure_id() {
             Ok(id) => (id, call.key.clone()),
             Err(e) => return Ok(Outcome::Failed(e)),
         };
-        let entry = write.entry().cloned();
+        let entry = write.as_ref().and_then(Write::entry).cloned();
+        let wrote = write.is_some();
         let of_key = (full.clone(), now.lsn);
         let (one, two);
         let reads: &[(FullKey, Lsn)] = match of_id {
@@ -252,19 +266,24 @@ impl Core {
                 &two
             }
         };
-        let mut tags = self.tags(&full, now.user_ids(), &write);
         let (alone, tagged);
-        let writes: &[(FullKey, Write)] = if tags.is_empty() {
-            alone = [(full, write)];
-            &alone
-        } else {
-            tags.insert(0, (full, write));
-            tagged = tags;
-            &tagged
+        let writes: &[(FullKey, Write)] = match write {
+            None => &[],
+            Some(write) => {
+                let mut tags = self.tags(&full, now.user_ids(), &write);
+                if tags.is_empty() {
+                    alone = [(full, write)];
+                    &alone
+                } else {
+                    tags.insert(0, (full, write));
+                    tagged = tags;
+                    &tagged
+                }
+            }
         };
         let draft = Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn };
         match self.place(&draft, call.how) {
-            Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote: true, version: placed.lsn, entry })),
+            Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),
             Err(NotCommitted::Failed(e)) => Ok(Outcome::Failed(e)),
         }

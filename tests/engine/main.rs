@@ -10,6 +10,7 @@ mod full;
 mod gate;
 mod history;
 mod model;
+mod once;
 mod ops;
 mod planted;
 mod points;
