@@ -1,6 +1,6 @@
 //! Corridor: from a draft to a place in the log and to its answer.
 //!
-//! 1. Encode and checksum, outside any lock.
+//! 1. Wait where a scan that met too many conflicts holds the writers up. Encode and checksum, outside any lock.
 //! 2. Wait until the log takes that many bytes.
 //! 3. Under the commit lock: validate, place, apply. Log order, commit order and the order of what memory shows are one.
 //! 4. Outside: wait for the answer, or hand out a ticket.
@@ -51,6 +51,7 @@ pub(crate) enum Patience {
 impl Core {
     /// Gives a draft its place, validated against everything placed before it.
     pub(crate) fn place(&self, draft: &Draft<'_>, how: How) -> Result<Placed, NotCommitted> {
+        self.bar.pass(draft.writes.iter().map(|((collection, _), _)| *collection));
         let mut frame = draft.encode()?;
         let bytes = frame.len() as u64;
         match how.patience {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use savehold_wal::{Durability, Lsn, Wal};
 
+use crate::bar::Bar;
 use crate::desk::Desk;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) index: TailIndex,
     pub(crate) in_flight: InFlight,
     pub(crate) turns: Turns,
+    pub(crate) bar: Bar,
     /// The number of `origin`, once it is known.
     pub(crate) origin_number: OnceLock<u32>,
 
@@ -76,6 +78,7 @@ impl Core {
             index,
             in_flight: InFlight::default(),
             turns: Turns::default(),
+            bar: Bar::default(),
             origin_number: OnceLock::new(),
             sequenced,
             commits: Latencies::default(),

@@ -34,6 +34,7 @@ mod draft;
 mod tags;
 mod turn;
 mod desk;
+mod bar;
 mod core;
 mod commit;
 mod naming;

@@ -2,22 +2,20 @@
 //!
 //! A run reads one moment, the newest in commit order when it began, sees its own writes, and is validated against
 //! everything committed since: keys, absent ones too, and ranges. After a conflict it takes a turn on the keys it
-//! conflicted on, all in key order, and runs again.
+//! conflicted on, all in key order, and runs again. One that scanned ranges and met three conflicts takes the
+//! bar behind its turns: from then on it waits for nobody, and the writers of what it conflicts on wait for it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
-use savehold_wal::{Lsn, Placed};
+use savehold_wal::Lsn;
 
 use crate::attributes::UserId;
-use crate::change::{Change, Entry, Once, What};
+use crate::change::{Change, Entry, What};
 use crate::collection::{Collection, other_version};
-use crate::commit::{How, NotCommitted};
 use crate::core::{Core, Seen, Stored};
-use crate::draft::{Draft, FullKey, Write};
+use crate::draft::{FullKey, Write};
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard;
 use crate::ids::{CollectionId, Version};
 use crate::key::{Key, KeyRef};
 use crate::modify::Decision;
@@ -29,6 +27,11 @@ use crate::table::Table;
 
 #[allow(dead_code, reason = "profiles, which come next, hand mail to users")]
 pub(crate) mod mail;
+mod run;
+
+#[cfg(test)]
+pub(crate) use run::RANGE_CONFLICTS_MAX;
+pub(crate) use run::Ran;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
 pub struct Tx<'s> {
@@ -312,116 +315,4 @@ impl<'s> Tx<'s> {
         }
         Ok(())
     }
-}
-
-/// What a transaction came to.
-pub(crate) enum Ran<R, E> {
-    /// It has its place.
-    Placed(Placed, Done<R>),
-    /// Nothing to write; decided on what stands up to this place.
-    Read(Lsn, Done<R>),
-    /// Done before by the commit at this place.
-    Before(Lsn),
-    /// The closure refused, having seen what stands up to this place.
-    Refused(Lsn, E),
-    /// The store refused.
-    Failed(Error),
-}
-
-impl Core {
-    /// Runs `f` as a transaction and waits for the answer.
-    pub(crate) fn transaction<R, E: From<Error>>(
-        &self,
-        id: Option<&[u8]>,
-        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
-    ) -> Result<Once<Done<R>>, E> {
-        let begun = self.wal.env().clock.monotonic();
-        match self.transact(id, self.how(), f) {
-            Ran::Placed(placed, done) => {
-                self.wal.wait(placed).map_err(Error::from)?;
-                self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
-                Ok(Once::Now(done))
-            }
-            Ran::Read(lsn, done) => Ok(self.wait_for(lsn).map(|()| Once::Now(done))?),
-            Ran::Before(lsn) => Ok(self.wait_for(lsn).map(|()| Once::Before(lsn.into()))?),
-            Ran::Refused(lsn, e) => {
-                self.wait_for(lsn)?;
-                Err(e)
-            }
-            Ran::Failed(e) => Err(e.into()),
-        }
-    }
-
-    /// Runs `f` until it commits without a conflict.
-    pub(crate) fn transact<R, E>(
-        &self,
-        id: Option<&[u8]>,
-        how: How,
-        mut f: impl FnMut(&Tx<'_>) -> Result<R, E>,
-    ) -> Ran<R, E> {
-        let author = match guard::check(self.number()).and_then(|()| self.author(id)) {
-            Ok(author) => author,
-            Err(e) => return Ran::Failed(e),
-        };
-        let mut contended: Vec<FullKey> = Vec::new();
-        loop {
-            let turns = self.turns.take(&contended);
-            if let Some(before) = id.and_then(|id| self.once(id)) {
-                return Ran::Before(before);
-            }
-            let (moment, watch) = self.watch();
-            let tx = Tx { core: self, moment, state: RefCell::default() };
-            let value = {
-                let _inside = guard::enter(self.number());
-                f(&tx)
-            };
-            let State { reads, ranges, writes, users, .. } = tx.state.into_inner();
-            let decided_on = decided_on(&reads, &ranges, moment);
-            let value = match value {
-                Ok(value) => value,
-                Err(e) => return Ran::Refused(decided_on, e),
-            };
-            if writes.is_empty() && id.is_none() {
-                return Ran::Read(decided_on, Done { value, version: moment.into(), wrote: false });
-            }
-            let mut reads: Vec<(FullKey, Lsn)> = reads.into_iter().collect();
-            if let Some(Ok(id)) = id.map(Key::new) {
-                reads.push(((CollectionId::ONCE, id), Lsn::NONE));
-            }
-            let mut writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
-            self.tag_all(&mut writes, &users);
-            let draft = Draft { author, writes: &writes, reads: &reads, ranges: &ranges, moment };
-            let placed = self.place(&draft, how);
-            drop(watch);
-            match placed {
-                Ok(placed) => {
-                    return Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true });
-                }
-                Err(NotCommitted::Failed(e)) => return Ran::Failed(e),
-                Err(NotCommitted::Conflict(keys)) => {
-                    self.conflicts.fetch_add(1, Ordering::Relaxed);
-                    drop(turns);
-                    contended.extend(keys);
-                    contended.sort();
-                    contended.dedup();
-                }
-            }
-        }
-    }
-}
-
-impl Core {
-    /// Adds to the writes of a run what they change in `$user`, where the keys belonged to these users.
-    fn tag_all(&self, writes: &mut Vec<(FullKey, Write)>, users: &BTreeMap<FullKey, Vec<UserId>>) {
-        let before = |full| users.get(full).map_or(&[][..], Vec::as_slice);
-        let tags: Vec<_> =
-            writes.iter().flat_map(|(full, write)| self.tags(full, before(full), write)).collect();
-        writes.extend(tags);
-    }
-}
-
-/// The newest thing that a run saw: its answer waits for that.
-fn decided_on(reads: &BTreeMap<FullKey, Lsn>, ranges: &[(CollectionId, OwnRange)], moment: Lsn) -> Lsn {
-    let newest = reads.values().copied().max().unwrap_or(Lsn::NONE);
-    if ranges.is_empty() { newest } else { moment }
 }

@@ -1,0 +1,206 @@
+//! Corridor: how a transaction runs until it is through: again after each conflict, then in turn, at last at the bar.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use savehold_wal::{Lsn, Placed};
+
+use super::{Done, State, Tx};
+use crate::attributes::UserId;
+use crate::change::Once;
+use crate::commit::{How, NotCommitted};
+use crate::core::Core;
+use crate::draft::{Draft, FullKey, Write};
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::ids::CollectionId;
+use crate::key::Key;
+use crate::range::OwnRange;
+use crate::record::Author;
+
+/// Conflicts after which a transaction that scanned ranges holds the writers up.
+pub(crate) const RANGE_CONFLICTS_MAX: u32 = 3;
+
+/// What a transaction came to.
+pub(crate) enum Ran<R, E> {
+    /// It has its place.
+    Placed(Placed, Done<R>),
+    /// Nothing to write; decided on what stands up to this place.
+    Read(Lsn, Done<R>),
+    /// Done before by the commit at this place.
+    Before(Lsn),
+    /// The closure refused, having seen what stands up to this place.
+    Refused(Lsn, E),
+    /// The store refused.
+    Failed(Error),
+}
+
+impl Core {
+    /// Runs `f` as a transaction and waits for the answer.
+    pub(crate) fn transaction<R, E: From<Error>>(
+        &self,
+        id: Option<&[u8]>,
+        f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Once<Done<R>>, E> {
+        let begun = self.wal.env().clock.monotonic();
+        match self.transact(id, self.how(), f) {
+            Ran::Placed(placed, done) => {
+                self.wal.wait(placed).map_err(Error::from)?;
+                self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
+                Ok(Once::Now(done))
+            }
+            Ran::Read(lsn, done) => Ok(self.wait_for(lsn).map(|()| Once::Now(done))?),
+            Ran::Before(lsn) => Ok(self.wait_for(lsn).map(|()| Once::Before(lsn.into()))?),
+            Ran::Refused(lsn, e) => {
+                self.wait_for(lsn)?;
+                Err(e)
+            }
+            Ran::Failed(e) => Err(e.into()),
+        }
+    }
+
+    /// Runs `f` until it commits without a conflict.
+    pub(crate) fn transact<R, E>(
+        &self,
+        id: Option<&[u8]>,
+        how: How,
+        mut f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Ran<R, E> {
+        let author = match guard::check(self.number()).and_then(|()| self.author(id)) {
+            Ok(author) => author,
+            Err(e) => return Ran::Failed(e),
+        };
+        let mut met = Conflicts::default();
+        loop {
+            let turns = self.turns.take(&met.keys);
+            if met.want_bar() {
+                return self.run_at_the_bar(&author, how, &met, f);
+            }
+            match self.run_once(&author, how, &mut f) {
+                Ok(ran) => return ran,
+                Err(conflict) => {
+                    drop(turns);
+                    met.add(conflict);
+                }
+            }
+        }
+    }
+
+    /// Runs `f` while the writers of all that it conflicted on wait: only those who were past the bar can come between.
+    fn run_at_the_bar<R, E>(
+        &self,
+        author: &Author<'_>,
+        how: How,
+        met: &Conflicts,
+        mut f: impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Ran<R, E> {
+        let bar = self.bar.raise(met.collections());
+        loop {
+            match self.run_once(author, how, &mut f) {
+                Ok(ran) => return ran,
+                Err(conflict) => bar.extend(conflict.collections()),
+            }
+        }
+    }
+
+    fn run_once<R, E>(
+        &self,
+        author: &Author<'_>,
+        how: How,
+        f: &mut impl FnMut(&Tx<'_>) -> Result<R, E>,
+    ) -> Result<Ran<R, E>, Conflict> {
+        let id = author.id;
+        if let Some(before) = id.and_then(|id| self.once(id)) {
+            return Ok(Ran::Before(before));
+        }
+        let (moment, watch) = self.watch();
+        let tx = Tx { core: self, moment, state: RefCell::default() };
+        let value = {
+            let _inside = guard::enter(self.number());
+            f(&tx)
+        };
+        let State { reads, ranges, writes, users, .. } = tx.state.into_inner();
+        let decided_on = decided_on(&reads, &ranges, moment);
+        let value = match value {
+            Ok(value) => value,
+            Err(e) => return Ok(Ran::Refused(decided_on, e)),
+        };
+        if writes.is_empty() && id.is_none() {
+            return Ok(Ran::Read(decided_on, Done { value, version: moment.into(), wrote: false }));
+        }
+        let mut reads: Vec<(FullKey, Lsn)> = reads.into_iter().collect();
+        if let Some(Ok(id)) = id.map(Key::new) {
+            reads.push(((CollectionId::ONCE, id), Lsn::NONE));
+        }
+        let mut writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
+        self.tag_all(&mut writes, &users);
+        let draft = Draft { author: *author, writes: &writes, reads: &reads, ranges: &ranges, moment };
+        let placed = self.place(&draft, how);
+        drop(watch);
+        match placed {
+            Ok(placed) => Ok(Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true })),
+            Err(NotCommitted::Failed(e)) => Ok(Ran::Failed(e)),
+            Err(NotCommitted::Conflict(keys)) => {
+                self.conflicts.fetch_add(1, Ordering::Relaxed);
+                Err(Conflict { keys, ranges: ranges.into_iter().map(|(collection, _)| collection).collect() })
+            }
+        }
+    }
+}
+
+/// What a run read that has changed.
+struct Conflict {
+    keys: Vec<FullKey>,
+    /// The collections of which it scanned ranges, changed or not.
+    ranges: BTreeSet<CollectionId>,
+}
+
+impl Conflict {
+    fn collections(self) -> BTreeSet<CollectionId> {
+        self.ranges.into_iter().chain(self.keys.into_iter().map(|(collection, _)| collection)).collect()
+    }
+}
+
+/// What the runs of a transaction conflicted on so far.
+#[derive(Default)]
+struct Conflicts {
+    met: u32,
+    /// In order, each once.
+    keys: Vec<FullKey>,
+    ranges: BTreeSet<CollectionId>,
+}
+
+impl Conflicts {
+    fn add(&mut self, conflict: Conflict) {
+        self.met += 1;
+        self.ranges.extend(conflict.ranges);
+        self.keys.extend(conflict.keys);
+        self.keys.sort();
+        self.keys.dedup();
+    }
+
+    fn want_bar(&self) -> bool {
+        self.met >= RANGE_CONFLICTS_MAX && !self.ranges.is_empty()
+    }
+
+    fn collections(&self) -> BTreeSet<CollectionId> {
+        self.ranges.iter().copied().chain(self.keys.iter().map(|(collection, _)| *collection)).collect()
+    }
+}
+
+impl Core {
+    /// Adds to the writes of a run what they change in `$user`, where the keys belonged to these users.
+    fn tag_all(&self, writes: &mut Vec<(FullKey, Write)>, users: &BTreeMap<FullKey, Vec<UserId>>) {
+        let before = |full| users.get(full).map_or(&[][..], Vec::as_slice);
+        let tags: Vec<_> =
+            writes.iter().flat_map(|(full, write)| self.tags(full, before(full), write)).collect();
+        writes.extend(tags);
+    }
+}
+
+/// The newest thing that a run saw: its answer waits for that.
+fn decided_on(reads: &BTreeMap<FullKey, Lsn>, ranges: &[(CollectionId, OwnRange)], moment: Lsn) -> Lsn {
+    let newest = reads.values().copied().max().unwrap_or(Lsn::NONE);
+    if ranges.is_empty() { newest } else { moment }
+}
