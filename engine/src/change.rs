@@ -116,4 +116,6 @@ pub enum Outcome {
     NotCommitted,
     /// Nobody knows any more: it is older than what is kept.
     Forgotten,
+    /// It was in the log as this version, and a restore undid it, together with its effects: a retry applies again.
+    Undone(Version),
 }

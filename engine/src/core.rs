@@ -1,12 +1,16 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
-use std::sync::OnceLock;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use savehold_wal::{Durability, Lsn, Wal};
+use savehold_wal::env::Threads;
+use savehold_wal::{Durability, Lsn, Wal, schedule};
 
+use crate::archiving::Archiving;
 use crate::bar::Bar;
 use crate::desk::Desk;
 use crate::entry::Entry;
@@ -33,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) bar: Bar,
     /// The number of `origin`, once it is known.
     pub(crate) origin_number: OnceLock<u32>,
+    /// The archive, where the options ask for one.
+    pub(crate) archive: OnceLock<Arc<Archiving>>,
 
     /// The newest place in commit order.
     sequenced: AtomicU64,
@@ -80,6 +86,7 @@ impl Core {
             turns: Turns::default(),
             bar: Bar::default(),
             origin_number: OnceLock::new(),
+            archive: OnceLock::new(),
             sequenced,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
@@ -93,6 +100,31 @@ impl Core {
         if let Some(Ok(desk)) = self.desk.get() {
             desk.stop();
         }
+    }
+
+    /// Begins to keep an archive in the directory `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]: the system gives no thread.
+    pub(crate) fn begin_archive(self: &Arc<Self>, to: &Path, interval: Duration) -> Result<()> {
+        let archive = Arc::new(Archiving::new(self.wal.env(), to, interval));
+        _ = self.archive.set(archive.clone()); // a store is opened once
+        if self.wal.env().threads == Threads::Own {
+            let core = Arc::downgrade(self);
+            schedule::start("savehold-archive", move || archive.run(&core, |core| &core.wal))?;
+        }
+        Ok(())
+    }
+
+    /// Background work that is due, where the store has no threads of its own; says when something will be next.
+    pub(crate) fn tick(&self) -> Option<Duration> {
+        if self.wal.env().threads == Threads::Own {
+            return None;
+        }
+        let log = self.wal.tick(); // what it makes durable is the archive's to take
+        let archive = self.archive.get().and_then(|archive| archive.tick(&self.wal));
+        [log, archive].into_iter().flatten().min()
     }
 
     /// The moment that readers see: everything before it has its answer.

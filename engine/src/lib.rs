@@ -20,6 +20,7 @@ pub mod attributes;
 pub mod entry;
 pub mod value;
 mod at;
+mod pattern;
 pub mod options;
 mod stats;
 #[doc(hidden)]
@@ -35,6 +36,7 @@ mod tags;
 mod turn;
 mod desk;
 mod bar;
+mod archiving;
 mod core;
 mod commit;
 mod naming;
@@ -51,6 +53,10 @@ mod batch;
 mod store;
 #[allow(dead_code, reason = "the corridors of profiles stand on these rooms")]
 mod profile;
+mod selection;
+mod revert;
+mod digest;
+pub mod backup;
 pub mod control;
 mod open;
 pub mod inspect;
@@ -62,6 +68,9 @@ mod tests;
 
 pub use at::At;
 pub use attributes::{Attributes, UserId};
+pub use backup::{
+    Backup, BackupOptions, Restore, Restored, preview, restore, restore_in_place, restore_with,
+};
 pub use batch::Batch;
 pub use change::{Change, Entry, Once, Outcome, Updated};
 pub use collection::Collection;
@@ -73,9 +82,11 @@ pub use listing::{Keys, KeysOf, Page, Scan, Versions};
 pub use options::{Control, Create, Durability, Options, Progress};
 pub use profile::{Adjustment, Compatible, Doc, Mismatch};
 pub use range::Range;
+pub use revert::Reverted;
 pub use savehold_wal::RecoveryReport;
+pub use selection::Selection;
 pub use snapshot::Snapshot;
-pub use stats::{Histogram, Stats};
+pub use stats::{ArchiveStats, Histogram, Stats};
 pub use store::{Doubt, Store};
 pub use table::VersionInfo;
 pub use ticket::Ticket;

@@ -19,7 +19,7 @@ use crate::core::Core;
 use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::CollectionId;
+use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, KeyRange, Kind};
 use crate::key::Key;
 use crate::name::CollectionName;
@@ -29,6 +29,8 @@ use crate::value::{Map, Value, codec};
 
 const COLLECTION: &str = "collection/";
 const ORIGIN: &str = "origin/";
+/// Ids that a restore undid.
+pub(crate) const UNDONE: &[u8] = b"undone/";
 const PAGE: usize = 256;
 
 impl Core {
@@ -61,13 +63,30 @@ impl Core {
         Ok(*self.origin_number.get_or_init(|| number))
     }
 
+    /// Texts and numbers of all origins.
+    pub(crate) fn origins(&self) -> Result<Vec<(String, u32)>> {
+        self.numbers(ORIGIN, Lsn::MAX)
+    }
+
     /// The text of an origin's number.
     pub(crate) fn origin_text(&self, number: u32) -> Result<Option<String>> {
         if number == 0 {
             return Ok(None);
         }
-        let all = self.numbers(ORIGIN, Lsn::MAX)?;
+        let all = self.origins()?;
         Ok(all.into_iter().find(|(_, n)| *n == number).map(|(text, _)| text))
+    }
+
+    /// The version that a commit with this idempotency id had, in a future that a restore undid.
+    pub(crate) fn undone_id(&self, id: &[u8]) -> Result<Option<Version>> {
+        let key = [UNDONE, id].concat();
+        let Some(stored) = self.read(CollectionId::SET, &key, self.visible())?.stored else {
+            return Ok(None);
+        };
+        let value: Value = codec::decode(stored.entry.head.format, &stored.entry.value)?;
+        let version = value.get("version").and_then(Value::as_str).map(str::parse);
+        let say = "an undone receipt in $set names no version: run `savehold verify`, then `savehold repair`";
+        version.transpose()?.map(Some).ok_or_else(|| Error::new(ErrorKind::Corrupt, say))
     }
 
     fn number_of(&self, prefix: &str, name: &str, moment: Lsn) -> Result<Option<u32>> {

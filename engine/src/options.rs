@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) verify: bool,
     pub(crate) control: Control,
+    pub(crate) archive: Option<PathBuf>,
+    pub(crate) archive_interval: Option<Duration>,
 }
 
 /// Whether the holder of a store answers its command line.
@@ -38,6 +41,9 @@ pub enum Control {
     /// Not at all.
     Off,
 }
+
+/// Time between two steps of the archive unless the options say otherwise.
+pub(crate) const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Options {
     /// The defaults: made if absent, synced commits, 5 s of patience for another holder.
@@ -106,6 +112,23 @@ impl Options {
     /// [`Control::On`].
     pub fn control(mut self, control: Control) -> Self {
         self.control = control;
+        self
+    }
+
+    /// A directory, on another disk, in which a backup keeps itself current: a full copy first, made by itself, then
+    /// everything that becomes durable, every second. A lost disk loses no more than that. A destination that is slow or
+    /// gone blocks nothing: [`Stats::archive`](crate::Stats::archive) says how far behind it is, and why.
+    ///
+    /// It is a backup like any other: `list`, `verify`, `drill`, `restore` know it. What the store gives up stays there
+    /// for 30 days more.
+    pub fn archive(mut self, to: impl Into<PathBuf>) -> Self {
+        self.archive = Some(to.into());
+        self
+    }
+
+    /// How often the archive is brought up to date; default 1 s.
+    pub fn archive_interval(mut self, interval: Duration) -> Self {
+        self.archive_interval = Some(interval);
         self
     }
 

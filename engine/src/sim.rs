@@ -113,7 +113,7 @@ impl Sim {
     pub fn advance(&mut self, time: Duration) {
         self.machine.advance(time);
         for core in self.open.iter().filter_map(Weak::upgrade) {
-            core.wal.tick();
+            core.tick();
         }
     }
 

@@ -27,6 +27,10 @@ impl Snapshot {
         Self { core, moment }
     }
 
+    pub(crate) fn parts(&self) -> (&Arc<Core>, Lsn) {
+        (&self.core, self.moment)
+    }
+
     /// The moment.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -1,9 +1,11 @@
 //! Pure: counts and latencies.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind};
 use crate::ids::Version;
 
 /// Buckets of a histogram: bucket `n` holds times below `2^n` microseconds that the one before does not.
@@ -92,6 +94,32 @@ pub struct Stats {
     pub commit_latency: Histogram,
     /// How long a restart after a kill would take now, its log in the page cache.
     pub estimated_recovery: Duration,
+    /// How the archive fares, where there is one.
+    pub archive: Option<ArchiveStats>,
+}
+
+/// How the archive of a store fares: what a lost disk would lose.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ArchiveStats {
+    /// Where it lies.
+    pub to: PathBuf,
+    /// It holds everything up to here.
+    pub through: Version,
+    /// Bytes of log that are durable in the store and not yet there.
+    pub behind_bytes: u64,
+    /// How long ago it last held everything that was durable then; zero where it does.
+    pub behind: Duration,
+    /// Why the last step failed, if it did. All but `Superseded` pass by themselves: the archive catches up.
+    pub failure: Option<Error>,
+}
+
+impl ArchiveStats {
+    /// Whether a newer timeline of the store archives there, and this one no more.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.failure.as_ref().is_some_and(|e| e.kind() == ErrorKind::Superseded)
+    }
 }
 
 impl Stats {

@@ -30,7 +30,7 @@ use crate::load::load;
 use crate::name::CollectionName;
 #[cfg(doc)]
 use crate::options::Control;
-use crate::options::Options;
+use crate::options::{ARCHIVE_INTERVAL, Options};
 use crate::range::Range;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
@@ -192,7 +192,10 @@ impl Store {
         match of.into() {
             Doubt::Id(id) => match self.core.index.newest(CollectionId::ONCE.0, &id) {
                 Some(found) => self.core.wait_for(found.lsn).map(|()| Outcome::Committed(found.lsn.into())),
-                None => Ok(Outcome::NotCommitted),
+                None => match self.core.undone_id(&id)? {
+                    Some(version) => Ok(Outcome::Undone(version)),
+                    None => Ok(Outcome::NotCommitted),
+                },
             },
             Doubt::Version(version) => self.outcome_of(version),
         }
@@ -200,6 +203,9 @@ impl Store {
 
     fn outcome_of(&self, version: Version) -> Result<Outcome> {
         let lsn = version.lsn();
+        if self.core.wal.undone(lsn).is_some() {
+            return Ok(Outcome::Undone(version));
+        }
         if lsn > self.core.visible() && lsn <= self.core.sequenced() {
             self.core.wal.wait(seen(lsn))?;
         }
@@ -296,6 +302,7 @@ impl Store {
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
             estimated_recovery: self.estimated_recovery(),
+            archive: core.archive.get().map(|archive| archive.stats(&core.wal)),
         }
     }
 
@@ -314,7 +321,7 @@ impl Store {
     /// Background work that is due, in a simulation without threads; says when something will be next.
     #[doc(hidden)]
     pub fn tick(&self) -> Option<Duration> {
-        self.core.wal.tick()
+        self.core.tick()
     }
 
     /// Where the command line is answered; `None` where it was not asked for ([`Control::Off`], a store in memory).
@@ -344,6 +351,9 @@ impl Store {
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
     pub fn close(self) -> Result<()> {
         self.core.close_desk();
+        if let Some(archive) = self.core.archive.get() {
+            archive.finish(&self.core.wal);
+        }
         Ok(self.core.wal.shut()?)
     }
 }
@@ -363,7 +373,11 @@ impl Options {
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
         let replayed = load(&wal, &index, verify, self.threads)?;
         wal.note_replayed(replayed.records, wal.env().clock.monotonic().saturating_sub(begun));
-        Ok(Store { core: Arc::new(Core::new(wal, index, self.durability, self.origin)) })
+        let core = Arc::new(Core::new(wal, index, self.durability, self.origin));
+        if let Some(to) = &self.archive {
+            core.begin_archive(to, self.archive_interval.unwrap_or(ARCHIVE_INTERVAL))?;
+        }
+        Ok(Store { core })
     }
 }
 

@@ -89,6 +89,7 @@ impl Table {
             Some(found) if found.kind == Kind::Remove => Ok(None),
             Some(found) => self.core.stored(found).map(Some).map_err(|e| self.named(key, e)),
             None => {
+                self.core.moment(at).map_err(|e| self.named(key, e))?; // of an undone future, if that is why
                 let say =
                     format!("there is no version {version} of it: `savehold history` lists those that are");
                 Err(self.named(key, Error::new(ErrorKind::Gone, say).at(*version)))
@@ -133,7 +134,10 @@ impl Core {
         };
         match at {
             At::Now => Ok(visible),
-            At::Version(version) => Ok(version.lsn().min(visible)),
+            At::Version(version) => match self.wal.undone(version.lsn()) {
+                None => Ok(version.lsn().min(visible)),
+                Some(branch) => Err(undone(*version, branch)),
+            },
             At::Time(time_us) => until(*time_us),
             At::Ago(time) => {
                 let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -141,6 +145,15 @@ impl Core {
             }
         }
     }
+}
+
+#[cold]
+fn undone(version: Version, branch: Lsn) -> Error {
+    let say = format!(
+        "version {version} belongs to a future that was undone: the store was set back to {branch} and went on from there; \
+         a backup made before may hold it (`savehold backup list`)"
+    );
+    Error::new(ErrorKind::Undone, say).at(version)
 }
 
 /// Keys of a range; see [`Table::list`].

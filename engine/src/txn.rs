@@ -196,6 +196,23 @@ impl<'s> Tx<'s> {
         Ok(())
     }
 
+    /// Sets a key back to what it was: the same bytes, user ids and metadata, or absent.
+    pub(crate) fn put_back(
+        &self,
+        table: &Table,
+        key: &KeyRef<'_>,
+        then: Option<&crate::entry::Entry>,
+    ) -> Result<()> {
+        match self.standing(table, key) {
+            Err(e) if e.kind() == ErrorKind::Damaged => drop(self.read_past(table, key, &e)?),
+            now => drop(now?),
+        }
+        let full = (table.ensure_id()?, table.key(key)?);
+        let write = then.map_or(Write::Remove, |entry| Write::Put(entry.clone()));
+        self.state.borrow_mut().writes.insert(full, write);
+        Ok(())
+    }
+
     /// Adds to a number, which counts as 0 where none stands, and answers the sum.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Pure: the whole grammar of the command line, and the help that teaches it.
 
+mod backup;
 mod bench;
 mod options;
 mod verbs;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 
+pub use backup::{Backup, BackupVerb, Check, Drill, Make, Place, Prune, Restore, Revert};
 pub use bench::{Bench, BenchVerb, Durability, Workload};
 pub use options::{Demo, Get, History, Json, List, Load, Once, Remove, Repair, Scope, Set, Stat, Update};
 pub use verbs::Verb;

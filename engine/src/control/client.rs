@@ -17,7 +17,11 @@ use crate::value::{Map, Value};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Verbs after which it matters whether they were done.
-const WRITING: [&str; 6] = ["set", "increment", "merge", "remove", "load", "break"];
+const WRITING: [&str; 7] = ["set", "increment", "merge", "remove", "load", "break", "revert"];
+
+/// Verbs that take as long as the store is large, and how long the holder may then say nothing.
+const LONG: [&str; 3] = ["backup", "revert", "digest"];
+const LONG_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks the process that has a store. Every request has a connection of its own, so that nothing waits in the holder.
 #[derive(Clone, Debug)]
@@ -83,7 +87,9 @@ impl Client {
 
     fn exchange(&self, mut stream: UnixStream, request: &Map) -> Result<Map> {
         let line = wire::write(&request.clone().into())? + "\n";
-        let limits = [stream.set_read_timeout(Some(PATIENCE)), stream.set_write_timeout(Some(PATIENCE))];
+        let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
+        let patience = if LONG.contains(&verb) { LONG_PATIENCE } else { PATIENCE };
+        let limits = [stream.set_read_timeout(Some(patience)), stream.set_write_timeout(Some(PATIENCE))];
         limits.into_iter().collect::<io::Result<()>>().map_err(|e| self.failed("asking", e))?;
         // A holder that is crowded answers before it has read: what it says counts, not that it stopped listening.
         let written = stream.write_all(line.as_bytes());

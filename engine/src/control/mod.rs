@@ -11,6 +11,7 @@ mod wire;
 mod read;
 mod write;
 mod state;
+mod care;
 mod client;
 
 use std::path::Path;
@@ -53,6 +54,10 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "merge" => write::merge(store, asked),
         "remove" => write::remove(store, asked),
         "load" => write::load(store, asked),
+        "backup" => care::backup(store, asked),
+        "revert" => care::revert(store, asked),
+        "digest" => care::digest(store, asked),
+        "health" => care::health(store, asked),
         other => Err(wrong(format!("there is no verb {other:?}"))),
     }
 }

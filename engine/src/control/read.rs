@@ -125,7 +125,7 @@ pub(super) fn versions(store: &Store, asked: Asked<'_>) -> Result<Map> {
 }
 
 /// `{"do": "outcome", "id": text}`, or `"version"` → `outcome`: `committed` with its `version`, `not committed`,
-/// `forgotten`.
+/// `undone` or `forgotten`.
 pub(super) fn outcome(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["id", "version"])?;
     let doubt = match asked.version_if("version")? {
@@ -135,6 +135,7 @@ pub(super) fn outcome(store: &Store, asked: Asked<'_>) -> Result<Map> {
     let (outcome, version) = match store.outcome(doubt)? {
         Outcome::Committed(version) => ("committed", Some(version.to_string())),
         Outcome::NotCommitted => ("not committed", None),
+        Outcome::Undone(version) => ("undone", Some(version.to_string())),
         Outcome::Forgotten => ("forgotten", None),
     };
     let mut said = Map::from([("outcome", outcome)]);

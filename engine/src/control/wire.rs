@@ -135,6 +135,7 @@ const KINDS: &[ErrorKind] = &[
     ErrorKind::Ended,
     ErrorKind::MailboxFull,
     ErrorKind::Refused,
+    ErrorKind::Superseded,
 ];
 
 /// The members of a request.

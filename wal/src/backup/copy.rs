@@ -120,6 +120,8 @@ pub(super) struct Taking<'a> {
     destination: &'a dyn Destination,
     /// Of each segment, what of it lies there: of several, what reaches furthest.
     known: BTreeMap<(Lsn, u32, u64), Held>,
+    /// Segments that the log may have given up, and that stay in the backup all the same.
+    retained: Vec<Held>,
     /// Names of pieces that are there, those of no inventory included.
     pub(super) names: HashSet<String>,
     damaged: Damaged,
@@ -160,7 +162,22 @@ impl<'a> Taking<'a> {
                 }
             }
         }
-        Ok(Self { log, destination, known, names, damaged, one_disk, damaged_values: 0, copied_bytes: 0 })
+        Ok(Self {
+            log,
+            destination,
+            known,
+            retained: Vec::new(),
+            names,
+            damaged,
+            one_disk,
+            damaged_values: 0,
+            copied_bytes: 0,
+        })
+    }
+
+    /// Keeps what `before` holds and the log gave up since, unless all of it is older than `horizon_us`.
+    pub(super) fn retain(&mut self, before: &Inventory, horizon_us: u64) {
+        self.retained = before.segments.iter().filter(|held| held.last_us >= horizon_us).cloned().collect();
     }
 
     /// Copies what is lacking through `through`, and publishes the inventory.
@@ -192,6 +209,7 @@ impl<'a> Taking<'a> {
             inventory.time_us = inventory.time_us.max(held.last_us);
             inventory.segments.push(held);
         }
+        self.add_retained(&mut inventory);
         self.destination.settle(Shelf::Pieces)?;
         put(self.destination, Shelf::Backups, &name.file_name(), &inventory.encode())?;
         let done = BackedUp {
@@ -205,6 +223,22 @@ impl<'a> Taking<'a> {
             one_disk: self.one_disk,
         };
         Ok((inventory, done))
+    }
+
+    /// What the log gave up, where nothing in it has taken that place.
+    fn add_retained(&mut self, inventory: &mut Inventory) {
+        for held in std::mem::take(&mut self.retained) {
+            let Some(end) = held.end else { continue };
+            let free = |other: &Held| {
+                let other_end = inventory.limit(other);
+                end <= other.base || held.base >= other_end
+            };
+            if inventory.segments.iter().all(free) {
+                let key = |held: &Held| (held.base, held.generation);
+                let at = inventory.segments.partition_point(|other| key(other) < key(&held));
+                inventory.segments.insert(at, held);
+            }
+        }
     }
 
     /// The segments that hold anything before `through`, and the catalog that names them.

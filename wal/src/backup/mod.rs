@@ -4,6 +4,7 @@
 //! destination share; an *inventory* says which. What a log holds before a durable place never changes, and neither does
 //! a piece: a backup adds the runs that are new and publishes an inventory.
 
+mod archive;
 mod chain;
 mod check;
 mod copy;
@@ -19,6 +20,7 @@ mod restore;
 mod site;
 mod window;
 
+pub use archive::{Archive, Step};
 pub use check::{Checked, Fault};
 pub use copy::{BackedUp, Damaged};
 pub use inventory::Inventory;

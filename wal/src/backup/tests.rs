@@ -474,3 +474,111 @@ fn pruning_takes_what_nobody_needs_and_breaks_no_chain() {
     let refused = prune(&env, Path::new(DEST), &keep, Do::It).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
 }
+
+fn archive(env: &Env) -> Archive {
+    Archive::new(env, Path::new(DEST))
+}
+
+#[test]
+fn an_archive_takes_its_first_copy_by_itself_and_keeps_itself_current() {
+    let (mut sim, log, mut model) = world();
+    let mut archive = archive(&sim.env());
+    let first = archive.step(&log, b"").unwrap();
+    assert!(first.copied_bytes > 0);
+    assert_eq!(archive.step(&log, b"").unwrap().copied_bytes, 0);
+    for n in 0..60_u8 {
+        commit(&log, &mut model, n, 300 + usize::from(n) * 20);
+        archive.step(&log, b"").unwrap();
+        if n % 20 == 7 {
+            back_up(&log).unwrap();
+        }
+    }
+    log.sync().unwrap();
+    archive.step(&log, b"").unwrap();
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap();
+    let inventory = source.inventory(BackupName::Archive).unwrap();
+    assert!(inventory.segments.iter().all(|held| held.pieces.len() <= 6), "small pieces are written anew");
+    let needed: usize = source.backups().iter().map(|l| l.inventory.as_ref().unwrap().segments.len()).sum();
+    assert!(files(&sim.disk(), "/backups/pieces").len() <= 6 * needed);
+    assert!(verify(&sim.env()).faults.is_empty());
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+    for lsn in model.keys().step_by(9) {
+        let to = format!("/at-{}", lsn.raw());
+        restore(&sim.env(), Moment::At(*lsn), &to).unwrap();
+        assert_eq!(contents(&sim.env(), &to).unwrap(), until(&model, *lsn));
+    }
+}
+
+#[test]
+fn an_archive_that_fails_anywhere_is_as_it_was_and_catches_up() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let then = model.clone();
+    (20..26).for_each(|n| _ = commit(&log, &mut model, n, 3000));
+    log.close().unwrap();
+    let disk = sim.disk();
+    for fault in FAULTS {
+        for n in 1.. {
+            let hurt = disk.fork();
+            let env = env_of(&mut sim, &hurt);
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            let mut archive = archive(&env);
+            hurt.order(When::Change(hurt.counts().changes + n), fault);
+            let stepped = archive.step(&log, b"");
+            let dead = hurt.death().is_some();
+            if !dead {
+                hurt.heal();
+                archive.step(&log, b"").unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            }
+            drop(log);
+            let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
+            let env = env_of(&mut sim, &found);
+            restore(&env, Moment::Latest, TO).unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            let restored = contents(&env, TO).unwrap();
+            assert!(restored == model || dead && restored == then, "{fault:?} {n}");
+            if stepped.is_ok() && !dead {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_archive_of_an_older_timeline_is_superseded_and_touches_nothing() {
+    let (mut sim, log, mut model) = world();
+    let mut older = archive(&sim.env());
+    older.step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    restored.append(b"new", b"").unwrap().wait().unwrap();
+    archive(&sim.env()).step(&restored, b"").unwrap();
+    let before = files(&sim.disk(), DEST);
+    commit(&log, &mut model, 1, 100);
+    for _ in 0..2 {
+        let refused = older.step(&log, b"").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
+    }
+    assert_eq!(files(&sim.disk(), DEST), before);
+}
+
+#[test]
+fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
+    let (mut sim, log, mut model) = world();
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    let behind = *model.keys().nth(6).unwrap();
+    assert!(log.retire(behind).unwrap() > 0);
+    sim.advance(Duration::from_secs(24 * 3600));
+    commit(&log, &mut model, 30, 100);
+    archive.step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+    sim.advance(Duration::from_secs(31 * 24 * 3600));
+    commit(&log, &mut model, 31, 100);
+    archive.step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, "/later").unwrap();
+    let later = contents(&sim.env(), "/later").unwrap();
+    assert!(later.len() < model.len() && later.iter().all(|(lsn, record)| model[lsn] == *record));
+    assert!(verify(&sim.env()).faults.is_empty());
+}

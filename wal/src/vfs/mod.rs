@@ -25,6 +25,12 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
     /// Renames a file, replacing what has the name `to`. Durable only once the directory is synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Exchanges two names in one step, of files or of directories; `Unsupported` where this disk cannot. Durable only
+    /// once the directories are synced.
+    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
+        _ = (a, b);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Removes a file. Durable only once the directory is synced.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Names in a directory, in no particular order. `NotFound` where there is no such directory.

@@ -33,6 +33,13 @@ impl Vfs for OsVfs {
         Ok(retry_on_intr(|| rustix::fs::renameat(CWD, from, CWD, to))?)
     }
 
+    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
+        match retry_on_intr(|| exchange(a, b)) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+            other => Ok(other?),
+        }
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         Ok(retry_on_intr(|| rustix::fs::unlinkat(CWD, path, AtFlags::empty()))?)
     }
@@ -202,6 +209,16 @@ fn open(path: &Path, flags: OFlags) -> io::Result<File> {
 
 fn open_dir(dir: &Path) -> io::Result<File> {
     open(dir, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+#[cfg(not(target_os = "freebsd"))]
+fn exchange(a: &Path, b: &Path) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(CWD, a, CWD, b, rustix::fs::RenameFlags::EXCHANGE)
+}
+
+#[cfg(target_os = "freebsd")]
+fn exchange(_: &Path, _: &Path) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
 }
 
 /// Takes the lock of an open file; false where somebody has it.

@@ -25,6 +25,10 @@ pub enum BenchVerb {
     Replay(Workload),
     /// Reads at random, against a chase of pointers through memory
     Get(Workload),
+    /// Backing a store up, against a plain copy of the same bytes
+    Backup(Workload),
+    /// Restoring a store, against a plain copy of the same bytes
+    Restore(Workload),
     /// Opening a store after a kill and after a clean close, against reading its files
     Open(Workload),
 }

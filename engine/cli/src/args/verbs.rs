@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::backup::{Backup, Check, Restore, Revert};
 use super::bench::Bench;
 use super::options::{Demo, Get, History, List, Load, Remove, Repair, Scope, Set, Stat, Update};
 
@@ -148,6 +149,51 @@ Examples:
   savehold verify --dir data
   savehold repair --dir data --to data.new --report lost.jsonl")]
     Repair(Repair),
+
+    /// Make backups, list, verify, rehearse and prune them
+    ///
+    /// A backup is made while the store is in use, and only of what the directory does not hold yet; any moment that it
+    /// holds can be restored, exact to the commit.
+    #[command(after_help = "\
+Examples:
+  savehold backup make other-disk/backup --dir data
+  savehold backup list other-disk/backup")]
+    Backup(Backup),
+
+    /// Make a store out of a backup, as of any moment that it holds
+    ///
+    /// Every byte is verified. Until the command ends the new directory opens as nothing. Versions and tokens go on above
+    /// all that were ever issued, leases have ended, and for the receipts behind the moment `outcome` answers `Undone`.
+    /// With `--in-place` the store of `--dir` is set back, and what stood there is kept beside it: nobody may have it
+    /// open. Asks first then, or wants `--yes`.
+    #[command(after_help = "\
+Examples:
+  savehold restore other-disk/backup --to scratch --at 'yesterday 18:00' --dry-run
+  savehold restore other-disk/backup --to data.new --at 2517.40960
+  savehold restore other-disk/backup --in-place --at -2h --dir data --yes")]
+    Restore(Restore),
+
+    /// Set many keys back to what they were, while everybody else goes on
+    ///
+    /// The keys get new versions with the values of that moment, a thousand at a time; a key that is as it was stays.
+    /// For each key the commits are listed that this undoes, with their idempotency ids: those purchases must be granted
+    /// again by hand. Asks first, or wants `--yes`.
+    #[command(after_help = "\
+Examples:
+  savehold revert players --origin 'build 813*' --since 21:39 --to 21:39 --dry-run
+  savehold revert players --prefix 4 --to 'yesterday 18:00' --yes
+  savehold revert players --keys-from hurt.txt --to -2h --yes --format jsonl")]
+    Revert(Revert),
+
+    /// Say whether anything needs a person
+    ///
+    /// Judges the age of the newest backup, the space that is free, and how long a restart would take. One line for each
+    /// finding; ends with code 0 if all is well, 1 to look today, 2 to act now. For cron.
+    #[command(after_help = "\
+Examples:
+  savehold check --dir data --backups other-disk/backup
+  savehold check --dir data --backups other-disk/backup --backup-age 2h --format jsonl")]
+    Check(Check),
 
     /// Measure a store on this machine, beside what the machine can do at best
     ///

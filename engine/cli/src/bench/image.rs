@@ -24,7 +24,8 @@ pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
     copied.map_err(|e| failed(&format!("copying {} to {}", from.display(), to.display()), &e))
 }
 
-fn copy_files(env: &Env, from: &Path, to: &Path) -> io::Result<()> {
+/// Copies the files of one directory to another, durably.
+pub(super) fn copy_files(env: &Env, from: &Path, to: &Path) -> io::Result<()> {
     env.vfs.create_dir(to)?;
     for name in env.vfs.list(from)? {
         if name != CONTROL && env.vfs.list(&from.join(&name)).is_err() {

@@ -4,6 +4,7 @@
 //! and their ratio: 1 is the floor reached. Absolute figures are the machine's; the ratio is ours. A floor does only
 //! what no log, index or store can do without: a bare write and sync, a bare scan, a bare chase of pointers.
 
+mod backup;
 mod chase;
 mod commit;
 mod figure;
@@ -46,6 +47,8 @@ pub fn run(args: &Args, bench: &Bench) -> Result<Exit, Failure> {
         BenchVerb::Replay(work) => replay::measure(&env, &place, work),
         BenchVerb::Get(work) => get::measure(&env, &place, work),
         BenchVerb::Open(work) => open::measure(&env, &place, work),
+        BenchVerb::Backup(work) => backup::measure(&env, &place, work),
+        BenchVerb::Restore(work) => backup::restoring(&env, &place, work),
     }?;
     std::io::stdout()
         .write_all(figure.shown(args.format, &TimeZone::system()).as_bytes())

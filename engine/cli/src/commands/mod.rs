@@ -19,6 +19,10 @@ pub mod dump;
 pub mod stat;
 pub mod verify;
 pub mod repair;
+pub mod backup;
+pub mod restore;
+pub mod revert;
+pub mod check;
 
 use crate::args::{Args, Verb};
 use crate::exit::{Exit, Failure};
@@ -43,6 +47,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Stat(stat) => stat::run(args, stat),
         Verb::Verify => verify::run(args),
         Verb::Repair(repair) => repair::run(args, repair),
+        Verb::Backup(backup) => backup::run(args, backup),
+        Verb::Restore(restore) => restore::run(args, restore),
+        Verb::Revert(revert) => revert::run(args, revert),
+        Verb::Check(check) => check::run(args, check),
         Verb::Bench(bench) => crate::bench::run(args, bench),
     }
 }

@@ -21,13 +21,36 @@ pub fn at(link: &Link, moment: &Moment) -> Result<At, Failure> {
     let now = timestamp(now_us(link)?).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(TimeZone::system());
     let at = moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))?;
     match at {
-        At::Pin(name) => Err(Failure::new(
-            Exit::No,
-            format!("there is no pin {name:?}"),
-            "how moments are written says `savehold --help`",
-        )),
+        At::Pin(name) => Err(no_pin(&name)),
         at => Ok(at),
     }
+}
+
+/// What a moment means on this machine's clock, where no store is open; says what was understood of a time.
+///
+/// # Errors
+///
+/// It lies ahead of the clock or before every store, or is a pin.
+pub fn on_clock(moment: &Moment) -> Result<savehold::At, Failure> {
+    let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
+    match moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))? {
+        At::Pin(name) => Err(no_pin(&name)),
+        at => {
+            if let At::Time(_) = at {
+                super::print::note(&format!("as of {}", at.show(&TimeZone::system())));
+            }
+            Ok(match at {
+                At::Version(version) => savehold::At::Version(version),
+                At::Time(time) => savehold::At::Time(u64::try_from(time.as_microsecond()).unwrap_or(0)),
+                At::Now | At::Pin(_) => savehold::At::Now,
+            })
+        }
+    }
+}
+
+fn no_pin(name: &str) -> Failure {
+    let what = format!("there is no pin {name:?}");
+    Failure::new(Exit::No, what, "how moments are written says `savehold --help`")
 }
 
 /// The store's time.

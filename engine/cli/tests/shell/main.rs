@@ -8,4 +8,5 @@ mod changes;
 mod loading;
 mod messages;
 mod refusals;
+mod backups;
 mod repairs;

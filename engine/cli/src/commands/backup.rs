@@ -1,0 +1,205 @@
+//! Corridor: `savehold backup`.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use savehold::backup::{self, Damaged, Do, Keep};
+use savehold::{BackupOptions, Restore};
+use serde_json::{Value, json};
+
+use super::open::{self, Link};
+use super::verify::bar;
+use super::{print, when};
+use crate::answer::Said;
+use crate::args::{Args, Backup, BackupVerb, Drill, Make, Prune};
+use crate::consent::{Consent, agrees, consent};
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Column, Rows, record};
+
+const BACKUPS: &[Column] = &[
+    Column { title: "Backup", name: "backup" },
+    Column { title: "Made", name: "made" },
+    Column { title: "Newest version", name: "version" },
+    Column { title: "Needs", name: "needed_bytes" },
+    Column { title: "Alone", name: "own_bytes" },
+    Column { title: "Restores from", name: "from" },
+    Column { title: "To", name: "to" },
+    Column { title: "State", name: "state" },
+];
+
+/// Makes, lists, verifies, rehearses or prunes backups.
+///
+/// # Errors
+///
+/// There is no store or no backup; the directory holds something else; the disk is full.
+pub fn run(args: &Args, backup: &Backup) -> Result<Exit, Failure> {
+    match &backup.verb {
+        BackupVerb::Make(make) => made(args, make),
+        BackupVerb::List(place) => listed(args, &place.from),
+        BackupVerb::Verify(place) => verified(args, &place.from),
+        BackupVerb::Drill(drill) => drilled(args, drill),
+        BackupVerb::Prune(prune) => pruned(args, prune),
+    }
+}
+
+pub(super) const fn column(title: &'static str, name: &'static str) -> Column {
+    Column { title, name }
+}
+
+fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
+    let to = std::path::absolute(&make.to).map_err(|e| {
+        Failure::new(Exit::Usage, format!("{}: {e}", make.to.display()), "name a directory for backups")
+    })?;
+    let to = to.to_str().ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{} is no UTF-8 text", to.display()), "name another directory")
+    })?;
+    let answer = match open::existing(args)? {
+        Link::Alone(store) => {
+            let mut bar = bar("backing up");
+            let damaged = if make.keep_damaged { Damaged::Keep } else { Damaged::Refuse };
+            let done = store.backup_with(to, BackupOptions::new().damaged(damaged).progress(&mut bar))?;
+            store.close()?;
+            done.as_map()
+        }
+        beside @ Link::Beside(_) => {
+            beside.ask("backup", [("to", to.into()), ("keep_damaged", make.keep_damaged.into())])?
+        }
+    };
+    let said = Said(&answer);
+    let fields = [
+        (column("Backup", "backup"), Cell::Text(said.text("backup")?.to_owned())),
+        (column("As of version", "version"), Cell::Version(said.version("version")?)),
+        (column("Newest commit", "time"), when::cell(said.count("time_us")?)),
+        (column("Copied", "copied_bytes"), Cell::Bytes(said.count("copied_bytes")?)),
+        (column("Holds", "held_bytes"), Cell::Bytes(said.count("held_bytes")?)),
+        (column("Damaged values", "damaged_values"), Cell::Count(said.count("damaged_values")?)),
+    ];
+    print::answer(&record(args.format, &fields, &TimeZone::system()))?;
+    if let Ok(warning) = said.text("warning") {
+        print::note(warning);
+    }
+    Ok(Exit::Fine)
+}
+
+fn listed(args: &Args, from: &Path) -> Result<Exit, Failure> {
+    let (mut rows, mut text, mut exit) =
+        (Rows::new(args.format, BACKUPS, TimeZone::system()), String::new(), Exit::Fine);
+    for held in backup::backups(from)? {
+        let row = match held {
+            Ok(held) => {
+                let from_us = held.windows.iter().map(|window| window.from_us).min();
+                let to_us = held.windows.iter().map(|window| window.through_us).max();
+                vec![
+                    Cell::Text(held.name.to_string()),
+                    when::cell(held.made_us),
+                    Cell::Version(held.version),
+                    Cell::Bytes(held.bytes),
+                    Cell::Bytes(held.own_bytes),
+                    from_us.map_or(Cell::Nothing, when::cell),
+                    to_us.map_or(Cell::Nothing, when::cell),
+                    Cell::Text("whole".to_owned()),
+                ]
+            }
+            Err(e) => {
+                exit = Exit::Damaged;
+                let mut row = vec![Cell::Nothing; BACKUPS.len() - 1];
+                row.push(Cell::Text(e.message().to_owned()));
+                row
+            }
+        };
+        text.push_str(&rows.row(row));
+    }
+    text.push_str(&rows.finish());
+    print::answer(&text)?;
+    Ok(exit)
+}
+
+fn verified(args: &Args, from: &Path) -> Result<Exit, Failure> {
+    let checked = backup::verify_backups(from, bar("verifying"))?;
+    let faults: Vec<Value> = checked
+        .faults
+        .iter()
+        .map(|fault| {
+            let names: Vec<String> = fault.backups.iter().map(ToString::to_string).collect();
+            json!({"backups": names, "what": fault.error.message()})
+        })
+        .collect();
+    let verdict = match faults.len() {
+        0 => "every backup is as it was written",
+        _ => "backups are damaged",
+    };
+    let fields = [
+        (column("Verdict", "verdict"), Cell::Text(verdict.to_owned())),
+        (column("Backups", "backups"), Cell::Count(checked.backups)),
+        (column("Pieces", "pieces"), Cell::Count(checked.pieces)),
+        (column("Verified", "verified_bytes"), Cell::Bytes(checked.bytes)),
+        (column("Damage", "damage"), Cell::Json(Value::from(faults.clone()).to_string())),
+    ];
+    print::answer(&record(args.format, &fields, &TimeZone::system()))?;
+    for fault in &checked.faults {
+        let names: Vec<String> = fault.backups.iter().map(ToString::to_string).collect();
+        print::note(&format!("backup {}: {}", names.join(", "), fault.error.message()));
+    }
+    Ok(if faults.is_empty() { Exit::Fine } else { Exit::Damaged })
+}
+
+fn drilled(args: &Args, drill: &Drill) -> Result<Exit, Failure> {
+    let mut bar = bar("restoring");
+    let done = backup::drill(&drill.from, &drill.to, Restore::new().progress(&mut bar))?;
+    let digest = format!("{:032x}", done.digest);
+    let same = match &args.dir {
+        None => None,
+        Some(_) => {
+            let at = done.restored.version.to_string();
+            let answer = open::existing(args)?.ask("digest", [("at", at.into())])?;
+            Some(Said(&answer).text("digest")? == digest)
+        }
+    };
+    let fields = [
+        (column("Backup", "backup"), Cell::Text(done.restored.backup.to_string())),
+        (column("As of version", "version"), Cell::Version(done.restored.version)),
+        (column("Newest commit", "time"), when::cell(done.restored.time_us)),
+        (column("Commits", "commits"), Cell::Count(done.restored.commits)),
+        (column("Keys read", "keys"), Cell::Count(done.keys)),
+        (column("Digest", "digest"), Cell::Text(digest)),
+        (column("As the store was", "same"), same.map_or(Cell::Nothing, Cell::Bool)),
+        (column("Restored to", "to"), Cell::Text(drill.to.display().to_string())),
+    ];
+    print::answer(&record(args.format, &fields, &TimeZone::system()))?;
+    if same == Some(false) {
+        print::note("the backup does not hold what the store held then: make a new one, and keep this one");
+        return Ok(Exit::Damaged);
+    }
+    Ok(Exit::Fine)
+}
+
+fn pruned(args: &Args, prune: &Prune) -> Result<Exit, Failure> {
+    let keep = Keep {
+        last: prune.keep_last,
+        hourly: prune.keep_hourly,
+        daily: prune.keep_daily,
+        weekly: prune.keep_weekly,
+        within: prune.keep_within.unwrap_or_default(),
+    };
+    let would = backup::prune(&prune.from, &keep, Do::Nothing)?;
+    let what = format!("give up {} backups in {}", would.backups.len(), prune.from.display());
+    let names = |names: &[backup::BackupName]| {
+        Cell::Json(Value::from(names.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string())
+    };
+    if !prune.dry_run
+        && !would.backups.is_empty()
+        && consent(&what, args.yes, print::on_terminal())? == Consent::Ask
+        && !agrees(&print::ask(&format!("{what}? [y/N]"))?)
+    {
+        return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
+    }
+    let done = if prune.dry_run { would } else { backup::prune(&prune.from, &keep, Do::It)? };
+    let fields = [
+        (column("Given up", "pruned"), names(&done.backups)),
+        (column("Left", "left"), names(&done.left)),
+        (column("Came free", "freed_bytes"), Cell::Bytes(done.bytes)),
+        (column("Only said", "dry_run"), Cell::Bool(prune.dry_run)),
+    ];
+    print::answer(&record(args.format, &fields, &TimeZone::system()))?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,121 @@
+//! Corridor: `savehold restore`.
+
+use jiff::tz::TimeZone;
+use savehold::backup::{Lost, Preview};
+use savehold::{Key, Restored};
+use serde_json::{Value, json};
+
+use super::backup::column;
+use super::verify::bar;
+use super::{print, when};
+use crate::args::{Args, Restore};
+use crate::consent::{Consent, agrees, consent};
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Column, Format, Rows, record};
+
+const HOURS: &[Column] = &[
+    Column { title: "Lost in the hour from", name: "from" },
+    Column { title: "Commits", name: "commits" },
+    Column { title: "Keys", name: "keys" },
+];
+
+/// Makes a store out of a backup, or says what that would lose.
+///
+/// # Errors
+///
+/// There is no backup, or none of that moment; it is damaged; the target is not empty; nobody agreed.
+pub fn run(args: &Args, restore: &Restore) -> Result<Exit, Failure> {
+    let at = when::on_clock(&restore.at)?;
+    let mut bar = bar("restoring");
+    let mut how = savehold::Restore::new().progress(&mut bar);
+    if let Some(name) = restore.backup {
+        how = how.backup(name);
+    }
+    if restore.dry_run {
+        let seen = savehold::preview(&restore.from, at, how)?;
+        return answer(args.format, previewed(&seen), &seen.lost);
+    }
+    if let Some(to) = &restore.to {
+        let done = savehold::restore_with(&restore.from, to, at, how)?;
+        return answer(args.format, restored(&done, to.display().to_string(), Cell::Nothing), &done.lost);
+    }
+    let store = args.store()?;
+    let what = format!("set {} back", store.display());
+    if consent(&what, args.yes, print::on_terminal())? == Consent::Ask
+        && !agrees(&print::ask(&format!("{what}? What stands there is kept beside it. [y/N]"))?)
+    {
+        return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
+    }
+    let done = savehold::restore_in_place(&restore.from, store, at, how)?;
+    let kept = Cell::Text(done.kept.display().to_string());
+    answer(args.format, restored(&done.restored, store.display().to_string(), kept), &done.restored.lost)
+}
+
+fn previewed(seen: &Preview) -> Vec<(Column, Cell)> {
+    vec![
+        (column("Backup", "backup"), Cell::Text(seen.backup.to_string())),
+        (column("Leases that would end", "leases_ended"), Cell::Count(seen.leases_ended)),
+        (column("Commits that would be lost", "lost_commits"), Cell::Count(seen.lost.commits)),
+        (column("Keys that they wrote", "lost_keys"), Cell::Count(seen.lost.keys)),
+        (column("Receipts among them", "lost_receipts"), Cell::Count(seen.lost.receipts.len() as u64)),
+    ]
+}
+
+fn restored(done: &Restored, to: String, kept: Cell) -> Vec<(Column, Cell)> {
+    vec![
+        (column("Store", "store"), Cell::Text(to)),
+        (column("The one of before", "kept"), kept),
+        (column("Backup", "backup"), Cell::Text(done.backup.to_string())),
+        (column("As of version", "version"), Cell::Version(done.version)),
+        (column("Newest commit", "time"), when::cell(done.time_us)),
+        (column("Commits", "commits"), Cell::Count(done.commits)),
+        (column("Written", "written_bytes"), Cell::Bytes(done.bytes)),
+        (column("Goes on in timeline", "timeline"), Cell::Text(done.timeline.to_string())),
+        (column("Leases ended", "leases_ended"), Cell::Count(done.leases_ended)),
+        (column("Commits lost", "lost_commits"), Cell::Count(done.lost.commits)),
+        (column("Keys that they wrote", "lost_keys"), Cell::Count(done.lost.keys)),
+        (column("Receipts among them", "lost_receipts"), Cell::Count(done.lost.receipts.len() as u64)),
+    ]
+}
+
+fn answer(format: Format, mut fields: Vec<(Column, Cell)>, lost: &Lost) -> Result<Exit, Failure> {
+    let zone = TimeZone::system();
+    let mut text = String::new();
+    if format == Format::Table {
+        fields.retain(|(_, cell)| *cell != Cell::Nothing);
+        text.push_str(&record(format, &fields, &zone));
+        if !lost.hours.is_empty() {
+            let mut rows = Rows::new(format, HOURS, zone);
+            text.push('\n');
+            for hour in &lost.hours {
+                let row = vec![when::cell(hour.begins_us), Cell::Count(hour.commits), Cell::Count(hour.keys)];
+                text.push_str(&rows.row(row));
+            }
+            text.push_str(&rows.finish());
+        }
+    } else {
+        let hours: Vec<Value> = lost
+            .hours
+            .iter()
+            .map(|h| json!({"from_us": h.begins_us, "commits": h.commits, "keys": h.keys}))
+            .collect();
+        let receipts: Vec<Value> = lost
+            .receipts
+            .iter()
+            .map(|r| json!({"id": shown(&r.id), "version": r.version.to_string(), "time_us": r.time_us}))
+            .collect();
+        fields.push((column("", "lost_hours"), Cell::Json(Value::from(hours).to_string())));
+        fields.push((column("", "receipts"), Cell::Json(Value::from(receipts).to_string())));
+        text = record(format, &fields, &zone);
+    }
+    print::answer(&text)?;
+    if !lost.receipts.is_empty() && format == Format::Table {
+        print::note("`--format json` names the receipts: what they granted must be granted again by hand");
+    }
+    Ok(Exit::Fine)
+}
+
+/// An idempotency id as text.
+pub(super) fn shown(id: &[u8]) -> String {
+    Key::new(id).map_or_else(|_| String::new(), |key| key.to_string())
+}

@@ -1,0 +1,113 @@
+//! Corridor: `savehold revert`.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use savehold::{Key, Map, Value};
+
+use super::input::Lines;
+use super::{open, print, when};
+use crate::answer::Said;
+use crate::args::{Args, Revert};
+use crate::consent::{Consent, agrees, consent};
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Column, Format, Rows};
+
+const KEYS: &[Column] = &[
+    Column { title: "Key", name: "key" },
+    Column { title: "New version", name: "version" },
+    Column { title: "Absent now", name: "removed" },
+    Column { title: "Commits undone", name: "undone" },
+    Column { title: "Receipts undone", name: "receipts" },
+];
+
+/// Sets keys back, or says which would be.
+///
+/// # Errors
+///
+/// There is no such collection; nobody agreed; a commit failed: what was set back before it stays so.
+pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
+    let link = open::existing(args)?;
+    let mut request = Map::from([("do", "revert"), ("collection", revert.collection.as_str())]);
+    request.insert("to", when::for_store(&when::at(&link, &revert.to)?));
+    if let Some(prefix) = &revert.prefix {
+        request.insert("prefix", prefix.to_string());
+    }
+    if let Some(path) = &revert.keys_from {
+        request.insert("keys", keys(path)?);
+    }
+    if let Some(origin) = &revert.origin {
+        request.insert("origin", origin.as_str());
+    }
+    if let Some(since) = &revert.since {
+        request.insert("since", when::for_store(&when::at(&link, since)?));
+    }
+    request.insert("dry_run", true);
+    let planned = link.ask_all(&request)?;
+    let (count, receipts) = counts(Said(&planned))?;
+    let what = format!("set {count} keys of {} back, undoing {receipts} receipts", revert.collection);
+    if revert.dry_run {
+        print::note(&format!("nothing was written: this would {what}"));
+        return answer(args.format, &revert.collection, Said(&planned));
+    }
+    if count > 0
+        && consent(&what, args.yes, print::on_terminal())? == Consent::Ask
+        && !agrees(&print::ask(&format!("{what}? [y/N]"))?)
+    {
+        return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
+    }
+    request.insert("dry_run", false);
+    let done = link.ask_all(&request)?;
+    answer(args.format, &revert.collection, Said(&done))
+}
+
+/// The keys in a file, one a line, written as they are shown.
+fn keys(path: &Path) -> Result<Value, Failure> {
+    let (mut keys, mut lines, mut line) = (Vec::<Value>::new(), Lines::of(path)?, Vec::new());
+    while lines.read(&mut line)?.is_some() {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\r', '\n']);
+        if !text.is_empty() {
+            let key = text.parse::<Key>().map_err(|e| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("{}: {}", lines.place(), e.message()),
+                    "write one key a line",
+                )
+            })?;
+            keys.push(key.to_string().into());
+        }
+    }
+    Ok(Value::List(keys))
+}
+
+/// Keys, and receipts among what is undone.
+fn counts(said: Said<'_>) -> Result<(usize, usize), Failure> {
+    let keys = said.objects("keys")?;
+    let mut receipts = 0;
+    for key in &keys {
+        receipts += key.objects("undone")?.iter().filter(|commit| commit.text("id").is_ok()).count();
+    }
+    Ok((keys.len(), receipts))
+}
+
+fn answer(format: Format, collection: &str, said: Said<'_>) -> Result<Exit, Failure> {
+    let (mut rows, mut text) = (Rows::new(format, KEYS, TimeZone::system()), String::new());
+    let json = |value: &Value| savehold::value::json::to_string(value);
+    for key in said.objects("keys")? {
+        let undone = key.objects("undone")?;
+        let receipts: Vec<&str> = undone.iter().filter_map(|commit| commit.text("id").ok()).collect();
+        let table = format == Format::Table;
+        let listed: Value = receipts.iter().map(|id| Value::from(*id)).collect();
+        text.push_str(&rows.row(vec![
+            Cell::Text(format!("{collection}/{}", key.text("key")?)),
+            key.version("version").map_or(Cell::Nothing, Cell::Version),
+            Cell::Bool(key.flag("removed")),
+            if table { Cell::Count(undone.len() as u64) } else { Cell::Json(json(key.get("undone"))?) },
+            if table { Cell::Text(receipts.join(", ")) } else { Cell::Json(json(&listed)?) },
+        ]));
+    }
+    text.push_str(&rows.finish());
+    print::answer(&text)?;
+    Ok(Exit::Fine)
+}

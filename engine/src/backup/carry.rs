@@ -1,0 +1,130 @@
+//! Pure: what goes over into a restored store besides its past: leases that end, receipts that are undone.
+//!
+//! The first commits of the new timeline remove every lease that stood at the moment, so that a token of before is
+//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use savehold_wal::Frame;
+use savehold_wal::backup::{Carry, Passing};
+use savehold_wal::format::frame::{FrameWriter, PART_HEADER_BYTES};
+
+use super::lost::{Receipt, Tally};
+use crate::attributes::Attributes;
+use crate::entry::{Entry, EntryHead};
+use crate::error::Result;
+use crate::ids::{CollectionId, Version};
+use crate::load::unreadable;
+use crate::naming::UNDONE;
+use crate::record::{Author, Effect, Head, HeadWriter, Part};
+use crate::value::{Map, Value, codec};
+
+/// Entries of one of the first commits.
+const ENTRIES_MAX: usize = 1000;
+
+/// What the records of a backup say, one after the other.
+#[derive(Debug)]
+pub(super) struct Gather {
+    /// Keys of `$lease` that stand at the moment.
+    leases: BTreeMap<Vec<u8>, ()>,
+    pub(super) tally: Tally,
+    now_us: u64,
+}
+
+impl Gather {
+    /// Nothing yet; the time is that of the first commits.
+    pub(super) fn new(now_us: u64) -> Self {
+        Self { leases: BTreeMap::new(), tally: Tally::default(), now_us }
+    }
+
+    /// Leases that end.
+    pub(super) fn leases(&self) -> u64 {
+        self.leases.len() as u64
+    }
+
+    fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
+        let head = Head::decode(passing.head())?;
+        if !passing.kept {
+            self.tally.commit(passing.time_us);
+            if let Some(id) = head.author.id {
+                let version = Version::from(passing.lsn);
+                self.tally.receipts.push(Receipt { id: id.to_vec(), version, time_us: passing.time_us });
+            }
+        }
+        for entry in head.entries() {
+            let entry = entry?;
+            match (passing.kept, entry.collection, entry.effect) {
+                (true, CollectionId::LEASE, Effect::Put(_)) => {
+                    self.leases.insert(entry.key.to_vec(), ());
+                }
+                (true, CollectionId::LEASE, Effect::Remove) => {
+                    self.leases.remove(entry.key);
+                }
+                (false, collection, _) if !collection.is_reserved() => {
+                    self.tally.key(passing.time_us, collection, entry.key);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ends(&self) -> Result<Vec<Frame>> {
+        let keys: Vec<&Vec<u8>> = self.leases.keys().collect();
+        let frame = |keys: &[&Vec<u8>]| {
+            let mut frame = FrameWriter::new(64 * keys.len());
+            frame.head(|out| {
+                let mut head = HeadWriter::begin(out, &Author::NOBODY)?;
+                keys.iter().try_for_each(|key| head.remove(CollectionId::LEASE, key))
+            })?;
+            Ok(frame.finish()?)
+        };
+        keys.chunks(ENTRIES_MAX).map(frame).collect()
+    }
+
+    fn undone(&self) -> Result<Vec<Frame>> {
+        let frame = |receipts: &[Receipt]| {
+            let entries = receipts.iter().map(|receipt| self.entry(receipt)).collect::<Result<Vec<_>>>()?;
+            let mut frame = FrameWriter::new(192 * receipts.len());
+            frame.head(|out| {
+                let (mut head, mut offset) = (HeadWriter::begin(out, &Author::NOBODY)?, 0);
+                for (receipt, entry) in receipts.iter().zip(&entries) {
+                    let bytes = u32::try_from(entry.bytes()).expect("a few dozen");
+                    head.put(CollectionId::SET, &[UNDONE, &receipt.id].concat(), Part { offset, bytes })?;
+                    offset += PART_HEADER_BYTES as u32 + bytes;
+                }
+                Ok::<(), crate::error::Error>(())
+            })?;
+            for entry in &entries {
+                frame.part(|out| entry.encode(out))?;
+            }
+            Ok(frame.finish()?)
+        };
+        self.tally.receipts.chunks(ENTRIES_MAX).map(frame).collect()
+    }
+
+    fn entry(&self, receipt: &Receipt) -> Result<Entry> {
+        let mut map = Map::default();
+        map.insert("version", receipt.version.to_string());
+        let mut bytes = Vec::new();
+        let format = codec::encode(&Value::Map(map), &mut bytes)?;
+        let (attributes, schema) = (Attributes::NONE, Bytes::new());
+        let head = EntryHead { created_us: self.now_us, attributes, schema, format };
+        Ok(Entry { head, value: Bytes::from(bytes) })
+    }
+}
+
+impl Carry for Gather {
+    fn record(&mut self, passing: &Passing<'_>) -> savehold_wal::Result<()> {
+        self.note(passing).map_err(|e| unreadable(passing.lsn, &e))
+    }
+
+    fn first_records(&mut self) -> savehold_wal::Result<Vec<Frame>> {
+        let made = self.ends().and_then(|mut frames| {
+            frames.extend(self.undone()?);
+            Ok(frames)
+        });
+        made.map_err(|e| unreadable(savehold_wal::Lsn::NONE, &e))
+    }
+}

@@ -1,0 +1,91 @@
+//! Corridor: a store set back where it stands; what stood there is kept aside.
+//!
+//! 1. Take the store's directory: nobody may have it open.
+//! 2. Restore beside it, above every timeline that it knows.
+//! 3. Exchange the two names in one step, where the system can; then give the old one its name for keeping.
+//!
+//! A crash leaves the old store or the new one under the name, and the other beside it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use savehold_wal::env::Env;
+use savehold_wal::segment::manifest;
+use savehold_wal::segment::name::{LOG_DIR, parse_segment_name};
+
+use super::restore::{Restore, Restored, restore_in};
+use crate::at::At;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What [`restore_in_place`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InPlace {
+    /// What was restored.
+    pub restored: Restored,
+    /// Where the store of before lies now.
+    pub kept: PathBuf,
+}
+
+/// Sets the store in the directory `store` back to the moment `at`, out of the backups in `from`. The store of before is
+/// kept beside it, under a name that says when. Nobody may have it open.
+///
+/// # Errors
+///
+/// As [`restore`](super::restore); [`ErrorKind::Locked`]: somebody has the store. The store is then as it was.
+pub fn restore_in_place(
+    from: impl AsRef<Path>,
+    store: impl AsRef<Path>,
+    at: impl Into<At>,
+    how: Restore<'_>,
+) -> Result<InPlace> {
+    let (env, store) = (Env::os(), store.as_ref());
+    let io = |doing: &str, path: &Path, e: io::Error| {
+        Error::from(savehold_wal::Error::io(savehold_wal::ErrorKind::Io, doing, path, e))
+    };
+    let lock = env.vfs.lock(store).map_err(|e| io("locking", store, e))?;
+    let _lock = lock.ok_or_else(|| {
+        let say = format!("{} is held by another process: close that one first", store.display());
+        Error::new(ErrorKind::Locked, say)
+    })?;
+    let made = beside(store, ".restoring");
+    let how = how.above(highest(&env, store));
+    let restored = restore_in(&env, from.as_ref(), &made, &at.into(), how)?;
+    let kept = beside(store, &format!(".before-{}", restored.timeline));
+    exchange(&env, store, &made, &kept).map_err(|e| io("exchanging", store, e))?;
+    let above = match store.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    env.vfs.sync_dir(above).map_err(|e| io("syncing", above, e))?;
+    Ok(InPlace { restored, kept })
+}
+
+fn exchange(env: &Env, store: &Path, made: &Path, kept: &Path) -> io::Result<()> {
+    match env.vfs.exchange(store, made) {
+        Ok(()) => env.vfs.rename(made, kept),
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+            env.vfs.rename(store, kept)?;
+            env.vfs.rename(made, store)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// The highest timeline that a store knows of, however damaged it is.
+fn highest(env: &Env, store: &Path) -> u16 {
+    let said = manifest::load(&*env.vfs, store).ok().flatten();
+    let said = said.iter().flat_map(|catalog| {
+        catalog.timelines.iter().map(|timeline| timeline.number).chain([catalog.frontier.timeline()])
+    });
+    let names = env.vfs.list(&store.join(LOG_DIR)).unwrap_or_default();
+    let named = names.iter().filter_map(|name| parse_segment_name(name)).map(|(base, _)| base.timeline());
+    said.chain(named).max().unwrap_or(0)
+}
+
+fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name: OsString = store.file_name().unwrap_or(store.as_os_str()).to_owned();
+    name.push(ending);
+    store.with_file_name(name)
+}

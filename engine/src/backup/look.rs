@@ -1,0 +1,135 @@
+//! Corridor: looking into a destination: what it holds, whether it is whole, whether it restores.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use savehold_wal::backup::{BackupName, Checked, Do, Inventory, Keep, Pruned, Source, Window, windows};
+use savehold_wal::env::Env;
+
+use super::restore::{Restore, Restored, restore_in};
+use crate::at::At;
+use crate::digest::digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::Version;
+use crate::options::{Create, Options, Progress};
+use crate::store::Store;
+
+/// A backup in a destination.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Held {
+    /// Its name.
+    pub name: BackupName,
+    /// When it was made, or last went on, microseconds since 1970 by the wall clock.
+    pub made_us: u64,
+    /// The newest version that it may hold.
+    pub version: Version,
+    /// Engine time of its newest commit, microseconds since 1970.
+    pub time_us: u64,
+    /// Bytes that it needs.
+    pub bytes: u64,
+    /// Bytes that no other backup there needs.
+    pub own_bytes: u64,
+    /// The moments that can be restored from it.
+    pub windows: Vec<Window>,
+}
+
+/// The backups in the directory `from`, the newest last; for each that cannot be read, why.
+///
+/// # Errors
+///
+/// [`ErrorKind::Missing`]: there is none. [`ErrorKind::Io`].
+pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
+    let source = Source::open(&Env::os(), from.as_ref())?;
+    let readable = || source.backups().iter().filter_map(|l| Some((l.name, l.inventory.as_ref().ok()?)));
+    let held = |name: BackupName, inventory: &Inventory| {
+        let elsewhere = |piece: &String| {
+            let mut others = readable().filter(|(other, _)| *other != name);
+            others.any(|(_, i)| i.segments.iter().any(|s| s.pieces.iter().any(|p| s.name(p) == *piece)))
+        };
+        let pieces = inventory.segments.iter().flat_map(|s| s.pieces.iter().map(|p| (s.name(p), p.bytes())));
+        Held {
+            name,
+            made_us: inventory.made_us,
+            version: Version::from(savehold_wal::Lsn::from_raw(inventory.through.raw() - 1)),
+            time_us: inventory.time_us,
+            bytes: inventory.bytes(),
+            own_bytes: pieces.filter(|(piece, _)| !elsewhere(piece)).map(|(_, bytes)| bytes).sum(),
+            windows: windows(name, inventory),
+        }
+    };
+    let of = |listed: &savehold_wal::backup::Listed| match &listed.inventory {
+        Ok(inventory) => Ok(held(listed.name, inventory)),
+        Err(e) => Err(e.clone().into()),
+    };
+    Ok(source.backups().iter().map(of).collect())
+}
+
+/// Reads and verifies every byte of every backup in the directory `from`. No store is needed, nothing changes. Damage is
+/// an answer.
+///
+/// # Errors
+///
+/// [`ErrorKind::Missing`]: there is none. [`ErrorKind::Aborted`]: the callback asked to stop. [`ErrorKind::Io`].
+pub fn verify_backups(
+    from: impl AsRef<Path>,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Checked> {
+    Ok(Source::open(&Env::os(), from.as_ref())?.verify(&mut progress)?)
+}
+
+/// Gives up the backups in the directory `from` that `keep` does not ask for, and what only they needed; or says what
+/// would go. The newest backup and the archive stay always.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Missing`]: there is none. [`ErrorKind::Locked`]: a backup is being made there.
+/// - [`ErrorKind::Corrupt`]: a backup cannot be read, so nobody knows what it needs. Nothing went.
+pub fn prune(from: impl AsRef<Path>, keep: &Keep, what: Do) -> Result<Pruned> {
+    Ok(savehold_wal::backup::prune(&Env::os(), from.as_ref(), keep, what)?)
+}
+
+/// What a drill showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drilled {
+    /// What was restored.
+    pub restored: Restored,
+    /// Keys that have a value there.
+    pub keys: u64,
+    /// A digest of all of them: that of the store as of `restored.version` is the same.
+    pub digest: u128,
+}
+
+/// Rehearses a restore: the newest backup in `from` into the directory `scratch`, which must be empty or absent, opened
+/// and read through. Whether it holds what the store held, [`Store::digest_at`] of the restored version says. The
+/// directory stays, to be looked at or removed.
+///
+/// # Errors
+///
+/// As [`restore`](super::restore); [`ErrorKind::Damaged`]: a value cannot be read.
+pub fn drill(from: impl AsRef<Path>, scratch: impl AsRef<Path>, how: Restore<'_>) -> Result<Drilled> {
+    let (env, scratch) = (Env::os(), scratch.as_ref());
+    let restored = restore_in(&env, from.as_ref(), scratch, &At::Now, how)?;
+    let made = Options::new().create(Create::Never).verify_on_open(true).open_in(env, scratch)?;
+    let there = digest(&made.snapshot())?;
+    made.close()?;
+    Ok(Drilled { restored, keys: there.keys, digest: there.sum })
+}
+
+impl Store {
+    /// A digest of all values as of a version: collection, key, version and every byte of each, verified. A backup's drill
+    /// gives the same for the same moment.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Invalid`]: the store does not reach that version. [`ErrorKind::Undone`].
+    /// - [`ErrorKind::Damaged`], [`ErrorKind::Io`]: a value cannot be read.
+    pub fn digest_at(&self, version: Version) -> Result<u128> {
+        if version > self.version() {
+            let say = "the store does not reach that version: give the store that the backup was made of";
+            return Err(Error::new(ErrorKind::Invalid, say));
+        }
+        Ok(digest(&self.snapshot_at(version)?)?.sum)
+    }
+}

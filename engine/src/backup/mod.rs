@@ -1,0 +1,30 @@
+//! Corridor: backups of a store that goes on, and stores out of them again, as of any moment they hold.
+//!
+//! The log does the copying; here is what a backup means: which leases end with a restore, which receipts are undone by
+//! it, what would be lost.
+
+mod carry;
+mod in_place;
+mod look;
+mod lost;
+mod restore;
+mod take;
+
+pub use in_place::{InPlace, restore_in_place};
+pub use look::{Drilled, Held, backups, drill, prune, verify_backups};
+pub use lost::{Lost, LostHour, Receipt};
+pub use restore::{Preview, Restore, Restored, preview, restore, restore_with};
+pub use savehold_wal::backup::{BackupName, Checked, Damaged, Do, Fault, Keep, Pruned, Window};
+pub use take::{Backup, BackupOptions};
+
+use std::ops::ControlFlow;
+
+use crate::options::Progress;
+
+/// Told how far it is, a few times a second at the most; breaking stops it.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Told and not asked.
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}

@@ -1,0 +1,185 @@
+//! Corridor: a new store out of a backup: choose, look, write, open once.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use savehold_wal::backup::{BackupName, Moment, Source};
+use savehold_wal::env::Env;
+
+use super::carry::Gather;
+use super::lost::Lost;
+use super::{Tell, go_on};
+use crate::at::At;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::ids::Version;
+use crate::options::{Create, Options, Progress};
+
+/// What was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The backup that it came from.
+    pub backup: BackupName,
+    /// The moment: nothing newer was kept.
+    pub version: Version,
+    /// Engine time of the newest commit that was kept, microseconds since 1970.
+    pub time_us: u64,
+    /// Commits that were kept.
+    pub commits: u64,
+    /// What the backup holds behind the moment: it is undone.
+    pub lost: Lost,
+    /// Leases that stood at the moment, and have ended.
+    pub leases_ended: u64,
+    /// Bytes of log that were written.
+    pub bytes: u64,
+    /// The timeline in which the store goes on: every version and token that it issues is larger than any before.
+    pub timeline: u16,
+    /// The timeline is claimed in the destination. Where that cannot be written, two restores of one day may begin the
+    /// same: only one of them may then go on.
+    pub claimed: bool,
+}
+
+/// What a restore would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preview {
+    /// The backup that it would come from.
+    pub backup: BackupName,
+    /// What the backup holds behind the moment.
+    pub lost: Lost,
+    /// Leases that would end.
+    pub leases_ended: u64,
+}
+
+/// How a store is restored.
+#[derive(Default)]
+#[must_use]
+pub struct Restore<'a> {
+    backup: Option<BackupName>,
+    progress: Option<Tell<'a>>,
+    /// A timeline that the restored store must be above.
+    known: u16,
+}
+
+impl<'a> Restore<'a> {
+    /// From the newest backup that holds the moment, nobody is told how far it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From this backup and no other: also a moment that a later restore undid.
+    pub fn backup(mut self, name: BackupName) -> Self {
+        self.backup = Some(name);
+        self
+    }
+
+    /// Told a few times a second how far it is; `Break` stops it.
+    pub fn progress(mut self, told: &'a mut dyn FnMut(Progress) -> ControlFlow<()>) -> Self {
+        self.progress = Some(told);
+        self
+    }
+
+    /// In a timeline above this one too.
+    pub(super) fn above(mut self, timeline: u16) -> Self {
+        self.known = self.known.max(timeline);
+        self
+    }
+
+    fn source(&self, env: &Env, from: &Path) -> Result<Source> {
+        let source = Source::open(env, from)?;
+        match self.backup {
+            Some(name) => Ok(source.only(name)?),
+            None => Ok(source),
+        }
+    }
+}
+
+impl fmt::Debug for Restore<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Restore({:?})", self.backup)
+    }
+}
+
+/// Makes a store in the directory `to`, which must be empty or absent, out of the backups in `from`, as of the moment
+/// `at`: exact to the commit, every byte verified. `At::Now` is the newest that there is.
+///
+/// Until it returns, `to` opens as nothing: a restore that is cut short can be repeated. The store goes on in a timeline
+/// of its own, so that no version and no token of before is ever issued again. All leases have ended; for an idempotency
+/// id of a commit behind the moment `outcome` answers `Undone`, and a retry applies again.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Gone`]: none holds the moment; the message names what they
+///   hold.
+/// - [`ErrorKind::Corrupt`]: the backup is damaged; another may be whole.
+/// - [`ErrorKind::Invalid`]: `to` is not empty. [`ErrorKind::Full`], [`ErrorKind::Io`].
+pub fn restore(from: impl AsRef<Path>, to: impl AsRef<Path>, at: impl Into<At>) -> Result<Restored> {
+    restore_with(from, to, at, Restore::new())
+}
+
+/// [`restore`] with options.
+///
+/// # Errors
+///
+/// As [`restore`]; [`ErrorKind::Aborted`]: the progress callback asked to stop.
+pub fn restore_with(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    at: impl Into<At>,
+    how: Restore<'_>,
+) -> Result<Restored> {
+    restore_in(&Env::os(), from.as_ref(), to.as_ref(), &at.into(), how)
+}
+
+/// [`restore`] in the world `env`.
+pub(super) fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
+    let source = how.source(env, from)?;
+    let (name, cut) = source.choose(moment(env, at))?;
+    let mut gather = Gather::new(env.clock.wall_us());
+    let mut silent = go_on;
+    let tell = how.progress.unwrap_or(&mut silent);
+    let done = source.restore(name, cut, to, how.known, &mut gather, tell)?;
+    let made = Options::new().create(Create::Never).mapped(false).open_in(env.clone(), to)?;
+    made.close()?;
+    Ok(Restored {
+        backup: done.name,
+        version: Version::from(savehold_wal::Lsn::from_raw(done.end.raw().saturating_sub(1))),
+        time_us: done.time_us,
+        commits: done.records,
+        lost: gather.tally.lost(),
+        leases_ended: gather.leases(),
+        bytes: done.bytes,
+        timeline: done.timeline,
+        claimed: done.claimed,
+    })
+}
+
+/// What [`restore`] would do, and above all undo. Reads the backup and writes nothing.
+///
+/// # Errors
+///
+/// As [`restore`].
+pub fn preview(from: impl AsRef<Path>, at: impl Into<At>, how: Restore<'_>) -> Result<Preview> {
+    let env = Env::os();
+    let source = how.source(&env, from.as_ref())?;
+    let (name, cut) = source.choose(moment(&env, &at.into()))?;
+    let mut gather = Gather::new(env.clock.wall_us());
+    let mut silent = go_on;
+    source.rehearse(name, cut, &mut gather, how.progress.unwrap_or(&mut silent))?;
+    Ok(Preview { backup: name, lost: gather.tally.lost(), leases_ended: gather.leases() })
+}
+
+fn moment(env: &Env, at: &At) -> Moment {
+    match at {
+        At::Now => Moment::Latest,
+        At::Version(version) => Moment::At(version.lsn()),
+        At::Time(time_us) => Moment::Time(*time_us),
+        At::Ago(time) => {
+            let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            Moment::Time(env.clock.wall_us().saturating_sub(ago_us))
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Backups of stores on the real disk, and stores out of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use savehold::backup::{Do, Keep, backups, drill, prune, verify_backups};
+use savehold::{
+    At, Collection, Create, ErrorKind, Once, Options, Outcome, Restore, Store, Version, preview, restore,
+    restore_in_place, restore_with,
+};
+
+struct World {
+    dir: tempfile::TempDir,
+    store: Store,
+    coins: Collection<i64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let coins = store.collection::<i64>("coins").unwrap();
+        Self { dir, store, coins }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+fn all(store: &Store) -> BTreeMap<String, i64> {
+    let coins = store.collection::<i64>("coins").unwrap();
+    coins.scan("").map(|entry| entry.map(|e| (e.key.to_string(), e.value))).collect::<Result<_, _>>().unwrap()
+}
+
+fn opened(path: &Path) -> Store {
+    Options::new().create(Create::Never).open(path).unwrap()
+}
+
+#[test]
+fn a_store_goes_back_to_any_of_its_versions() {
+    let world = World::new();
+    let mut moments = Vec::new();
+    for n in 0..40 {
+        let version = world.coins.set(format!("{}", n % 7), &n).unwrap();
+        moments.push((version, all(&world.store)));
+    }
+    let done = world.store.backup(world.path("backups")).unwrap();
+    assert!(done.version >= moments.last().unwrap().0 && done.warning.is_some(), "{done:?}");
+    for (n, (version, then)) in moments.iter().enumerate().step_by(13) {
+        let to = world.path(&format!("restored-{n}"));
+        let restored = restore(world.path("backups"), &to, *version).unwrap();
+        assert_eq!(restored.lost.commits, (moments.len() - n - 1) as u64);
+        let store = opened(&to);
+        assert_eq!(all(&store), *then);
+        let next = store.collection::<i64>("coins").unwrap().set("new", &1).unwrap();
+        assert!(next > world.store.version(), "{next}");
+        let (last, coins) = (moments[39].0, store.collection::<i64>("coins").unwrap());
+        let undone = coins.get_at("4", At::Version(last)).map(|entry| entry.map(|e| e.value));
+        let expected = if n == 39 { Ok(Some(39)) } else { Err(ErrorKind::Undone) };
+        assert_eq!(undone.map_err(|e| e.kind()), expected);
+    }
+}
+
+#[test]
+fn receipts_behind_the_moment_are_undone_and_apply_again() {
+    let world = World::new();
+    let buy = |store: &Store, id: &str| {
+        let coins = store.collection::<i64>("coins").unwrap();
+        coins.update_once(id, "42", |now| savehold::Change::write(now.map_or(0, |e| e.value) + 100))
+    };
+    let Once::Now(first) = buy(&world.store, "receipt-1").unwrap() else { panic!() };
+    let Once::Now(second) = buy(&world.store, "receipt-2").unwrap() else { panic!() };
+    world.store.backup(world.path("backups")).unwrap();
+    let seen = preview(world.path("backups"), first.version, Restore::new()).unwrap();
+    let restored = restore(world.path("backups"), world.path("to"), first.version).unwrap();
+    assert_eq!(seen.lost, restored.lost);
+    let [receipt] = &restored.lost.receipts[..] else { panic!("{restored:?}") };
+    assert_eq!((&receipt.id[..], receipt.version), (&b"receipt-2"[..], second.version));
+    let [hour] = restored.lost.hours[..] else { panic!("{restored:?}") };
+    assert_eq!((hour.commits, hour.keys), (1, 1));
+
+    let store = opened(&world.path("to"));
+    assert_eq!(store.outcome("receipt-1").unwrap(), Outcome::Committed(first.version));
+    assert_eq!(store.outcome("receipt-2").unwrap(), Outcome::Undone(second.version));
+    assert_eq!(store.outcome(second.version).unwrap(), Outcome::Undone(second.version));
+    assert_eq!(store.outcome("receipt-3").unwrap(), Outcome::NotCommitted);
+    assert!(matches!(buy(&store, "receipt-1").unwrap(), Once::Before(v) if v == first.version));
+    let Once::Now(again) = buy(&store, "receipt-2").unwrap() else { panic!() };
+    assert_eq!(
+        (again.value, store.outcome("receipt-2").unwrap()),
+        (Some(200), Outcome::Committed(again.version))
+    );
+}
+
+#[test]
+fn a_store_is_set_back_where_it_stands_and_the_one_of_before_is_kept() {
+    let world = World::new();
+    let then = world.coins.set("42", &1).unwrap();
+    world.coins.set("42", &2).unwrap();
+    world.store.backup(world.path("backups")).unwrap();
+    let newest = world.coins.set("42", &3).unwrap();
+    let path = world.path("store");
+    let locked = restore_in_place(world.path("backups"), &path, then, Restore::new()).unwrap_err();
+    assert_eq!(locked.kind(), ErrorKind::Locked);
+    let World { dir: _dir, store, coins } = world;
+    drop(coins);
+    store.close().unwrap();
+    let done = restore_in_place(_dir.path().join("backups"), &path, then, Restore::new()).unwrap();
+    let store = opened(&path);
+    assert_eq!(all(&store)["42"], 1);
+    assert!(store.collection::<i64>("coins").unwrap().set("43", &1).unwrap() > newest);
+    assert_eq!(all(&opened(&done.kept))["42"], 3);
+}
+
+#[test]
+fn the_same_backup_restored_twice_goes_on_apart_and_the_older_writer_is_superseded() {
+    let world = World::new();
+    let then = world.coins.set("42", &1).unwrap();
+    let backups_in = world.path("backups");
+    world.store.backup(&backups_in).unwrap();
+    let mut seen: Vec<Version> = vec![then];
+    let mut stores = Vec::new();
+    for name in ["a", "b"] {
+        let restored = restore(&backups_in, world.path(name), At::Now).unwrap();
+        assert!(restored.claimed);
+        let store = opened(&world.path(name));
+        let coins = store.collection::<i64>("coins").unwrap();
+        seen.extend((0..5).map(|n| coins.set("42", &n).unwrap()));
+        stores.push(store);
+    }
+    seen.extend((0..5).map(|n| world.coins.set("42", &n).unwrap()));
+    let different: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!(different.len(), seen.len());
+    stores[1].backup(&backups_in).unwrap();
+    for older in [&stores[0], &world.store] {
+        assert_eq!(older.backup(&backups_in).unwrap_err().kind(), ErrorKind::Superseded);
+    }
+    let listed = backups(&backups_in).unwrap();
+    let first = listed[0].as_ref().unwrap();
+    let how = Restore::new().backup(first.name);
+    restore_with(&backups_in, world.path("c"), At::Now, how).unwrap();
+    assert_eq!(all(&opened(&world.path("c")))["42"], 1);
+}
+
+#[test]
+fn backups_are_listed_verified_drilled_and_pruned() {
+    let world = World::new();
+    let dest = world.path("backups");
+    assert_eq!(backups(&dest).unwrap_err().kind(), ErrorKind::Missing);
+    for n in 0..4_i64 {
+        for key in 0..50 {
+            world.coins.set(format!("{key}"), &(n * key)).unwrap();
+        }
+        world.store.backup(&dest).unwrap();
+    }
+    let listed: Vec<_> = backups(&dest).unwrap().into_iter().map(Result::unwrap).collect();
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().all(|held| held.windows.len() == 1 && held.bytes > 0));
+    let checked = verify_backups(&dest, |_| std::ops::ControlFlow::Continue(())).unwrap();
+    assert!(checked.faults.is_empty() && checked.backups == 4, "{checked:?}");
+    world.coins.set("later", &1).unwrap();
+    let drilled = drill(&dest, world.path("scratch"), Restore::new()).unwrap();
+    assert_eq!(drilled.keys, 50);
+    assert_eq!(world.store.digest_at(drilled.restored.version).unwrap(), drilled.digest);
+    assert_ne!(world.store.digest_at(world.store.version()).unwrap(), drilled.digest);
+    let other = Store::open(world.path("other")).unwrap();
+    let refused = other.digest_at(drilled.restored.version).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    let keep = Keep { last: 2, ..Keep::default() };
+    assert_eq!(prune(&dest, &keep, Do::Nothing).unwrap().backups.len(), 2);
+    assert_eq!(prune(&dest, &keep, Do::It).unwrap().left.len(), 2);
+    assert!(verify_backups(&dest, |_| std::ops::ControlFlow::Continue(())).unwrap().faults.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_in_a_destination_are_not_followed() {
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    let dest = world.path("backups");
+    world.store.backup(&dest).unwrap();
+    let piece = std::fs::read_dir(dest.join("pieces")).unwrap().next().unwrap().unwrap().path();
+    let elsewhere = world.path("elsewhere");
+    std::fs::rename(&piece, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &piece).unwrap();
+    let refused = restore(&dest, world.path("to"), At::Now).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.message().contains("no plain file"), "{refused}");
+    std::fs::remove_file(&piece).unwrap();
+    std::fs::create_dir(&piece).unwrap();
+    assert_eq!(restore(&dest, world.path("to"), At::Now).unwrap_err().kind(), ErrorKind::Corrupt);
+    std::fs::remove_dir(&piece).unwrap();
+    std::fs::rename(&elsewhere, &piece).unwrap();
+    restore(&dest, world.path("to"), At::Now).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    for path in [piece, dest.join("backups").join("00000001.backup"), world.path("to").join("MANIFEST")] {
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{}",
+            path.display()
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! Corridor: a backup that keeps itself current, one step at a time.
+//!
+//! A step copies what became durable since the last one and publishes the archive's inventory anew. The first step is a
+//! full copy. A step that fails leaves the archive as it was, and the next one catches up. It takes the destination for
+//! as long as it lasts, so that backups can be made there by hand too.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::copy::{Damaged, Taking, locked};
+use super::destination::{Destination, Directory, Shelf};
+use super::inventory::Inventory;
+use super::listing::{BackupName, Listed, read, read_all};
+use crate::env::Env;
+use crate::error::Result;
+use crate::lsn::Lsn;
+use crate::segment::name::UNFINISHED;
+use crate::wal::Wal;
+
+/// How long a segment stays in an archive that the log gave up, microseconds: 30 days.
+const KEPT_US: u64 = 30 * 24 * 3600 * 1_000_000;
+
+/// An archive of one log.
+#[derive(Debug)]
+pub struct Archive {
+    root: PathBuf,
+    destination: Directory,
+    state: Option<State>,
+}
+
+/// What is known of the destination since the last step.
+#[derive(Debug)]
+struct State {
+    listed: Vec<Listed>,
+    pieces: HashSet<String>,
+    own: Option<Inventory>,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// The archive holds the log before this place.
+    pub through: Lsn,
+    /// Bytes copied.
+    pub copied_bytes: u64,
+}
+
+impl Archive {
+    /// An archive in the directory `to`; nothing happens before the first step.
+    #[must_use]
+    pub fn new(env: &Env, to: &Path) -> Self {
+        Self { root: to.to_path_buf(), destination: Directory::new(env, to), state: None }
+    }
+
+    /// Brings the archive up to what is durable now. `attachment` is kept with it for the layer above.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::back_up`]: the archive is as it was. Of these only
+    /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) does not pass by itself.
+    pub fn step(&mut self, wal: &Wal, attachment: &[u8]) -> Result<Step> {
+        let through = wal.durable();
+        let stepped = self.stepped(wal, through, attachment);
+        if stepped.is_err() {
+            self.state = None; // whatever failed: the next step looks again
+        }
+        stepped
+    }
+
+    fn stepped(&mut self, wal: &Wal, through: Lsn, attachment: &[u8]) -> Result<Step> {
+        let idle = self.state.as_ref().and_then(|state| state.own.as_ref());
+        if idle.is_some_and(|own| own.through >= through && own.attachment == attachment) {
+            return Ok(Step { through, copied_bytes: 0 });
+        }
+        if self.state.is_none() {
+            self.destination.prepare()?;
+        }
+        let _lock = self.destination.lock()?.ok_or_else(|| locked(&self.root))?;
+        let mut state = self.look()?;
+        let sequence = state.listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(|i| i.sequence);
+        let sequence = state.own.as_ref().map_or_else(|| sequence.max().unwrap_or(0) + 1, |own| own.sequence);
+        let names = state.pieces.clone();
+        let one_disk = wal.env().vfs.is_one_disk(wal.root(), &self.root).unwrap_or(false);
+        let mut taking =
+            Taking::new(&wal.log, &self.destination, &state.listed, names, Damaged::Keep, one_disk)?;
+        if let Some(own) = &state.own {
+            taking.retain(own, wal.time_us().saturating_sub(KEPT_US));
+        }
+        let go = &mut |_| ControlFlow::Continue(());
+        let (inventory, done) = taking.run(through, sequence, BackupName::Archive, attachment, go)?;
+        state.pieces = taking.names;
+        let before = state.own.replace(inventory.clone());
+        state.listed.retain(|listed| listed.name != BackupName::Archive);
+        let path = self.destination.place(Shelf::Backups, &BackupName::Archive.file_name());
+        state.listed.push(Listed { name: BackupName::Archive, path, inventory: Ok(inventory) });
+        self.forget(&mut state, before)?;
+        self.state = Some(state);
+        Ok(Step { through, copied_bytes: done.copied_bytes })
+    }
+
+    /// Reads the destination, or only what may have changed in it since the last step.
+    fn look(&mut self) -> Result<State> {
+        let mut names = self.destination.list(Shelf::Backups)?;
+        names.retain(|name| !name.ends_with(UNFINISHED));
+        let seen = |state: &State| {
+            let known: HashSet<String> = state.listed.iter().map(|l| l.name.file_name()).collect();
+            names.len() == known.len() && names.iter().all(|name| known.contains(name))
+        };
+        let ours = |own: &Option<Inventory>| match own {
+            None => Ok::<bool, crate::error::Error>(true),
+            Some(own) => Ok(read(&self.destination, BackupName::Archive)?.through == own.through),
+        };
+        if let Some(state) = self.state.take()
+            && seen(&state)
+            && ours(&state.own)?
+        {
+            return Ok(state);
+        }
+        let listed = read_all(&self.destination)?;
+        let own = listed.iter().find(|listed| listed.name == BackupName::Archive);
+        let own = own.and_then(|listed| listed.inventory.as_ref().ok()).cloned();
+        let pieces = self.destination.list(Shelf::Pieces)?.into_iter().collect();
+        Ok(State { listed, pieces, own })
+    }
+
+    /// Takes away the small pieces that the step wrote anew, where no other backup needs them.
+    fn forget(&self, state: &mut State, before: Option<Inventory>) -> Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let needed = |piece: &String| {
+            let all = state.listed.iter().filter_map(|listed| listed.inventory.as_ref().ok());
+            all.flat_map(|i| &i.segments).any(|held| held.pieces.iter().any(|p| held.name(p) == *piece))
+        };
+        let changed = before.segments.iter().filter(|held| {
+            let now =
+                state.own.iter().flat_map(|own| &own.segments).find(|h| h.identity() == held.identity());
+            now.is_none_or(|now| now.pieces != held.pieces)
+        });
+        let old = changed.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece)));
+        let going: Vec<String> = old.filter(|piece| !needed(piece)).collect();
+        for piece in going {
+            self.destination.remove(Shelf::Pieces, &piece)?;
+            state.pieces.remove(&piece);
+        }
+        Ok(())
+    }
+}
