@@ -47,8 +47,32 @@ impl Core {
 
     /// Names and numbers of all collections, by name.
     pub(crate) fn collections(&self, moment: Lsn) -> Result<Vec<(String, CollectionId)>> {
-        let all = self.numbers(COLLECTION, moment)?;
+        let mut all = self.numbers(COLLECTION, moment)?;
+        all.sort(); // in the keys a number stands behind each name
         Ok(all.into_iter().map(|(name, number)| (name, CollectionId(number))).collect())
+    }
+
+    /// Gives a collection whose name is lost a name that says so: `lost-16`.
+    pub(crate) fn name_lost(&self, id: CollectionId) -> Result<String> {
+        let taken: Vec<String> =
+            self.numbers(COLLECTION, Lsn::MAX)?.into_iter().map(|(name, _)| name).collect();
+        let plain = format!("lost-{}", id.0);
+        let others = (2..).map(|n| format!("{plain}-{n}"));
+        let free = std::iter::once(plain.clone()).chain(others).find(|name| !taken.contains(name));
+        let name = free.expect("there are more numbers than names");
+        let key = Key::stored(CollectionId::SET, format!("{COLLECTION}{name}/{}", id.0).as_bytes())?;
+        let draft = Draft {
+            author: Author { cause: Cause::Explicit, origin: 0, token: None, id: None },
+            writes: &[((CollectionId::SET, key), Write::Put(self.named()?))],
+            reads: &[],
+            ranges: &[],
+            moment: Lsn::NONE,
+        };
+        match self.place(&draft, self.how()) {
+            Ok(placed) => Ok(self.wal.wait(placed).map(|()| name)?),
+            Err(NotCommitted::Conflict(_)) => unreachable!("it read nothing"),
+            Err(NotCommitted::Failed(e)) => Err(e),
+        }
     }
 
     /// The number of this process's origin; 0 where it has none.
@@ -130,10 +154,12 @@ impl Core {
             if let Some(number) = self.number_of(prefix, name, moment)? {
                 return Ok(number);
             }
-            let largest = self.numbers(prefix, moment)?.into_iter().map(|(_, number)| number).max();
-            let number = match largest {
-                None => first,
-                Some(largest) => largest.checked_add(1).ok_or_else(used_up)?,
+            let named = self.numbers(prefix, moment)?.into_iter().map(|(_, number)| number).max();
+            // a repair may have lost a name and kept keys: their number is taken
+            let keyed = if prefix == COLLECTION { self.index.largest_collection() } else { 0 };
+            let number = match named.unwrap_or(0).max(keyed) {
+                taken if taken < first => first,
+                taken => taken.checked_add(1).ok_or_else(used_up)?,
             };
             let key = Key::stored(CollectionId::SET, format!("{prefix}{name}/{number}").as_bytes())?;
             let draft = Draft {

@@ -281,3 +281,41 @@ fn the_segment(store: &Path) -> PathBuf {
 fn find(bytes: &[u8], what: &[u8]) -> usize {
     bytes.windows(what.len()).position(|window| window == what).expect("it was written")
 }
+
+/// Flips a bit of every place on the disk where these bytes stand.
+fn hurt(disk: &SimDisk, bytes: &[u8]) {
+    let mut hits = 0;
+    for (path, text) in files(disk) {
+        for at in (0..text.len()).filter(|at| text[*at..].starts_with(bytes)) {
+            disk.flip_bit(&path, at as u64, 0).unwrap();
+            hits += 1;
+        }
+    }
+    assert!(hits > 0, "nothing stands there to be hurt");
+}
+
+#[test]
+fn a_collection_whose_name_was_lost_gets_one_and_its_number_is_given_to_no_other() {
+    let mut sim = Sim::new(6);
+    let store = Options::new().open_in(sim.env(), sim.dir()).unwrap();
+    store.raw("lost-17").unwrap().set("a", &Bytes::from_static(b"a name that is taken")).unwrap();
+    store.raw("players").unwrap().set("42", &Bytes::from_static(b"still there")).unwrap();
+    store.close().unwrap();
+    let disk = sim.disk();
+    hurt(&disk, b"collection/players/17");
+    let env = env_of(&mut sim, &disk);
+    let refused = Options::new().open_in(env.clone(), sim.dir()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+
+    let repaired = repair_in(&env, sim.dir(), Path::new("/new"), go).unwrap();
+    assert_eq!(repaired.found.nameless.len(), 1);
+    let named: Vec<(u32, String)> = repaired.named.iter().map(|(id, name)| (id.0, name.clone())).collect();
+    assert_eq!(named, [(17, "lost-17-2".to_owned())]);
+    let store = Options::new().create(Create::Never).open_in(env, Path::new("/new")).unwrap();
+    assert_eq!(store.collections().unwrap(), ["lost-17", "lost-17-2"]);
+    let lost = store.raw("lost-17-2").unwrap();
+    assert_eq!(lost.get("42").unwrap().unwrap().value, "still there");
+    store.raw("players").unwrap().set("43", &Bytes::from_static(b"new")).unwrap();
+    assert_eq!(lost.keys("").count(), 1, "a new collection does not get the number of a lost one");
+    assert_eq!(store.raw("players").unwrap().keys("").count(), 1);
+}

@@ -30,6 +30,8 @@ pub struct Loader<'i> {
     nodes: Box<[u8]>,
     /// The newest of all versions pushed.
     newest: Lsn,
+    /// The largest number of a collection pushed.
+    largest: u32,
 }
 
 /// What waits for one partition.
@@ -49,6 +51,7 @@ impl TailIndex {
             batches: (0..PARTITIONS).map(|_| Batch { len: 0, bytes: 0, tags: [0; BATCH] }).collect(),
             nodes: vec![0; PARTITIONS * BATCH_BYTES + SLACK_BYTES].into_boxed_slice(),
             newest: Lsn::NONE,
+            largest: 0,
         }
     }
 }
@@ -74,6 +77,7 @@ impl Loader<'_> {
         batch.len += 1;
         batch.bytes += bytes as u16;
         self.newest = self.newest.max(version.lsn);
+        self.largest = self.largest.max(collection);
     }
 
     /// Inserts everything that was pushed.
@@ -91,6 +95,7 @@ impl Loader<'_> {
         let tags = &batch.tags[..usize::from(batch.len)];
         let mut nodes = &self.nodes[number * BATCH_BYTES..][..usize::from(batch.bytes) + SLACK_BYTES];
         let watched = self.index.recent.announce(self.newest);
+        self.index.note_collection(self.largest);
         let mut partition = self.index.partitions[number].0.write();
         partition.reserve(tags.len());
         tags.iter().for_each(|&tag| partition.prefetch_slot(tag));

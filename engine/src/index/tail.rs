@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use savehold_wal::Lsn;
@@ -29,6 +30,8 @@ pub struct TailIndex {
     pub(super) partitions: Box<[Locked]>,
     pub(super) views: Views,
     pub(super) recent: Arc<Recent>,
+    /// The largest number of a collection that has keys.
+    largest: AtomicU32,
 }
 
 /// A partition under its lock, on cache lines of its own.
@@ -49,6 +52,7 @@ impl TailIndex {
             partitions: (0..PARTITIONS).map(|_| Locked::default()).collect(),
             views: Views::default(),
             recent: Arc::default(),
+            largest: AtomicU32::new(0),
         }
     }
 
@@ -64,11 +68,26 @@ impl TailIndex {
     /// Inserts one version: a new one, an older one, or one that is there already (then nothing changes).
     pub fn insert(&self, entry: Entry<'_>) {
         entry.check();
+        self.note_collection(entry.collection);
         let Hashed { partition: number, tag } = self.hasher.hash(entry.collection, entry.key);
         let watched = self.recent.announce(entry.version.lsn);
         let mut partition = self.partitions[number].0.write();
         let inserted = partition.insert(tag, &entry);
         self.tell(inserted, number, watched, &entry);
+    }
+
+    /// The largest number of a collection that ever had a key; 0 where there is none.
+    #[must_use]
+    pub fn largest_collection(&self) -> u32 {
+        self.largest.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a collection has keys.
+    #[inline]
+    pub(super) fn note_collection(&self, number: u32) {
+        if number > self.largest.load(Ordering::Relaxed) {
+            self.largest.fetch_max(number, Ordering::Relaxed);
+        }
     }
 
     /// The newest version of a key.

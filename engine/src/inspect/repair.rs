@@ -10,6 +10,7 @@ use super::LOCK_WAIT;
 use super::survey::{entries, to_log};
 use super::verify::{Verified, look};
 use crate::error::{ErrorKind, Result};
+use crate::ids::CollectionId;
 use crate::options::{Create, Options, Progress};
 
 /// What [`repair`] did.
@@ -24,6 +25,8 @@ pub struct Repaired {
     pub bytes: u64,
     /// The timeline in which the new store goes on: every version it issues is larger than any that was seen.
     pub timeline: u16,
+    /// The collections whose names are lost, with the names that they have in the new store: `lost-16`.
+    pub named: Vec<(CollectionId, String)>,
 }
 
 impl Repaired {
@@ -37,7 +40,7 @@ impl Repaired {
 /// `from` is not touched but for the text of LOCK.
 ///
 /// Every version keeps its number. A record with a damaged value is copied as it is: that value stays damaged, and reads
-/// name the version that may serve in its place. The new store keeps the identity of the old one and begins a timeline of
+/// name the version that may serve in its place. A collection whose name is lost gets one that says so. The new store keeps the identity of the old one and begins a timeline of
 /// its own, so the versions and tokens that it issues are larger than all that were seen. It is opened once before this
 /// returns.
 ///
@@ -76,6 +79,8 @@ pub fn repair_in(
         Err(_) => Ok(Keep::No),
     })?;
     let made = Options::new().create(Create::Never).mapped(false).open_in(env.clone(), to)?;
+    let name = |id: &CollectionId| made.core.name_lost(*id).map(|name| (*id, name));
+    let named = found.nameless.iter().map(name).collect::<Result<_>>()?;
     made.close()?;
-    Ok(Repaired { found, records: copied.records, bytes: copied.bytes, timeline: copied.timeline })
+    Ok(Repaired { found, records: copied.records, bytes: copied.bytes, timeline: copied.timeline, named })
 }

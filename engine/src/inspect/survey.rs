@@ -1,7 +1,7 @@
 //! Pure: what the records of a log say, one after the other: keys, versions, names, and what of them is damaged.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -21,6 +21,8 @@ pub(super) struct Survey {
     newest: HashMap<u128, (Lsn, bool)>,
     /// Versions of keys of the user's.
     pub(super) versions: u64,
+    /// Collections of the user's that have keys.
+    collections: BTreeSet<u32>,
     /// Names of collections, by number.
     pub(super) names: HashMap<u32, String>,
     /// Versions whose value is damaged.
@@ -67,6 +69,7 @@ impl Survey {
             }
             if !entry.collection.is_reserved() {
                 self.versions += 1;
+                self.collections.insert(entry.collection.0);
                 self.note_newest(entry, seen.lsn, state != State::Absent);
             }
         }
@@ -102,6 +105,12 @@ impl Survey {
     /// Keys of the user's that have a value.
     pub(super) fn keys(&self) -> u64 {
         self.newest.values().filter(|(_, there)| *there).count() as u64
+    }
+
+    /// The collections that have keys and whose names are lost, by number.
+    pub(super) fn nameless(&self) -> Vec<CollectionId> {
+        let lost = self.collections.iter().filter(|number| !self.names.contains_key(number));
+        lost.map(|number| CollectionId(*number)).collect()
     }
 
     /// The name of a collection, or its number where its name is lost.

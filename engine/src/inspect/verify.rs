@@ -10,7 +10,7 @@ use super::damaged::{DamagedVersion, Suspects};
 use super::survey::{Survey, to_log};
 use super::{LOCK_WAIT, Tell};
 use crate::error::Result;
-use crate::ids::Version;
+use crate::ids::{CollectionId, Version};
 use crate::options::Progress;
 
 /// What [`verify`] proved.
@@ -41,6 +41,8 @@ pub struct Verified {
     pub damage: Vec<Damage>,
     /// Versions that cannot be read, as far as it is known whose they were.
     pub damaged: Vec<DamagedVersion>,
+    /// Collections that have keys and whose names are lost.
+    pub nameless: Vec<CollectionId>,
 }
 
 impl Verified {
@@ -115,6 +117,7 @@ pub(super) fn look(inspector: &Inspector, tell: Tell<'_>) -> Result<(Inspection,
         bytes_lost_earlier: inspection.bytes_lost_earlier,
         damage: inspection.damage.clone(),
         damaged: suspects.damaged(&survey),
+        nameless: survey.nameless(),
     };
     Ok((inspection, verified))
 }

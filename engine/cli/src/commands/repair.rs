@@ -45,7 +45,8 @@ pub fn run(args: &Args, repair: &Repair) -> Result<Exit, Failure> {
     Ok(Exit::Damaged)
 }
 
-/// The report: lost ranges, other damage, versions that are damaged, and at last what was copied.
+/// The report: lost ranges, other damage, versions that are damaged, collections that got a name since their own is lost,
+/// and at last what was copied.
 fn lines(repaired: &Repaired) -> Vec<Value> {
     let named = |kind: &str, mut object: Value| {
         object["kind"] = kind.into();
@@ -64,7 +65,9 @@ fn lines(repaired: &Repaired) -> Vec<Value> {
         "timeline": repaired.timeline,
         "acknowledged_missing": repaired.found.acknowledged_missing(),
     });
-    damage.chain(versions).chain([copied]).collect()
+    let names =
+        repaired.named.iter().map(|(id, name)| named("named", json!({"collection": name, "number": id.0})));
+    damage.chain(versions).chain(names).chain([copied]).collect()
 }
 
 fn fields(repair: &Repair, repaired: &Repaired) -> Vec<(Column, Cell)> {
