@@ -7,12 +7,12 @@ use std::time::Duration;
 use savehold_wal::Durability::{Buffered, Synced};
 use savehold_wal::sim::{Choice, Failure, Fault, SimDisk, When};
 use savehold_wal::{Append, ErrorKind, Frame, Urgency, Wal};
-use support::check::{Promise, content, judge, records, segments, verify};
+use support::check::{Promise, judge, records, segments, verify};
 use support::history::{Finding, History, Stop};
 use support::world::{Step, World, small_segments};
 
 use crate::budget;
-use crate::images::subsets;
+use crate::images::{counts, subsets};
 
 /// Workloads whose crashes leave a little of everything: torn tails, prepared segments, ends that nobody stated,
 /// segments given up.
@@ -54,8 +54,8 @@ fn crashed(script: &[Step], stride: u64, each: &mut dyn FnMut(&World, &Crashed) 
         let mut images = vec![(disk.fork(), Stop::Kill)];
         images.extend(subsets(disk, 1).into_iter().map(|left| (left.of(disk), Stop::Cut)));
         for (disk, stop) in images {
-            let (history, told) = (&world.history, world.history.highest(change));
-            if !seen.insert((content(&disk), stop, history.required(stop, change), told)) {
+            let promise = Promise { history: &world.history, stop, change, options: &world.options };
+            if !seen.insert((disk.state(&counts), promise.digest())) {
                 continue;
             }
             n += 1;

@@ -1,6 +1,7 @@
 //! Holds a disk as a crash left it to the promise.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use savehold_wal::sim::{Choice, SimDisk};
@@ -20,6 +21,17 @@ pub struct Promise<'a> {
     pub change: u64,
     /// How the log is opened.
     pub options: &'a Options,
+}
+
+impl Promise<'_> {
+    /// A number for what is promised: the same for promises that ask the same.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.stop, self.history.required(self.stop, self.change)).hash(&mut hasher);
+        self.history.digest(self.change, &mut hasher);
+        hasher.finish()
+    }
 }
 
 /// All records, in order, every byte verified.
@@ -147,13 +159,4 @@ fn crc(disk: &SimDisk, path: &str) -> u32 {
 fn unchanged(before: &BTreeMap<String, u32>, after: &BTreeMap<String, u32>) -> Result<(), Finding> {
     let changed = before.iter().find(|(path, crc)| after.get(*path).is_some_and(|now| now != *crc));
     changed.map_or(Ok(()), |(path, _)| Err(format!("opening changed {path}")))
-}
-
-/// A number for what a power cut left: the same for disks with the same files.
-#[must_use]
-pub fn content(disk: &SimDisk) -> u64 {
-    disk.files().into_iter().fold(0, |sum, (path, bytes)| {
-        let own = u64::from(crc32fast::hash(path.as_bytes())) << 32 | u64::from(crc(disk, &path));
-        savehold_wal::draw::mixed(sum ^ own.wrapping_add(bytes))
-    })
 }

@@ -1,5 +1,7 @@
 //! What a log was given and what it answered: the promise that every reopening is held to.
 
+use std::hash::{Hash, Hasher};
+
 use savehold_wal::{Durability, Lsn, Record};
 
 /// What broke the promise, in words.
@@ -197,6 +199,16 @@ impl History {
         let by = |said: Option<u64>| said.is_some_and(|at| at <= change);
         let must = |e: &Entry| by(e.durable) || (stop == Stop::Kill && !self.sync_failed && by(e.accepted));
         self.entries.iter().rposition(must).map_or(0, |last| last + 1)
+    }
+
+    /// Adds what a log is held to behind `change` changes, but for how many records must be there.
+    pub fn digest(&self, change: u64, hasher: &mut impl Hasher) {
+        for entry in &self.entries {
+            (entry.number, entry.bytes, entry.lsn, entry.told <= change).hash(hasher);
+        }
+        self.lost.hash(hasher);
+        let given_up = self.retired.iter().filter(|(at, _)| *at <= change).map(|(_, before)| *before);
+        (given_up.max(), self.sync_failed).hash(hasher);
     }
 
     /// Compares what a log holds with the records: a run of them in order, every byte right, from the front but for

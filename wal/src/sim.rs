@@ -32,7 +32,7 @@ pub use crate::clock::SimClock;
 pub use crate::draw::Draw;
 pub use crate::env::SimEntropy;
 pub use crate::vfs::fault::{Counts, Death, Failure, Fault, When};
-pub use crate::vfs::sim::{Choice, Fate, Pending, SimDisk, Tear, What};
+pub use crate::vfs::sim::{Choice, Fate, Pending, SimDisk, Tear, Weight, What};
 
 use crate::clock::OsClock;
 use crate::draw::mixed;

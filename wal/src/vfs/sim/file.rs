@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::choice::{Fate, Pending, What};
-use super::pages::{PAGE_BYTES, Page, Pages, SECTOR_BYTES, SECTORS, page_count, pieces};
+use super::digest::Digest;
+use super::pages::{PAGE_BYTES, Page, Pages, SECTOR_BYTES, SECTORS, digest_page, page_count, pieces};
 
 /// A file. `cache` minus `events` is not always `durable`: what a failed sync lost is in `cache` alone.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +185,29 @@ impl File {
         }
         medium.clip();
         medium
+    }
+
+    /// Adds what the program sees, what the medium holds, and what is pending.
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        self.cache.digest(digest, None);
+        self.durable.digest(digest, Some(&self.cache));
+        digest.word(self.events.len() as u64);
+        for event in &self.events {
+            match &event.what {
+                Step::Data { page, sectors, image } => {
+                    digest.word(1 | u64::from(*sectors) << 8 | u64::from(*page) << 16);
+                    digest_page(digest, image, self.cache.page(*page as usize));
+                }
+                Step::Length { to } => {
+                    digest.word(2);
+                    digest.word(*to);
+                }
+                Step::Space { to } => {
+                    digest.word(3);
+                    digest.word(*to);
+                }
+            }
+        }
     }
 
     /// Changes what the medium holds and what the program sees alike, behind everybody's back.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::choice::{Choice, Decider, Fate, Pending};
+use super::digest::{Digest, Weight};
 use super::file::File;
 use super::pages::{PAGE_BYTES, Pages, page_count};
 use super::tree::{Node, Place, Tree};
@@ -250,6 +251,19 @@ impl Image {
     pub(super) fn pending(&self, each: &mut dyn FnMut(Pending)) {
         self.tree.pending(each);
         self.files.iter().for_each(|(number, file)| file.pending(*number, each));
+    }
+
+    /// A number for the state, as far as it counts.
+    pub(super) fn digest(&self, weigh: &dyn Fn(&str) -> Weight) -> u128 {
+        let mut digest = Digest::new();
+        digest.word(self.capacity.unwrap_or(u64::MAX));
+        self.tree.digest(&mut digest, weigh);
+        for number in digest.whole() {
+            if let Some(file) = self.files.get(&number) {
+                file.digest(&mut digest);
+            }
+        }
+        digest.sum()
     }
 
     /// Puts a file on the medium, whatever was there.

@@ -9,6 +9,7 @@
 //! contents and a length before the bytes; a rename inside a directory happens whole or not at all.
 
 mod choice;
+mod digest;
 mod file;
 mod handle;
 mod image;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 pub use choice::{Choice, Fate, Pending, Tear, What};
+pub use digest::Weight;
 
 use super::fault::{Call, Counts, Death, Fault, Script, When};
 use crate::draw::{Draw, mixed};
@@ -198,6 +200,14 @@ impl SimDisk {
         let state = self.0.lock();
         let lens = state.image.tree.files().map(|(path, file)| (path, state.image.file(file).cache.len()));
         lens.collect()
+    }
+
+    /// A number for all that this disk is: what the program sees, what is on the medium, what a power cut might take. Two
+    /// disks of the same number show the same to whatever comes, but for draws and for what `weigh`, which is asked for
+    /// each name, says does not count.
+    #[must_use]
+    pub fn state(&self, weigh: &dyn Fn(&str) -> Weight) -> u128 {
+        self.0.lock().image.digest(weigh)
     }
 
     /// The bytes of a file, as the program sees them.

@@ -1,6 +1,10 @@
 //! Pure: the bytes of one simulated file, in pages that copies share until one of them writes.
 
-use std::sync::{Arc, LazyLock};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use super::digest::Digest;
 
 /// Unit of sharing and of space.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -10,10 +14,55 @@ pub(super) const SECTOR_BYTES: usize = 512;
 
 pub(super) const SECTORS: usize = PAGE_BYTES / SECTOR_BYTES;
 
-pub(super) type Page = [u8; PAGE_BYTES];
+/// The bytes of a page, and their sum once somebody asked for it.
+pub(super) struct Page {
+    bytes: [u8; PAGE_BYTES],
+    sum: OnceLock<u128>,
+}
+
+impl Page {
+    fn of(bytes: [u8; PAGE_BYTES]) -> Self {
+        Self { bytes, sum: OnceLock::new() }
+    }
+
+    fn sum(&self) -> u128 {
+        *self.sum.get_or_init(|| {
+            let mut digest = Digest::new();
+            digest.bytes(&self.bytes);
+            digest.sum()
+        })
+    }
+}
+
+impl Clone for Page {
+    fn clone(&self) -> Self {
+        Self::of(self.bytes)
+    }
+}
+
+impl Deref for Page {
+    type Target = [u8; PAGE_BYTES];
+
+    fn deref(&self) -> &Self::Target {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Page {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.sum = OnceLock::new();
+        &mut self.bytes
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Page({:032x})", self.sum())
+    }
+}
 
 /// Space that was allocated and never written.
-static ZEROS: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new([0; PAGE_BYTES]));
+static ZEROS: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new(Page::of([0; PAGE_BYTES])));
 
 /// A file's bytes. A page that is `None` is a hole: it reads as zeros and takes no space.
 #[derive(Clone, Debug, Default)]
@@ -58,8 +107,8 @@ impl Pages {
 
     /// Writes inside one page, whatever the length.
     pub(super) fn write(&mut self, page: usize, at: usize, bytes: &[u8]) {
-        match <&Page>::try_from(bytes) {
-            Ok(whole) => self.put(page, Arc::new(*whole)),
+        match <&[u8; PAGE_BYTES]>::try_from(bytes) {
+            Ok(whole) => self.put(page, Arc::new(Page::of(*whole))),
             Err(_) => self.page_mut(page)[at..at + bytes.len()].copy_from_slice(bytes),
         }
     }
@@ -94,8 +143,20 @@ impl Pages {
             Arc::make_mut(&mut self.pages).truncate(count);
         }
         let rest = (self.len % PAGE_BYTES as u64) as usize;
-        if rest != 0 && self.page(count - 1).is_some_and(|p| p[rest..].iter().any(|b| *b != 0)) {
+        if rest != 0 && self.page(count - 1).is_some_and(|p| p[rest..] != ZEROS[rest..]) {
             self.page_mut(count - 1)[rest..].fill(0);
+        }
+    }
+
+    /// Adds length and bytes; a page that `other` has too is told by that alone.
+    pub(super) fn digest(&self, digest: &mut Digest, other: Option<&Self>) {
+        digest.word(self.len);
+        digest.word(self.pages.len() as u64);
+        for (index, page) in self.pages.iter().enumerate() {
+            match page {
+                None => digest.word(0),
+                Some(page) => digest_page(digest, page, other.and_then(|other| other.page(index))),
+            }
         }
     }
 
@@ -112,6 +173,21 @@ impl Pages {
         let slot = &mut pages[index];
         self.taken += u64::from(slot.is_none());
         slot
+    }
+}
+
+/// Adds one page: that it is as `other`, that it is zeros, or its bytes.
+pub(super) fn digest_page(digest: &mut Digest, page: &Arc<Page>, other: Option<&Arc<Page>>) {
+    let is = |other: &Arc<Page>| Arc::ptr_eq(page, other) || page.sum() == other.sum();
+    if other.is_some_and(is) {
+        digest.word(1);
+    } else if is(&ZEROS) {
+        digest.word(2);
+    } else {
+        let sum = page.sum();
+        digest.word(3);
+        digest.word(sum as u64);
+        digest.word((sum >> 64) as u64);
     }
 }
 

@@ -8,12 +8,26 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::choice::{Fate, Pending, What};
+use super::digest::{Digest, Weight};
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     File(u64),
     Dir,
+}
+
+impl Node {
+    fn digest(self, digest: &mut Digest, name: &str, weight: Weight) {
+        if weight == Weight::Nothing {
+            return;
+        }
+        digest.text(name);
+        match self {
+            Self::Dir => digest.word(u64::MAX),
+            Self::File(file) => digest.file(file, weight),
+        }
+    }
 }
 
 type Names = Arc<BTreeMap<Arc<str>, Node>>;
@@ -171,6 +185,21 @@ impl Tree {
         Self { cache: medium.clone(), durable: medium, ops: Vec::new() }
     }
 
+    /// Adds all names that count, and what is to become of them.
+    pub(super) fn digest(&self, digest: &mut Digest, weigh: &dyn Fn(&str) -> Weight) {
+        for dirs in [&self.cache, &self.durable] {
+            for (dir, names) in dirs {
+                digest.text(dir);
+                names.iter().for_each(|(name, node)| node.digest(digest, name, weigh(name)));
+                digest.word(0); // no name is empty
+            }
+            digest.word(u64::MAX); // and no path is so long
+        }
+        for op in &self.ops {
+            op.what.digest(digest, &op.dir, weigh);
+        }
+    }
+
     /// True where a power cut might still show the file under some name.
     pub(super) fn may_return(&self, file: u64) -> bool {
         let node = Node::File(file);
@@ -203,6 +232,27 @@ impl Entry {
                 }
                 names.insert(Arc::clone(to), Node::File(*file));
             }
+        }
+    }
+}
+
+impl Entry {
+    fn digest(&self, digest: &mut Digest, dir: &str, weigh: &dyn Fn(&str) -> Weight) {
+        let (kind, old, name, node) = match self {
+            Self::Put(name, node) => (1, "", name, Some(*node)),
+            Self::Remove(name) => (2, "", name, None),
+            Self::Rename(from, to, file) => (3, &**from, to, Some(Node::File(*file))),
+        };
+        let weight = weigh(name);
+        if weight == Weight::Nothing {
+            return;
+        }
+        digest.word(kind);
+        digest.text(dir);
+        digest.text(old);
+        match node {
+            Some(node) => node.digest(digest, name, weight),
+            None => digest.text(name),
         }
     }
 }

@@ -3,6 +3,7 @@ mod death;
 mod faults;
 mod names;
 mod space;
+mod states;
 
 use std::io::{ErrorKind, IoSlice};
 
