@@ -1,10 +1,15 @@
 //! Pure: the only place where a record changes memory, for live commits and for recovery alike.
 
+use bytes::Bytes;
 use savehold_wal::Lsn;
+use savehold_wal::format::frame::PART_HEADER_BYTES;
 
+use crate::entry::Entry as Stored;
 use crate::error::Result;
 use crate::ids::CollectionId;
 use crate::index::{Entry, Kind, Loader, Place, TailIndex, VersionRef};
+use crate::inner_key;
+use crate::lease::{Grant, Noted};
 use crate::planted::{self, Fault};
 use crate::record::{Effect, Head};
 
@@ -19,6 +24,45 @@ impl Target for &TailIndex {
     fn put(&mut self, entry: Entry<'_>) {
         self.insert(entry);
     }
+}
+
+/// The index, for a record of ours that was just placed: what it says of `$lease` is noted beside.
+pub(crate) struct Live<'a> {
+    pub(crate) index: &'a TailIndex,
+    /// The whole record.
+    pub(crate) record: &'a [u8],
+    pub(crate) noted: Noted,
+}
+
+impl Target for Live<'_> {
+    #[inline]
+    fn put(&mut self, entry: Entry<'_>) {
+        if entry.collection == CollectionId::LEASE.0 {
+            self.note(&entry);
+        }
+        self.index.insert(entry);
+    }
+}
+
+impl Live<'_> {
+    #[cold]
+    fn note(&mut self, entry: &Entry<'_>) {
+        let Some(key) = inner_key::leased(entry.key) else { return };
+        match entry.version.kind {
+            Kind::Remove => self.noted.removes.push(key),
+            Kind::Put => {
+                let Place { offset, bytes } = entry.version.place;
+                let start = offset as usize + PART_HEADER_BYTES;
+                let part = self.record.get(start..start + bytes as usize).unwrap_or(&[]);
+                self.noted.puts.push((key, grant_in(&Bytes::copy_from_slice(part))));
+            }
+        }
+    }
+}
+
+/// What an entry of `$lease` says; of one that cannot be read, that its lease is over.
+pub(crate) fn grant_in(part: &Bytes) -> Grant {
+    Grant::decode(Stored::decode(part).as_ref().map_or(&[][..], |stored| &stored.value))
 }
 
 impl Target for Loader<'_> {

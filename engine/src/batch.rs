@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
-use crate::modify::Decision;
+use crate::modify::{Decision, Right};
 use crate::name::CollectionName;
 use crate::table::Table;
 
@@ -18,7 +18,7 @@ use crate::table::Table;
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
     core: Arc<Core>,
-    writes: BTreeMap<(CollectionName, Key), (Table, Decision)>,
+    writes: BTreeMap<(CollectionName, Key), (Table, Right, Decision)>,
 }
 
 impl Batch {
@@ -38,7 +38,7 @@ impl Batch {
         value: &T,
     ) -> Result<&mut Self> {
         let decision = Decision::Put(collection.form.wanted(value)?);
-        self.add(&collection.table, key.into(), decision)
+        self.add(&collection.table, collection.right, key.into(), decision)
     }
 
     /// Removes a key, if it has a value then.
@@ -51,7 +51,7 @@ impl Batch {
         collection: &Collection<T>,
         key: impl Into<KeyRef<'k>>,
     ) -> Result<&mut Self> {
-        self.add(&collection.table, key.into(), Decision::Remove)
+        self.add(&collection.table, collection.right, key.into(), Decision::Remove)
     }
 
     /// Writes, removes or keeps, with user ids and metadata where the change mentions them.
@@ -66,16 +66,16 @@ impl Batch {
         change: Change<T>,
     ) -> Result<&mut Self> {
         let decision = collection.form.decision(change)?;
-        self.add(&collection.table, key.into(), decision)
+        self.add(&collection.table, collection.right, key.into(), decision)
     }
 
-    fn add(&mut self, table: &Table, key: KeyRef<'_>, decision: Decision) -> Result<&mut Self> {
+    fn add(&mut self, table: &Table, right: Right, key: KeyRef<'_>, decision: Decision) -> Result<&mut Self> {
         table.check_of(&self.core)?;
         let full = (table.name.clone(), table.key(&key)?);
         match decision {
             Decision::Keep => {}
             decision => {
-                self.writes.insert(full, (table.clone(), decision));
+                self.writes.insert(full, (table.clone(), right, decision));
             }
         }
         Ok(self)

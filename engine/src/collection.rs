@@ -10,11 +10,15 @@ use crate::form::Form;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
 use crate::listing::{Keys, Page, Scan, Versions};
-use crate::modify::{self, Call, Decision, Modified, Sight, Wanted};
+use crate::modify::{self, Call, Decision, Modified, Right, Sight, Wanted};
 use crate::range::Range;
 use crate::table::Table;
 use crate::ticket::Ticket;
 use crate::value::{Value, codec, counter};
+
+mod leased;
+
+pub use leased::LeaseKey;
 
 /// Values of one type under keys, in a store. Cheap to clone, usable from any thread.
 ///
@@ -23,11 +27,12 @@ use crate::value::{Value, codec, counter};
 pub struct Collection<T> {
     pub(crate) table: Table,
     pub(crate) form: Form<T>,
+    pub(crate) right: Right,
 }
 
 impl<T> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), form: self.form }
+        Self { table: self.table.clone(), form: self.form, right: self.right }
     }
 }
 
@@ -81,8 +86,9 @@ impl<T> Collection<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Encode`], [`ErrorKind::TooLarge`], [`ErrorKind::Full`], [`ErrorKind::Halted`]: nothing was written.
-    /// [`ErrorKind::Unknown`]: it may or may not be durable.
+    /// [`ErrorKind::Encode`], [`ErrorKind::TooLarge`], [`ErrorKind::Full`], [`ErrorKind::Halted`]: nothing was written;
+    /// nor where another holder has a lease on the key ([`ErrorKind::Leased`]), or the token is not the current one
+    /// ([`ErrorKind::Fenced`]). [`ErrorKind::Unknown`]: it may or may not be durable.
     #[doc(alias = "SetAsync")]
     pub fn set<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Version> {
         self.modify(key.into(), Sight::Blind, self.write(value)?).map(|done| version_of(&done))
@@ -346,7 +352,14 @@ impl<T> Collection<T> {
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
     ) -> Result<Once<Modified>> {
         let core = &self.table.core;
-        let call = Call { table: &self.table, key: self.table.key(&key)?, id, how: core.how(), sight };
+        let call = Call {
+            table: &self.table,
+            key: self.table.key(&key)?,
+            id,
+            how: core.how(),
+            sight,
+            right: self.right,
+        };
         let done = core.modify(&call, &mut decide).map_err(|e| self.table.named(&key, e))?;
         Ok(match done {
             modify::Once::Now(done) => Once::Now(done),
@@ -363,7 +376,8 @@ impl<T> Collection<T> {
         let core = &self.table.core;
         match self.table.key(&key) {
             Ok(own) => {
-                let call = Call { table: &self.table, key: own, id: None, how: core.how_async(), sight };
+                let (table, how, right) = (&self.table, core.how_async(), self.right);
+                let call = Call { table, key: own, id: None, how, sight, right };
                 core.modify_async(&call, &mut |now| decide(now).map_err(|e| self.table.named(&key, e)))
             }
             Err(e) => Ticket::answered(Err(e)),

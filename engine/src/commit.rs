@@ -3,16 +3,21 @@
 //! 1. Wait where a scan that met too many conflicts holds the writers up. Encode and checksum, outside any lock.
 //! 2. Wait until the log takes that many bytes.
 //! 3. Under the commit lock: validate, place, apply. Log order, commit order and the order of what memory shows are one.
+//!    Leases are validated there too: a commit and a grant cannot both have come first.
 //! 4. Outside: wait for the answer, or hand out a ticket.
 //!
-//! Where the log has no room yet, the lock is given up, room is made, and step 3 begins anew.
+//! Where the log has no room yet, the lock is given up, room is made, and step 3 begins anew. Where a lease that is over
+//! stands in the way, the commit ends it in its own record: it is drafted wider, and begins anew.
+
+use std::time::Duration;
 
 use savehold_wal::{Append, Durability, Frame, Lsn, NotNow, Placed, Urgency};
 
-use crate::apply::apply;
+use crate::apply::{Live, apply};
 use crate::core::Core;
-use crate::draft::{Draft, FullKey};
+use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
+use crate::lease::{Barred, Noted};
 use crate::planted::{self, Fault};
 
 /// Why a draft was not committed.
@@ -20,6 +25,9 @@ use crate::planted::{self, Fault};
 pub(crate) enum NotCommitted {
     /// What the run saw has changed: these keys, or a range where there are none.
     Conflict(Vec<FullKey>),
+    /// A lease forbids it, on this key if on one; decided on what stands up to this place, and to be told when that has
+    /// its answer.
+    Barred(Lsn, Error, Option<FullKey>),
     /// Nothing was written.
     Failed(Error),
 }
@@ -49,8 +57,8 @@ pub(crate) enum Patience {
 }
 
 impl Core {
-    /// Gives a draft its place, validated against everything placed before it.
-    pub(crate) fn place(&self, draft: &Draft<'_>, how: How) -> Result<Placed, NotCommitted> {
+    /// Gives a draft its place as it is; `fence` is the room above, which sees to leases that are over.
+    pub(crate) fn place_as_it_is(&self, draft: &Draft<'_>, how: How) -> Result<Placed, Refused> {
         self.bar.pass(draft.writes.iter().map(|((collection, _), _)| *collection));
         let mut frame = draft.encode()?;
         let bytes = frame.len() as u64;
@@ -61,18 +69,33 @@ impl Core {
         let append = Append { durability: how.durability, urgency: urgency_of(draft) };
         loop {
             match self.try_place(draft, &mut frame, append) {
-                Ok(placed) => return Ok(placed),
-                Err(Refused::Conflict(keys)) => return Err(NotCommitted::Conflict(keys)),
-                Err(Refused::Log(NotNow::Refused(e))) => return Err(NotCommitted::Failed(e.into())),
+                Ok((placed, told)) => {
+                    if told {
+                        self.attend();
+                    }
+                    return Ok(placed);
+                }
                 Err(Refused::Log(NotNow::NoRoom)) => self.wal.make_room(bytes).map_err(Error::from)?,
+                Err(refused) => return Err(refused),
             }
         }
     }
 
-    fn try_place(&self, draft: &Draft<'_>, frame: &mut Frame, append: Append) -> Result<Placed, Refused> {
+    /// Says beside the place whether somebody who waits for a lease is to be told.
+    fn try_place(
+        &self,
+        draft: &Draft<'_>,
+        frame: &mut Frame,
+        append: Append,
+    ) -> Result<(Placed, bool), Refused> {
         let _order = self.order.lock();
         if let Some(keys) = draft.conflicts(&self.index) {
             return Err(Refused::Conflict(keys));
+        }
+        let mut now = Duration::ZERO;
+        if self.leases.any() || draft.claim.is_some() {
+            now = self.boot();
+            self.check_leases(draft, now)?;
         }
         let placed = self.wal.try_place(frame, append).map_err(|e| {
             if planted::has(Fault::ApplyRefused) {
@@ -80,15 +103,33 @@ impl Core {
             }
             Refused::Log(e)
         })?;
-        self.in_flight.push(placed.lsn, frame, self.wal.accepted(), |frame| self.show(placed.lsn, frame));
+        let mut noted = Noted::default();
+        self.in_flight
+            .push(placed.lsn, frame, self.wal.accepted(), |frame| noted = self.show(placed.lsn, frame));
+        let leased = !noted.is_empty() || draft.claim.is_some();
+        let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
         self.raise_sequenced(placed.lsn);
-        Ok(placed)
+        Ok((placed, told))
     }
 
-    /// Enters a record of ours into the index.
-    fn show(&self, lsn: Lsn, frame: &Frame) {
+    /// Whether the leases that stand allow it. Under the commit lock.
+    #[cold]
+    fn check_leases(&self, draft: &Draft<'_>, now: Duration) -> Result<(), Refused> {
+        if planted::has(Fault::DropFence) || planted::has(Fault::FenceEarly) {
+            return Ok(());
+        }
+        let keys =
+            draft.writes.iter().map(|(key, _)| key).filter(|(collection, _)| !collection.is_reserved());
+        let checked = self.leases.check(draft.claim, keys, now);
+        checked.map_err(|barred| Refused::Lease(barred, self.sequenced()))
+    }
+
+    /// Enters a record of ours into the index; says what it says of leases.
+    fn show(&self, lsn: Lsn, frame: &Frame) -> Noted {
         let body_offset = u32::try_from(frame.body_offset()).expect("bounded by HEAD_BYTES_MAX");
-        apply(&mut &self.index, lsn, body_offset, frame.head()).expect("just encoded");
+        let mut live = Live { index: &self.index, record: frame.bytes(), noted: Noted::default() };
+        apply(&mut live, lsn, body_offset, frame.head()).expect("just encoded");
+        live.noted
     }
 
     /// The newest place in commit order, with writes behind it remembered for the validation of ranges.
@@ -99,13 +140,35 @@ impl Core {
     }
 }
 
-enum Refused {
+/// Why a draft got no place.
+pub(crate) enum Refused {
     Conflict(Vec<FullKey>),
+    /// Decided on what stands up to this place.
+    Lease(Barred, Lsn),
     Log(NotNow),
+    Failed(Error),
 }
 
-/// Removing makes room: it may use the reserve of a full disk.
+impl From<Error> for Refused {
+    fn from(e: Error) -> Self {
+        Self::Failed(e)
+    }
+}
+
+impl From<Refused> for NotCommitted {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Conflict(keys) => Self::Conflict(keys),
+            Refused::Log(NotNow::Refused(e)) => Self::Failed(e.into()),
+            Refused::Failed(e) => Self::Failed(e),
+            Refused::Log(NotNow::NoRoom) | Refused::Lease(..) => unreachable!("seen to before"),
+        }
+    }
+}
+
+/// What ends leases, and what only removes, makes room: it may use the reserve of a full disk.
 fn urgency_of(draft: &Draft<'_>) -> Urgency {
-    let removes = |(_, write): &(FullKey, crate::draft::Write)| matches!(write, crate::draft::Write::Remove);
-    if draft.writes.iter().all(removes) { Urgency::Reserve } else { Urgency::Ordinary }
+    let removes = |(_, write): &(FullKey, Write)| matches!(write, Write::Remove);
+    let ends = draft.claim.is_some_and(|claim| !claim.ends.is_empty());
+    if ends || draft.writes.iter().all(removes) { Urgency::Reserve } else { Urgency::Ordinary }
 }

@@ -12,12 +12,15 @@ use savehold_wal::{Durability, Lsn, Wal, schedule};
 
 use crate::archiving::Archiving;
 use crate::bar::Bar;
+use crate::bell::Bell;
 use crate::desk::Desk;
+use crate::duty::Upkeep;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, TailIndex, VersionRef};
 use crate::inflight::InFlight;
+use crate::leases::Leases;
 use crate::planted::{self, Fault};
 use crate::stats::Latencies;
 use crate::turn::Turns;
@@ -35,6 +38,10 @@ pub(crate) struct Core {
     pub(crate) in_flight: InFlight,
     pub(crate) turns: Turns,
     pub(crate) bar: Bar,
+    pub(crate) leases: Leases,
+    /// Wakes who does what falls due by itself.
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) upkeep: Upkeep,
     /// The number of `origin`, once it is known.
     pub(crate) origin_number: OnceLock<u32>,
     /// The archive, where the options ask for one.
@@ -54,6 +61,7 @@ pub(crate) struct Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.close_desk();
+        self.upkeep.stop(&self.bell);
     }
 }
 
@@ -76,6 +84,7 @@ pub(crate) struct Seen {
 impl Core {
     pub(crate) fn new(wal: Wal, index: TailIndex, durability: Durability, origin: String) -> Self {
         let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
+        let leases = Leases::new(wal.env().entropy.next_u64());
         Self {
             wal,
             durability,
@@ -85,6 +94,9 @@ impl Core {
             in_flight: InFlight::default(),
             turns: Turns::default(),
             bar: Bar::default(),
+            leases,
+            bell: Arc::default(),
+            upkeep: Upkeep::default(),
             origin_number: OnceLock::new(),
             archive: OnceLock::new(),
             sequenced,
@@ -117,11 +129,9 @@ impl Core {
         Ok(())
     }
 
-    /// Background work that is due, where the store has no threads of its own; says when something will be next.
-    pub(crate) fn tick(&self) -> Option<Duration> {
-        if self.wal.env().threads == Threads::Own {
-            return None;
-        }
+    /// What the log and the archive do by themselves, where they have no threads of their own; says when something will
+    /// be next.
+    pub(crate) fn tick_log(&self) -> Option<Duration> {
         let log = self.wal.tick(); // what it makes durable is the archive's to take
         let archive = self.archive.get().and_then(|archive| archive.tick(&self.wal));
         [log, archive].into_iter().flatten().min()
@@ -192,6 +202,27 @@ impl Core {
         match older.into_iter().find(|v| v.kind == Kind::Put && self.stored(*v).is_ok()) {
             Some(version) => e.or_older(Version::from(version.lsn)),
             None => e,
+        }
+    }
+
+    /// Now, as deadlines of leases are measured: the boot clock, which no step of the wall clock touches.
+    pub(crate) fn boot(&self) -> Duration {
+        let clock = &self.wal.env().clock;
+        if planted::has(Fault::WallClock) { Duration::from_micros(clock.wall_us()) } else { clock.boot() }
+    }
+
+    /// Judges who waits for a lease, after something changed, and tells those whom it concerns. No lock is held.
+    pub(crate) fn attend(&self) {
+        let mut state = self.leases.lock();
+        state.review(self.boot());
+        let (alarm, mut wakes) = (state.alarm(), std::mem::take(&mut state.wakes));
+        drop(state);
+        wakes.wake();
+        if !wakes.is_empty() {
+            self.bell.call(wakes.calls);
+        }
+        if let Some(at) = alarm {
+            self.bell.ring_by(at);
         }
     }
 

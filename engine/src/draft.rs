@@ -1,20 +1,21 @@
 //! Pure: what a run of a closure wants to commit, what it saw, and the record that says so.
 
+use bytes::Bytes;
 use savehold_wal::format::frame::{FrameWriter, PART_HEADER_BYTES};
 use savehold_wal::{Frame, Lsn};
 
-use crate::entry::Entry;
+use crate::attributes::Attributes;
+use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::ids::CollectionId;
 use crate::index::TailIndex;
-use crate::key::Key;
+pub(crate) use crate::key::FullKey;
+use crate::lease::Claim;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
 use crate::planted::{self, Fault};
 use crate::range::OwnRange;
 use crate::record::{Author, HeadWriter, Part};
-
-/// A key of a collection.
-pub(crate) type FullKey = (CollectionId, Key);
 
 /// What a commit does to one key.
 #[derive(Clone, Debug)]
@@ -26,6 +27,13 @@ pub(crate) enum Write {
 }
 
 impl Write {
+    /// It has these bytes of the store's own from now on.
+    pub(crate) fn own(bytes: Vec<u8>, created_us: u64) -> Self {
+        let (attributes, schema, format) = (Attributes::NONE, Bytes::new(), Format::Raw);
+        let head = EntryHead { created_us, attributes, schema, format };
+        Self::Put(Entry { head, value: bytes.into() })
+    }
+
     /// The value, if it has one.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         match self {
@@ -48,6 +56,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) ranges: &'a [(CollectionId, OwnRange)],
     /// The moment of all its reads.
     pub(crate) moment: Lsn,
+    /// What it brings to write leased keys, and what it does to leases.
+    pub(crate) claim: Option<&'a Claim>,
 }
 
 impl Draft<'_> {

@@ -3,10 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use savehold_wal::lsn::ParseLsnError;
 
-use crate::ids::Version;
+use crate::ids::{Token, Version};
 
 /// What the store answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -77,6 +78,8 @@ pub enum ErrorKind {
     Fenced,
     /// The session is over; the message says why. Nothing was written.
     Ended,
+    /// This very holder has the key already; use the session that it has.
+    AlreadyActive,
     /// The mailbox holds as much as it may; nothing was sent.
     MailboxFull,
     /// The caller's own check refused the value; nothing was written, in memory neither.
@@ -112,7 +115,7 @@ impl ErrorKind {
             Self::Missing | Self::Foreign | Self::Format | Self::TooLarge | Self::Gone => Next::FixCall,
             Self::Invalid | Self::Conflict | Self::Reentrant | Self::Panicked | Self::Undone => Next::FixCall,
             Self::NotANumber | Self::Overflow | Self::Decode | Self::Encode => Next::FixCall,
-            Self::WrongType | Self::Refused | Self::Superseded => Next::FixCall,
+            Self::WrongType | Self::Refused | Self::AlreadyActive | Self::Superseded => Next::FixCall,
             Self::Halted | Self::Unknown | Self::Closed | Self::Forked | Self::ReadOnly => Next::Reopen,
             Self::Corrupt | Self::Damaged => Next::Restore,
         }
@@ -131,7 +134,17 @@ struct Inner {
     message: String,
     version: Option<Version>,
     older: Option<Version>,
+    lease: Option<Box<Facts>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What an error knows of the lease that it met.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    holder: Option<String>,
+    time_left: Option<Duration>,
+    held: Option<Token>,
+    current: Option<Token>,
 }
 
 impl Error {
@@ -140,7 +153,7 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Arc::new(Inner { kind, message, version: None, older: None, source: None }))
+        Self(Arc::new(Inner { kind, message, version: None, older: None, lease: None, source: None }))
     }
 
     /// The same error, naming the version it is about: of [`ErrorKind::Unknown`] the commit in doubt.
@@ -154,6 +167,26 @@ impl Error {
     #[must_use]
     pub fn or_older(mut self, version: Version) -> Self {
         Arc::make_mut(&mut self.0).older = Some(version);
+        self
+    }
+
+    /// The same error, naming the holder that has the key, and how long it may still be silent.
+    pub(crate) fn held_by(mut self, holder: &str, time_left: Option<Duration>) -> Self {
+        let facts = Arc::make_mut(&mut self.0).lease.get_or_insert_default();
+        (facts.holder, facts.time_left) = (Some(holder.to_owned()), time_left);
+        self
+    }
+
+    /// The same error, naming the token that was brought and that of the lease which stands there.
+    pub(crate) fn fenced(mut self, held: Token, current: Option<Token>) -> Self {
+        let facts = Arc::make_mut(&mut self.0).lease.get_or_insert_default();
+        (facts.held, facts.current) = (Some(held), current);
+        self
+    }
+
+    /// The same error, naming the token of the lease that the caller has already.
+    pub(crate) fn already(mut self, current: Token) -> Self {
+        Arc::make_mut(&mut self.0).lease.get_or_insert_default().current = Some(current);
         self
     }
 
@@ -201,6 +234,32 @@ impl Error {
     #[must_use]
     pub fn older(&self) -> Option<Version> {
         self.0.older
+    }
+
+    /// Of [`ErrorKind::Leased`], and of [`ErrorKind::Fenced`] where somebody has the key: the holder.
+    #[must_use]
+    pub fn holder(&self) -> Option<&str> {
+        self.0.lease.as_ref()?.holder.as_deref()
+    }
+
+    /// Of [`ErrorKind::Leased`]: how long the holder may still be silent before it loses the key; `None` where its
+    /// handle keeps it alive.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.lease.as_ref()?.time_left
+    }
+
+    /// Of [`ErrorKind::Fenced`]: the token that was brought.
+    #[must_use]
+    pub fn held(&self) -> Option<Token> {
+        self.0.lease.as_ref()?.held
+    }
+
+    /// Of [`ErrorKind::Fenced`]: the token of the lease that stands on the key, where there is one; of
+    /// [`ErrorKind::AlreadyActive`] that of the session that the holder has.
+    #[must_use]
+    pub fn current(&self) -> Option<Token> {
+        self.0.lease.as_ref()?.current
     }
 
     /// The sentence, without the chain of causes.

@@ -26,6 +26,9 @@ use crate::limits::{KEY_BYTES_MAX, RESERVED_KEY_BYTES_MAX};
 #[derive(Clone)]
 pub struct Key(Repr);
 
+/// A key of a collection.
+pub(crate) type FullKey = (CollectionId, Key);
+
 /// Longest key that needs no allocation.
 const INLINE_BYTES_MAX: usize = 22;
 

@@ -23,6 +23,9 @@ pub const TRANSACTION_BYTES_MAX: usize = 256 << 20;
 /// Most keys that one transaction writes.
 pub const TRANSACTION_ENTRIES_MAX: usize = 1 << 20;
 
+/// Most keys of one lease.
+pub const LEASE_KEYS_MAX: usize = 1024;
+
 /// Longest idempotency id.
 pub const ONCE_ID_BYTES_MAX: usize = 64;
 

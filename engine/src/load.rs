@@ -1,23 +1,48 @@
 //! Corridor: recovery, from the log to the index in memory. `apply` does the entering, as for live commits.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
 
-use crate::apply::apply;
+use crate::apply::{Target, apply};
 use crate::error::Result;
-use crate::index::{Loader, TailIndex};
+use crate::ids::CollectionId;
+use crate::index::{Entry, Loader, TailIndex};
 
 /// Threads that replay unless the options say otherwise.
 const THREADS_MAX: usize = 4;
 
-struct Load<'i>(Loader<'i>);
+/// Fills the index on one thread, and notes which keys of `$lease` it meets.
+struct Load<'i> {
+    loader: Loader<'i>,
+    leased: BTreeSet<Box<[u8]>>,
+}
+
+impl Target for Load<'_> {
+    #[inline]
+    fn put(&mut self, entry: Entry<'_>) {
+        if entry.collection == CollectionId::LEASE.0 {
+            self.note(entry.key);
+        }
+        self.loader.push(entry);
+    }
+}
+
+impl Load<'_> {
+    #[cold]
+    fn note(&mut self, key: &[u8]) {
+        if !self.leased.contains(key) {
+            self.leased.insert(key.into());
+        }
+    }
+}
 
 impl Replayer for Load<'_> {
     #[inline]
     fn record(&mut self, lsn: Lsn, _time_us: u64, head: &[u8], body_offset: u32) -> savehold_wal::Result<()> {
-        match apply(&mut self.0, lsn, body_offset, head) {
+        match apply(self, lsn, body_offset, head) {
             Ok(_) => Ok(()),
             Err(e) => Err(unreadable(lsn, &e)),
         }
@@ -34,7 +59,7 @@ pub(crate) fn unreadable(lsn: Lsn, e: &crate::error::Error) -> savehold_wal::Err
     savehold_wal::Error::new(kind, format!("the record at {lsn}: {}", e.message())).at(lsn)
 }
 
-/// Fills `index` with every record of the log.
+/// Fills `index` with every record of the log; answers the keys of `$lease` that were ever written, too.
 ///
 /// # Errors
 ///
@@ -44,11 +69,16 @@ pub(crate) fn load(
     index: &TailIndex,
     verify: Verify,
     threads: Option<NonZeroUsize>,
-) -> Result<Replayed> {
-    let loaders = (0..threads_for(wal.env(), threads)).map(|_| Load(index.loader())).collect();
+) -> Result<(Replayed, BTreeSet<Box<[u8]>>)> {
+    let new = |_| Load { loader: index.loader(), leased: BTreeSet::new() };
+    let loaders = (0..threads_for(wal.env(), threads)).map(new).collect();
     let (replayed, loaders) = wal.replay_into(Lsn::NONE, verify, loaders)?;
-    drop(loaders); // flushes them
-    Ok(replayed)
+    let mut leased = BTreeSet::new();
+    for Load { loader, leased: mut more } in loaders {
+        drop(loader); // flushes it
+        leased.append(&mut more);
+    }
+    Ok((replayed, leased))
 }
 
 fn threads_for(env: &Env, wanted: Option<NonZeroUsize>) -> usize {

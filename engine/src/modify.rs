@@ -20,8 +20,9 @@ use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::guard;
-use crate::ids::CollectionId;
+use crate::ids::{CollectionId, Token};
 use crate::key::Key;
+use crate::lease::Claim;
 use crate::planted::{self, Fault};
 use crate::record::{Author, Cause, check_id};
 use crate::standing::Standing;
@@ -85,6 +86,35 @@ pub(crate) struct Call<'a> {
     pub(crate) id: Option<&'a [u8]>,
     pub(crate) how: How,
     pub(crate) sight: Sight,
+    pub(crate) right: Right,
+}
+
+/// By what right a call writes a key that may be leased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Right {
+    /// As the holder of this lease.
+    pub(crate) token: Option<Token>,
+    /// Whoever has it.
+    pub(crate) force: bool,
+}
+
+impl Right {
+    /// What a commit that writes `key` by it claims.
+    pub(crate) fn claim(self, key: &FullKey) -> Option<Claim> {
+        let Self { token, force } = self;
+        if token.is_none() && !force {
+            return None;
+        }
+        let mut claim = Claim::default();
+        if let Some(token) = token {
+            claim.bring(token);
+            claim.covers.push((key.clone(), token));
+        }
+        if force {
+            claim.forced.push(key.clone());
+        }
+        Some(claim)
+    }
 }
 
 /// Whether a call must see the value that stands there.
@@ -152,7 +182,7 @@ impl Core {
 
     fn run(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
         guard::check(self.number())?;
-        let author = self.author(call.id)?;
+        let author = Author { token: call.right.token, ..self.author(call.id)? };
         loop {
             let full = call.table.id()?.map(|id| (id, call.key.clone()));
             if let Some(full) = full.as_ref().filter(|full| self.turns.is_queued(full)) {
@@ -224,6 +254,11 @@ impl Core {
             Ok(now) => now,
             Err(e) => return Ok(Outcome::Failed(e)),
         };
+        if planted::has(Fault::FenceEarly)
+            && let Err(e) = self.check_early(call)
+        {
+            return Ok(Outcome::Refused(now.lsn, e));
+        }
         let decided = {
             let _inside = guard::enter(self.number());
             decide(now.stored.as_ref())
@@ -281,12 +316,25 @@ impl Core {
                 }
             }
         };
-        let draft = Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn };
+        let claim = call.right.claim(&writes[0].0);
+        let claim = claim.as_ref();
+        let draft = Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn, claim };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),
+            Err(NotCommitted::Barred(lsn, e, _)) => Ok(Outcome::Refused(lsn, e)),
             Err(NotCommitted::Failed(e)) => Ok(Outcome::Failed(e)),
         }
+    }
+
+    /// A fault: the key is looked at before the closure runs, and not when the commit gets its place.
+    #[cold]
+    fn check_early(&self, call: &Call<'_>) -> Result<()> {
+        let Some(id) = call.table.id()? else { return Ok(()) };
+        let full = (id, call.key.clone());
+        let checked =
+            self.leases.check(call.right.claim(&full).as_ref(), std::iter::once(&full), self.boot());
+        checked.map_err(|barred| Error::new(ErrorKind::Fenced, format!("{barred:?}")))
     }
 
     /// What stands there in commit order; nothing, where the collection was never written to.

@@ -67,12 +67,19 @@ impl Core {
             reads: &[],
             ranges: &[],
             moment: Lsn::NONE,
+            claim: None,
         };
         match self.place(&draft, self.how()) {
             Ok(placed) => Ok(self.wal.wait(placed).map(|()| name)?),
             Err(NotCommitted::Conflict(_)) => unreachable!("it read nothing"),
-            Err(NotCommitted::Failed(e)) => Err(e),
+            Err(NotCommitted::Failed(e) | NotCommitted::Barred(_, e, _)) => Err(e),
         }
+    }
+
+    /// The name of a collection, if it has one.
+    pub(crate) fn collection_name(&self, id: CollectionId) -> Result<Option<String>> {
+        let all = self.collections(Lsn::MAX)?;
+        Ok(all.into_iter().find(|(_, other)| *other == id).map(|(name, _)| name))
     }
 
     /// The number of this process's origin; 0 where it has none.
@@ -168,6 +175,7 @@ impl Core {
                 reads: &[],
                 ranges: &[(CollectionId::SET, prefixed(prefix.to_owned()))],
                 moment,
+                claim: None,
             };
             let placed = self.place(&draft, self.how_own());
             drop(watch);
@@ -177,7 +185,7 @@ impl Core {
                     return Ok(number);
                 }
                 Err(NotCommitted::Conflict(_)) => {}
-                Err(NotCommitted::Failed(e)) => return Err(e),
+                Err(NotCommitted::Failed(e) | NotCommitted::Barred(_, e, _)) => return Err(e),
             }
         }
     }

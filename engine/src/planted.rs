@@ -33,6 +33,14 @@ pub enum Fault {
     ForgetTags,
     /// An update forgets the attributes that it does not mention.
     ForgetAttributes,
+    /// Commits do not look whether a key that they write is leased.
+    DropFence,
+    /// Whether a key is leased is looked at when a call begins, not when its commit gets its place.
+    FenceEarly,
+    /// Whether a holder is silent for too long is read off the wall clock.
+    WallClock,
+    /// A lease is granted without looking whether its keys are still free.
+    GrantUnseen,
 }
 
 #[cfg(feature = "planted")]

@@ -26,7 +26,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use savehold_wal::sim::SimDisk;
+use savehold_wal::sim::{SimClock, SimDisk};
 
 use crate::core::Core;
 use crate::error::Result;
@@ -120,6 +120,12 @@ impl Sim {
     /// The wall clock alone steps by so many microseconds, either way.
     pub fn step_wall(&mut self, by_us: i64) {
         self.machine.step_wall(by_us);
+    }
+
+    /// The clocks, to move without anybody doing what falls due by it.
+    #[must_use]
+    pub fn clock(&self) -> Arc<SimClock> {
+        self.machine.shared_clock()
     }
 
     /// The disk, to look at, to damage, to order faults for. Starts the machine again if it crashed.

@@ -27,6 +27,7 @@ use crate::index::TailIndex;
 use crate::inner_key;
 use crate::listing::KeysOf;
 use crate::load::load;
+use crate::modify::Right;
 use crate::name::CollectionName;
 #[cfg(doc)]
 use crate::options::Control;
@@ -38,6 +39,8 @@ use crate::table::Table;
 use crate::ticket::Ticket;
 use crate::txn::{Done, Ran, Tx};
 use crate::value::Value;
+
+mod sessions;
 
 /// An open store. Cheap to clone, usable from any thread; closing it, or dropping the last handle, makes everything
 /// durable and gives the directory up.
@@ -102,7 +105,7 @@ impl Store {
 
     fn collection_as<T>(&self, name: &str, form: Form<T>) -> Result<Collection<T>> {
         let name = CollectionName::new(name)?;
-        Ok(Collection { table: Table::new(self.core.clone(), name), form })
+        Ok(Collection { table: Table::new(self.core.clone(), name), form, right: Right::default() })
     }
 
     /// Names of all collections that were ever written to, in order.
@@ -171,7 +174,7 @@ impl Store {
             Ran::Placed(placed, done) => Ticket::waiting(core.wal.settle(placed), Ok(done)),
             Ran::Read(lsn, done) => core.told_with(lsn, Ok(done)),
             Ran::Before(_) => unreachable!("only a call with an id is done once"),
-            Ran::Refused(lsn, e) => core.told_with(lsn, Err(e)),
+            Ran::Refused(lsn, e) | Ran::Barred(lsn, e) => core.told_with(lsn, Err(e)),
             Ran::Failed(e) => Ticket::answered(Err(e)),
         }
     }
@@ -351,6 +354,7 @@ impl Store {
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
     pub fn close(self) -> Result<()> {
         self.core.close_desk();
+        self.core.end_upkeep();
         if let Some(archive) = self.core.archive.get() {
             archive.finish(&self.core.wal);
         }
@@ -371,9 +375,10 @@ impl Options {
         let begun = wal.env().clock.monotonic();
         let index = TailIndex::new(wal.env().entropy.next_u64());
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
-        let replayed = load(&wal, &index, verify, self.threads)?;
+        let (replayed, leased) = load(&wal, &index, verify, self.threads)?;
         wal.note_replayed(replayed.records, wal.env().clock.monotonic().saturating_sub(begun));
         let core = Arc::new(Core::new(wal, index, self.durability, self.origin));
+        core.restore_leases(&leased)?;
         if let Some(to) = &self.archive {
             core.begin_archive(to, self.archive_interval.unwrap_or(ARCHIVE_INTERVAL))?;
         }

@@ -16,15 +16,17 @@ use crate::collection::{Collection, other_version};
 use crate::core::{Core, Seen, Stored};
 use crate::draft::{FullKey, Write};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{CollectionId, Version};
+use crate::ids::{CollectionId, Token, Version};
 use crate::key::{Key, KeyRef};
-use crate::modify::Decision;
+use crate::lease::Claim;
+use crate::modify::{Decision, Right};
 use crate::name::CollectionName;
 use crate::naming::range_of;
 use crate::range::{OwnRange, Range};
 use crate::standing::Standing;
 use crate::table::Table;
 
+mod leases;
 #[allow(dead_code, reason = "profiles, which come next, hand mail to users")]
 pub(crate) mod mail;
 mod run;
@@ -32,6 +34,8 @@ mod run;
 #[cfg(test)]
 pub(crate) use run::RANGE_CONFLICTS_MAX;
 pub(crate) use run::Ran;
+
+pub(crate) use leases::Granting;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
 pub struct Tx<'s> {
@@ -49,6 +53,7 @@ struct State {
     users: BTreeMap<FullKey, Vec<UserId>>,
     ranges: Vec<(CollectionId, OwnRange)>,
     writes: BTreeMap<FullKey, Write>,
+    claim: Claim,
 }
 
 impl State {
@@ -155,21 +160,21 @@ impl<'s> Tx<'s> {
             return Ok(());
         }
         let decision = collection.form.decision(change).map_err(|e| table.named(&key, e))?;
-        self.decide(table, &key, decision)
+        self.decide(table, collection.right, &key, decision)
     }
 
     /// Writes what a batch gathered.
     pub(crate) fn apply_batch(
         &self,
-        writes: &BTreeMap<(CollectionName, Key), (Table, Decision)>,
+        writes: &BTreeMap<(CollectionName, Key), (Table, Right, Decision)>,
     ) -> Result<()> {
-        for ((_, key), (table, decision)) in writes {
-            self.decide(table, &KeyRef::from(key), decision.clone())?;
+        for ((_, key), (table, right, decision)) in writes {
+            self.decide(table, *right, &KeyRef::from(key), decision.clone())?;
         }
         Ok(())
     }
 
-    fn decide(&self, table: &Table, key: &KeyRef<'_>, decision: Decision) -> Result<()> {
+    fn decide(&self, table: &Table, right: Right, key: &KeyRef<'_>, decision: Decision) -> Result<()> {
         let now = match self.standing(table, key) {
             // whatever stands there is replaced or removed
             Err(e) if e.kind() == ErrorKind::Damaged => self.read_past(table, key, &e)?,
@@ -180,6 +185,7 @@ impl<'s> Tx<'s> {
         }
         let full = (table.ensure_id()?, table.key(key)?);
         let mut state = self.state.borrow_mut();
+        state.claim.extend(right.claim(&full));
         match decision {
             Decision::Put(wanted) => {
                 state.writes.insert(full, Write::Put(self.core.entry_of(wanted, now.head())));
@@ -211,6 +217,12 @@ impl<'s> Tx<'s> {
         let write = then.map_or(Write::Remove, |entry| Write::Put(entry.clone()));
         self.state.borrow_mut().writes.insert(full, write);
         Ok(())
+    }
+
+    /// Writes as the holder of the lease `token`, too: the transaction commits only while that lease stands, and may
+    /// write its keys. A collection [`with_token`](Collection::with_token) brings its token by itself.
+    pub fn bring(&self, token: Token) {
+        self.state.borrow_mut().claim.bring(token);
     }
 
     /// Adds to a number, which counts as 0 where none stands, and answers the sum.

@@ -130,6 +130,12 @@ impl Sim {
         &self.clock
     }
 
+    /// The clocks, to be moved while something runs on them.
+    #[must_use]
+    pub fn shared_clock(&self) -> Arc<SimClock> {
+        self.clock.clone()
+    }
+
     /// Cuts the power. What was synced stays; of the rest any part may, as drawn.
     pub fn cut_power(&mut self) {
         self.disk.cut_power();

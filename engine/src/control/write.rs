@@ -88,7 +88,7 @@ pub(super) fn load(store: &Store, asked: Asked<'_>) -> Result<Map> {
     let lines: Vec<Line> = lines.iter().map(|line| Line::of(store, line)).collect::<Result<_>>()?;
     let done = store.transaction(|tx| {
         lines.iter().try_fold(0_u64, |written, line| {
-            let wrote = line.write(tx).map_err(|e| e.within(&line.place))?;
+            let wrote = line.write(tx).map_err(|e| e.within(line.place))?;
             Ok::<_, Error>(written + u64::from(wrote))
         })
     })?;

@@ -15,7 +15,14 @@ fn schema(numbers: &Collection<i64>) -> Bytes {
 fn put(numbers: &Collection<i64>, number: i64, schema: Option<&'static [u8]>) {
     let core = &numbers.table.core;
     let key = Key::new("k").unwrap();
-    let call = Call { table: &numbers.table, key, id: None, how: core.how(), sight: Sight::Needed };
+    let call = Call {
+        table: &numbers.table,
+        key,
+        id: None,
+        how: core.how(),
+        sight: Sight::Needed,
+        right: Right::default(),
+    };
     let wanted = Wanted { schema: schema.map(Bytes::from_static), ..numbers.form.wanted(&number).unwrap() };
     core.modify(&call, &mut |_| Ok(Decision::Put(wanted.clone()))).unwrap();
 }

@@ -32,6 +32,8 @@ pub(crate) enum Ran<R, E> {
     Before(Lsn),
     /// The closure refused, having seen what stands up to this place.
     Refused(Lsn, E),
+    /// A lease forbids it; decided on what stands up to this place.
+    Barred(Lsn, Error),
     /// The store refused.
     Failed(Error),
 }
@@ -55,6 +57,10 @@ impl Core {
             Ran::Refused(lsn, e) => {
                 self.wait_for(lsn)?;
                 Err(e)
+            }
+            Ran::Barred(lsn, e) => {
+                self.wait_for(lsn)?;
+                Err(e.into())
             }
             Ran::Failed(e) => Err(e.into()),
         }
@@ -120,7 +126,7 @@ impl Core {
             let _inside = guard::enter(self.number());
             f(&tx)
         };
-        let State { reads, ranges, writes, users, .. } = tx.state.into_inner();
+        let State { reads, ranges, writes, users, claim, .. } = tx.state.into_inner();
         let decided_on = decided_on(&reads, &ranges, moment);
         let value = match value {
             Ok(value) => value,
@@ -135,12 +141,18 @@ impl Core {
         }
         let mut writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
         self.tag_all(&mut writes, &users);
-        let draft = Draft { author: *author, writes: &writes, reads: &reads, ranges: &ranges, moment };
+        let author = Author { token: claim.tokens.first().copied(), ..*author };
+        let claim = (!claim.is_empty()).then_some(&claim);
+        let draft = Draft { author, writes: &writes, reads: &reads, ranges: &ranges, moment, claim };
         let placed = self.place(&draft, how);
         drop(watch);
         match placed {
             Ok(placed) => Ok(Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true })),
             Err(NotCommitted::Failed(e)) => Ok(Ran::Failed(e)),
+            Err(NotCommitted::Barred(lsn, e, None)) => Ok(Ran::Barred(lsn, e)),
+            Err(NotCommitted::Barred(lsn, e, Some(key))) => {
+                Ok(Ran::Barred(lsn, e.within(self.held_key(&key))))
+            }
             Err(NotCommitted::Conflict(keys)) => {
                 self.conflicts.fetch_add(1, Ordering::Relaxed);
                 Err(Conflict { keys, ranges: ranges.into_iter().map(|(collection, _)| collection).collect() })

@@ -1,0 +1,150 @@
+//! Pure: the holders that memory knows: how they live, and what they are told.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use savehold_wal::sync::Sleeper;
+
+use super::ended::Ended;
+use super::grant::{Grant, Life};
+use super::stale::Pulse;
+use crate::ids::Token;
+use crate::key::FullKey;
+use crate::signal::Wakes;
+
+/// Most events that wait for a holder; beyond it the oldest go, and their number is told.
+const EVENTS_MAX: usize = 1 << 14;
+
+/// Former lives of a holder that are remembered, so that they are not taken for new ones.
+const FORMER_MAX: usize = 16;
+
+/// A holder: its name, in this process or elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct HolderId {
+    pub(crate) external: bool,
+    pub(crate) name: Arc<str>,
+}
+
+impl HolderId {
+    pub(crate) fn of(grant: &Grant) -> Self {
+        Self { external: matches!(grant.life, Life::External(_)), name: grant.holder.clone() }
+    }
+}
+
+/// What a holder is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Another asks for these keys.
+    Wanted(Token, Box<[FullKey]>, String),
+    /// The lease is over.
+    Ended(Token, Box<[FullKey]>, Ended),
+    /// So many events before the next were not fetched in time.
+    Missed(u64),
+}
+
+/// Events that wait to be fetched.
+#[derive(Default)]
+pub(crate) struct Events(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    missed: u64,
+    sleepers: Vec<Sleeper>,
+}
+
+impl Events {
+    pub(crate) fn push(&self, event: Event, wakes: &mut Wakes) {
+        let mut waiting = self.0.lock();
+        if waiting.events.len() >= EVENTS_MAX {
+            waiting.events.pop_front();
+            waiting.missed += 1;
+        }
+        waiting.events.push_back(event);
+        waiting.sleepers.drain(..).for_each(|sleeper| wakes.add(sleeper));
+    }
+
+    /// The oldest event; where there is none, `sleeper` is woken by the next.
+    pub(crate) fn take(&self, sleeper: Option<Sleeper>) -> Option<Event> {
+        let mut waiting = self.0.lock();
+        if waiting.missed > 0 {
+            return Some(Event::Missed(std::mem::take(&mut waiting.missed)));
+        }
+        let event = waiting.events.pop_front();
+        if let Some(sleeper) = sleeper.filter(|_| event.is_none()) {
+            waiting.sleepers.retain(|other| !is_same(other, &sleeper));
+            waiting.sleepers.push(sleeper);
+        }
+        event
+    }
+}
+
+fn is_same(one: &Sleeper, other: &Sleeper) -> bool {
+    match (one, other) {
+        (Sleeper::Task(one), Sleeper::Task(other)) => one.will_wake(other),
+        (Sleeper::Thread(one), Sleeper::Thread(other)) => one.id() == other.id(),
+        _ => false,
+    }
+}
+
+/// A holder as memory knows it.
+pub(crate) struct Holder {
+    pub(crate) pulse: Pulse,
+    /// How long it may be silent.
+    pub(crate) time: Option<Duration>,
+    /// Handles that name it.
+    pub(crate) handles: usize,
+    /// Where its events wait, once somebody fetches them.
+    pub(crate) events: Option<Arc<Events>>,
+    former: VecDeque<Life>,
+}
+
+impl Holder {
+    /// A holder that is alive from `now` on.
+    pub(crate) fn new(life: Life, time: Option<Duration>, now: Duration) -> Self {
+        let pulse = Pulse { life, stint: 0, deadline: time.map(|time| now.saturating_add(time)) };
+        Self { pulse, time, handles: 0, events: None, former: VecDeque::new() }
+    }
+
+    /// Whether it is silent for too long.
+    pub(crate) fn is_silent(&self, now: Duration) -> bool {
+        self.pulse.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// A sign of life: it has its full time again. Where it comes too late, a new stint begins, and it says so.
+    pub(crate) fn renew(&mut self, now: Duration) -> bool {
+        let late = self.is_silent(now);
+        if late {
+            self.pulse.stint += 1;
+        }
+        self.pulse.deadline = self.time.map(|time| now.saturating_add(time));
+        late
+    }
+
+    /// Another life begins; the former ones are over for ever.
+    pub(crate) fn begin(&mut self, life: Life, now: Duration) {
+        if self.former.len() == FORMER_MAX {
+            self.former.pop_front();
+        }
+        self.former.push_back(self.pulse.life);
+        self.pulse.life = life;
+        self.die();
+        self.renew(now);
+    }
+
+    /// Whether a life of it ended before.
+    pub(crate) fn was(&self, life: Life) -> bool {
+        self.former.contains(&life)
+    }
+
+    /// What it had is over; a new stint begins.
+    pub(crate) fn die(&mut self) {
+        self.pulse.stint += 1;
+        self.pulse.deadline = None;
+    }
+}
+
+/// The holders that memory knows.
+pub(crate) type Holders = HashMap<HolderId, Holder>;

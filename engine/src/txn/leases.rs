@@ -1,0 +1,88 @@
+//! Corridor: leases that a transaction grants and ends, in its own record.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use savehold_wal::Lsn;
+
+use super::Tx;
+use crate::core::Core;
+use crate::draft::Write;
+use crate::error::Result;
+use crate::fence::{lease_key, lease_keys};
+use crate::index::Kind;
+use crate::key::FullKey;
+use crate::lease::{Claim, Ended, Ending, Grant, Granted, Lease, RequestId};
+use crate::planted::{self, Fault};
+
+/// A lease that a transaction is to grant.
+pub(crate) struct Granting<'a> {
+    pub(crate) keys: &'a [FullKey],
+    pub(crate) grant: &'a Grant,
+    /// Leases that end by it.
+    pub(crate) ends: Vec<Ending>,
+    /// Not at that time of the boot clock or later.
+    pub(crate) before: Duration,
+    /// Who asked for it.
+    pub(crate) request: RequestId,
+    /// Where the lease is put once it stands.
+    pub(crate) slot: Arc<OnceLock<Arc<Lease>>>,
+}
+
+impl Tx<'_> {
+    /// Grants a lease by this transaction's record; `false`: what it was planned on has changed.
+    pub(crate) fn grant_lease(&self, granting: Granting<'_>) -> Result<bool> {
+        let Granting { keys, grant, ends, before, request, slot } = granting;
+        for (lease, why) in &ends {
+            self.end_lease(lease, why.clone());
+        }
+        let value = Write::own(grant.encode()?, self.core.wal.time_us());
+        let mut state = self.state.borrow_mut();
+        for key in keys.iter().map(lease_key) {
+            if !state.reads.contains_key(&key) && !planted::has(Fault::GrantUnseen) {
+                let newest = self.core.index.newest(key.0.0, key.1.as_bytes());
+                if newest.is_some_and(|version| version.kind == Kind::Put) {
+                    return Ok(false);
+                }
+                state.reads.insert(key.clone(), newest.map_or(Lsn::NONE, |version| version.lsn));
+            }
+            state.writes.insert(key, value.clone());
+        }
+        state
+            .claim
+            .extend(Some(Claim { grants: Some(Granted { request, before, slot }), ..Claim::default() }));
+        Ok(true)
+    }
+
+    /// Ends a lease by this transaction's record. It commits only while that lease stands.
+    pub(crate) fn end_lease(&self, lease: &Arc<Lease>, why: Ended) {
+        let mut state = self.state.borrow_mut();
+        for key in lease_keys(lease) {
+            state.reads.insert(key.clone(), lease.token.lsn());
+            state.writes.insert(key, Write::Remove);
+        }
+        state.claim.ends.push((lease.clone(), why));
+    }
+}
+
+impl Core {
+    /// Mirrors the leases that stand in the log: `keys` are all keys of `$lease` that were ever written.
+    pub(crate) fn restore_leases<'a>(&self, keys: impl IntoIterator<Item = &'a Box<[u8]>>) -> Result<()> {
+        let mut found = Vec::new();
+        for key in keys {
+            let newest = self.index.newest(crate::ids::CollectionId::LEASE.0, key);
+            let Some(version) = newest.filter(|version| version.kind == Kind::Put) else { continue };
+            let Some(leased) = crate::inner_key::leased(key) else { continue };
+            let grant = match self.stored(version) {
+                Ok(stored) => Grant::decode(&stored.entry.value),
+                Err(e) if e.kind() == crate::error::ErrorKind::Io => return Err(e),
+                Err(_) => Grant::decode(&[]), // its token is refused, and its key is free
+            };
+            found.push((leased, version.lsn.into(), grant));
+        }
+        if !found.is_empty() {
+            self.leases.restore(found, self.boot());
+        }
+        Ok(())
+    }
+}

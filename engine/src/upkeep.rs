@@ -1,0 +1,142 @@
+//! Corridor: what falls due by itself in the engine: deadlines of leases, callbacks, and what other rooms hang on it.
+//!
+//! One thread for each store, begun when something first needs it. It holds the store only while it works: the last
+//! handle may be dropped anywhere, on this very thread too. Where a store has no threads, `tick` does the same work.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use savehold_wal::env::Threads;
+use savehold_wal::schedule;
+
+use crate::bell::Bell;
+use crate::commit::NotCommitted;
+use crate::core::Core;
+use crate::duty::Duty;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lease::{Ended, Ending};
+
+/// How long to leave alone what failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Sees to it that what falls due is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]: the system gives no more threads. [`ErrorKind::Closed`].
+    pub(crate) fn begin_upkeep(self: &Arc<Self>) -> Result<()> {
+        let closed = self.upkeep.closed.lock();
+        if *closed {
+            return Err(Error::new(ErrorKind::Closed, "the store was closed: open it again"));
+        }
+        let mut thread = self.upkeep.thread.lock();
+        if thread.is_none() && self.wal.env().threads == Threads::Own {
+            let (core, bell) = (Arc::downgrade(self), self.bell.clone());
+            *thread = Some(schedule::start("savehold-upkeep", move || run(&core, &bell))?);
+        }
+        Ok(())
+    }
+
+    #[expect(dead_code, reason = "profiles hang their autosave on it")]
+    /// Has `duty` tended from now on, as long as somebody else keeps it.
+    pub(crate) fn add_duty(self: &Arc<Self>, duty: &Arc<impl Duty + 'static>) -> Result<()> {
+        let duty: Weak<dyn Duty> = Arc::<_>::downgrade(duty) as Weak<dyn Duty>;
+        self.upkeep.duties.lock().push(duty);
+        self.begin_upkeep()?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// What the log does by itself, and what the engine does, where there are no threads for it.
+    pub(crate) fn tick(&self) -> Option<Duration> {
+        if self.wal.env().threads != Threads::None {
+            return None;
+        }
+        let own = self.tend();
+        [self.tick_log(), own].into_iter().flatten().min()
+    }
+
+    /// Does what is due; says after what time something will be next.
+    pub(crate) fn tend(&self) -> Option<Duration> {
+        let leases = self.tend_leases();
+        let duties: Vec<Arc<dyn Duty>> = {
+            let mut duties = self.upkeep.duties.lock();
+            duties.retain(|duty| duty.strong_count() > 0);
+            duties.iter().filter_map(Weak::upgrade).collect()
+        };
+        let others = duties.iter().filter_map(|duty| caught(|| duty.tend()).flatten());
+        let next = others.chain(leases).min();
+        for call in self.bell.take_calls() {
+            caught(call);
+        }
+        next
+    }
+
+    /// Ends leases that are over, and judges who waits.
+    fn tend_leases(&self) -> Option<Duration> {
+        let over = {
+            let mut state = self.leases.lock();
+            state.look_ahead();
+            state.over(self.boot())
+        };
+        let failed = self.sweep(&over).is_err();
+        self.attend();
+        let alarm = {
+            let mut state = self.leases.lock();
+            state.look_ahead();
+            state.alarm()
+        };
+        let next = alarm.map(|at| at.saturating_sub(self.boot()));
+        if failed { Some(next.map_or(RETRY_AFTER, |next| next.max(RETRY_AFTER))) } else { next }
+    }
+
+    /// Ends leases that are over by a record that says so.
+    pub(crate) fn sweep(&self, over: &[Ending]) -> Result<()> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        match self.end_leases(over, self.how_own()) {
+            Ok(Some(placed)) => drop(self.wal.settle(placed)),
+            Ok(None) => {}
+            Err(NotCommitted::Conflict(_)) => self.bell.ring(), // one had ended before: look again
+            Err(NotCommitted::Failed(e) | NotCommitted::Barred(_, e, _)) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Ends the leases of this run, which is over, and what falls due by itself.
+    pub(crate) fn end_upkeep(&self) {
+        *self.upkeep.closed.lock() = true;
+        self.leases.lock().close();
+        self.attend();
+        self.upkeep.stop(&self.bell);
+        let ours: Vec<Ending> = {
+            let state = self.leases.lock();
+            let inside = state.table.all().filter(|lease| !lease.holder.external);
+            inside.map(|lease| (lease.clone(), Ended::Closed)).collect()
+        };
+        _ = self.sweep(&ours); // where it fails, the next opening finds that this run is over
+        for call in self.bell.take_calls() {
+            caught(call);
+        }
+    }
+}
+
+fn run(core: &Weak<Core>, bell: &Bell) {
+    loop {
+        let Some(core) = core.upgrade() else { return };
+        let time = core.tend();
+        let until = time.map(|time| core.boot().saturating_add(time));
+        drop(core); // perhaps the last handle: the store is then closed on this thread
+        if !bell.wait(time, until) {
+            return;
+        }
+    }
+}
+
+/// What `call` answers; `None`: it panicked, and the panic ends here.
+fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
