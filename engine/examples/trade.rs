@@ -14,7 +14,7 @@ struct Player {
 enum TradeError {
     Poor,
     NotHis,
-    Store(Error),
+    Store(#[expect(dead_code, reason = "it is shown")] Error),
 }
 
 impl From<Error> for TradeError {

@@ -97,7 +97,11 @@ impl Core {
             now = self.boot();
             self.check_leases(draft, now)?;
         }
+        if draft.memory.is_some_and(|memory| !memory.hold()) {
+            return Err(Refused::Conflict(Vec::new()));
+        }
         let placed = self.wal.try_place(frame, append).map_err(|e| {
+            draft.memory.inspect(|memory| memory.let_go());
             if planted::has(Fault::ApplyRefused) {
                 self.show(Lsn::from_raw(self.sequenced().raw() + 1), frame);
             }
@@ -108,6 +112,7 @@ impl Core {
             .push(placed.lsn, frame, self.wal.accepted(), |frame| noted = self.show(placed.lsn, frame));
         let leased = !noted.is_empty() || draft.claim.is_some();
         let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
+        draft.memory.inspect(|memory| memory.apply(placed));
         self.raise_sequenced(placed.lsn);
         Ok((placed, told))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, TailIndex, VersionRef};
 use crate::inflight::InFlight;
+use crate::key::FullKey;
 use crate::leases::Leases;
+use crate::memory::Hears;
 use crate::planted::{self, Fault};
 use crate::stats::Latencies;
 use crate::turn::Turns;
@@ -42,6 +44,8 @@ pub(crate) struct Core {
     /// Wakes who does what falls due by itself.
     pub(crate) bell: Arc<Bell>,
     pub(crate) upkeep: Upkeep,
+    /// Who is told of mail.
+    pub(crate) hearers: Mutex<Vec<Weak<dyn Hears>>>,
     /// The number of `origin`, once it is known.
     pub(crate) origin_number: OnceLock<u32>,
     /// The archive, where the options ask for one.
@@ -97,6 +101,7 @@ impl Core {
             leases,
             bell: Arc::default(),
             upkeep: Upkeep::default(),
+            hearers: Mutex::default(),
             origin_number: OnceLock::new(),
             archive: OnceLock::new(),
             sequenced,
@@ -135,6 +140,23 @@ impl Core {
         let log = self.wal.tick(); // what it makes durable is the archive's to take
         let archive = self.archive.get().and_then(|archive| archive.tick(&self.wal));
         [log, archive].into_iter().flatten().min()
+    }
+
+    /// Has `hearer` told of mail from now on, as long as somebody else keeps it.
+    pub(crate) fn add_hearer(&self, hearer: &Arc<impl Hears + 'static>) {
+        let hearer: Weak<dyn Hears> = Arc::<_>::downgrade(hearer) as Weak<dyn Hears>;
+        let mut hearers = self.hearers.lock();
+        hearers.retain(|other| other.strong_count() > 0);
+        hearers.push(hearer);
+    }
+
+    /// Tells of mail that has its place.
+    pub(crate) fn hear(&self, posted: &[FullKey]) {
+        if posted.is_empty() {
+            return;
+        }
+        let hearers: Vec<Arc<dyn Hears>> = self.hearers.lock().iter().filter_map(Weak::upgrade).collect();
+        posted.iter().for_each(|to| hearers.iter().for_each(|hearer| hearer.mail(to)));
     }
 
     /// The moment that readers see: everything before it has its answer.

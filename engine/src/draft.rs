@@ -13,6 +13,7 @@ use crate::index::TailIndex;
 pub(crate) use crate::key::FullKey;
 use crate::lease::Claim;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
+use crate::memory::Memory;
 use crate::planted::{self, Fault};
 use crate::range::OwnRange;
 use crate::record::{Author, HeadWriter, Part};
@@ -58,6 +59,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) moment: Lsn,
     /// What it brings to write leased keys, and what it does to leases.
     pub(crate) claim: Option<&'a Claim>,
+    /// What it changes in memory beside the index.
+    pub(crate) memory: Option<&'a dyn Memory>,
 }
 
 impl Draft<'_> {

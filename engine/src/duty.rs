@@ -12,6 +12,9 @@ use crate::bell::Bell;
 pub(crate) trait Duty: Send + Sync {
     /// Does what is due, and says after what time something will be next.
     fn tend(&self) -> Option<Duration>;
+
+    /// The store is about to be closed: does what must be done before.
+    fn end(&self) {}
 }
 
 /// The thread, and what it does beside leases.

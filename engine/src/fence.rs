@@ -93,8 +93,15 @@ impl Core {
             });
             let (now, later) = rest.split_at(fits.count().max(1));
             let author = self.author(None)?;
-            let draft =
-                Draft { author, writes: &[], reads: &[], ranges: &[], moment: Lsn::NONE, claim: None };
+            let draft = Draft {
+                author,
+                writes: &[],
+                reads: &[],
+                ranges: &[],
+                moment: Lsn::NONE,
+                claim: None,
+                memory: None,
+            };
             last = Some(match self.place_ending(&draft, how, now) {
                 Ok(placed) => placed,
                 Err(Refused::Lease(..)) => unreachable!("only keys of the store itself are written"),

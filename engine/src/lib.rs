@@ -10,9 +10,7 @@ pub mod error;
 pub mod key;
 pub mod name;
 mod varint;
-#[allow(dead_code, reason = "leases and mail, which come next, use the rest")]
 mod inner_key;
-#[allow(dead_code, unused_imports, reason = "leases and mail, which come next, use it")]
 mod meta;
 pub mod record;
 pub mod format;
@@ -36,6 +34,7 @@ mod bell;
 mod duty;
 mod apply;
 mod load;
+mod memory;
 mod draft;
 mod tags;
 mod turn;
@@ -61,7 +60,6 @@ mod holder;
 mod session;
 mod acquire;
 mod store;
-#[allow(dead_code, reason = "the corridors of profiles stand on these rooms")]
 mod profile;
 mod selection;
 mod revert;
@@ -93,7 +91,10 @@ pub use key::{Key, KeyRef};
 pub use lease::{Ended, HeldKey, Policy, Wanted};
 pub use listing::{Keys, KeysOf, Page, Scan, Versions};
 pub use options::{Control, Create, Durability, Options, Progress};
-pub use profile::{Adjustment, Compatible, Doc, Mismatch};
+pub use profile::{
+    Adjustment, Builder, CloseReport, Compatible, Doc, DryRun, Edit, Event, Letter, Migrated, Mismatch,
+    Playable, Profile, ProfileEvents, Profiles, RestoredProfile, Saved, Starting, View,
+};
 pub use range::Range;
 pub use revert::Reverted;
 pub use savehold_wal::RecoveryReport;

@@ -318,7 +318,8 @@ impl Core {
         };
         let claim = call.right.claim(&writes[0].0);
         let claim = claim.as_ref();
-        let draft = Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn, claim };
+        let draft =
+            Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn, claim, memory: None };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),

@@ -68,6 +68,7 @@ impl Core {
             ranges: &[],
             moment: Lsn::NONE,
             claim: None,
+            memory: None,
         };
         match self.place(&draft, self.how()) {
             Ok(placed) => Ok(self.wal.wait(placed).map(|()| name)?),
@@ -176,6 +177,7 @@ impl Core {
                 ranges: &[(CollectionId::SET, prefixed(prefix.to_owned()))],
                 moment,
                 claim: None,
+                memory: None,
             };
             let placed = self.place(&draft, self.how_own());
             drop(watch);

@@ -109,7 +109,6 @@ impl Session {
 
     /// Ends it by the record of a transaction, which brings its token: the final save and the release are one commit. It
     /// commits only while the session stands. `None`: released, or handed over where somebody asks for it.
-    #[expect(dead_code, reason = "profiles stand on it")]
     pub(crate) fn end_in(&self, tx: &Tx<'_>, why: Option<Ended>) {
         tx.bring(self.lease.token);
         let why = why.unwrap_or_else(|| self.core().release_reason(&self.lease));
@@ -117,9 +116,18 @@ impl Session {
     }
 
     /// From now on its own holder waits for it, too, where it asks for the key again.
-    #[expect(dead_code, reason = "profiles stand on it")]
     pub(crate) fn begin_end(&self) {
         self.lease.begin_end();
+    }
+
+    /// Why it is over; `None`: it stands.
+    pub(crate) fn why_ended(&self) -> Option<Ended> {
+        self.lease.ended.get()
+    }
+
+    /// What a release of it is now: handed over where somebody asked for it.
+    pub(crate) fn release_reason(&self) -> Ended {
+        self.core().release_reason(&self.lease)
     }
 
     fn core(&self) -> &Core {

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use savehold_wal::Lsn;
 
@@ -27,7 +28,7 @@ use crate::standing::Standing;
 use crate::table::Table;
 
 mod leases;
-#[allow(dead_code, reason = "profiles, which come next, hand mail to users")]
+mod memory;
 pub(crate) mod mail;
 mod run;
 
@@ -36,11 +37,14 @@ pub(crate) use run::RANGE_CONFLICTS_MAX;
 pub(crate) use run::Ran;
 
 pub(crate) use leases::Granting;
+pub(crate) use memory::Remembered;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.
 pub struct Tx<'s> {
     core: &'s Core,
     moment: Lsn,
+    /// How often it ran before.
+    run: u32,
     state: RefCell<State>,
 }
 
@@ -54,6 +58,12 @@ struct State {
     ranges: Vec<(CollectionId, OwnRange)>,
     writes: BTreeMap<FullKey, Write>,
     claim: Claim,
+    /// What it has opened of memory beside the index.
+    memory: Vec<Rc<dyn Remembered>>,
+    /// It saw what does not belong to its moment: it is run again, whatever it answers.
+    stale: bool,
+    /// Keys to which it sent mail.
+    posted: Vec<FullKey>,
 }
 
 impl State {

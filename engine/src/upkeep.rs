@@ -39,7 +39,6 @@ impl Core {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "profiles hang their autosave on it")]
     /// Has `duty` tended from now on, as long as somebody else keeps it.
     pub(crate) fn add_duty(self: &Arc<Self>, duty: &Arc<impl Duty + 'static>) -> Result<()> {
         let duty: Weak<dyn Duty> = Arc::<_>::downgrade(duty) as Weak<dyn Duty>;
@@ -108,6 +107,8 @@ impl Core {
 
     /// Ends the leases of this run, which is over, and what falls due by itself.
     pub(crate) fn end_upkeep(&self) {
+        let duties: Vec<Arc<dyn Duty>> = self.upkeep.duties.lock().iter().filter_map(Weak::upgrade).collect();
+        duties.iter().for_each(|duty| _ = caught(|| duty.end()));
         *self.upkeep.closed.lock() = true;
         self.leases.lock().close();
         self.attend();

@@ -69,7 +69,19 @@ pub(crate) fn migrate(
         applied.push(migration.applied());
         ran.push(migration.name.clone());
     }
+    forget(applied, migrations);
     Ok(ran)
+}
+
+/// Forgets the oldest migrations that were given up, where too many names are remembered.
+fn forget(applied: &mut Vec<Applied>, migrations: &[Migration]) {
+    let bytes = |applied: &[Applied]| applied.iter().map(|a| a.name.len() + 3).sum::<usize>();
+    while bytes(applied) > NAMES_BYTES_MAX {
+        let known = |a: &Applied| migrations.iter().any(|m| m.name == a.name);
+        let Some(last) = applied.iter().rposition(known) else { return };
+        let Some(oldest) = applied[..last].iter().position(|a| !known(a)) else { return };
+        applied.remove(oldest);
+    }
 }
 
 /// The first migration of a newer program that this one must know and does not.

@@ -55,6 +55,10 @@ pub(crate) struct Field {
 }
 
 impl Template {
+    /// None yet.
+    pub(crate) const NOT_YET: Self =
+        Self { document: Value::Nil, shape: Shape { optional: false, of: Of::Anything } };
+
     /// The template that `value` is.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use savehold_wal::{Lsn, Placed};
 
+use super::memory::Memories;
 use super::{Done, State, Tx};
 use crate::attributes::UserId;
 use crate::change::Once;
@@ -83,7 +84,7 @@ impl Core {
             if met.want_bar() {
                 return self.run_at_the_bar(&author, how, &met, f);
             }
-            match self.run_once(&author, how, &mut f) {
+            match self.run_once(&author, how, met.met, &mut f) {
                 Ok(ran) => return ran,
                 Err(conflict) => {
                     drop(turns);
@@ -103,7 +104,7 @@ impl Core {
     ) -> Ran<R, E> {
         let bar = self.bar.raise(met.collections());
         loop {
-            match self.run_once(author, how, &mut f) {
+            match self.run_once(author, how, met.met, &mut f) {
                 Ok(ran) => return ran,
                 Err(conflict) => bar.extend(conflict.collections()),
             }
@@ -114,6 +115,7 @@ impl Core {
         &self,
         author: &Author<'_>,
         how: How,
+        run: u32,
         f: &mut impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Result<Ran<R, E>, Conflict> {
         let id = author.id;
@@ -121,17 +123,25 @@ impl Core {
             return Ok(Ran::Before(before));
         }
         let (moment, watch) = self.watch();
-        let tx = Tx { core: self, moment, state: RefCell::default() };
+        let tx = Tx { core: self, moment, run, state: RefCell::default() };
         let value = {
             let _inside = guard::enter(self.number());
             f(&tx)
         };
-        let State { reads, ranges, writes, users, claim, .. } = tx.state.into_inner();
+        if tx.state.borrow().stale {
+            self.conflicts.fetch_add(1, Ordering::Relaxed);
+            return Err(Conflict { keys: Vec::new(), ranges: BTreeSet::new() });
+        }
+        let finished = if value.is_ok() { tx.finish() } else { Ok(()) };
+        let State { reads, ranges, writes, users, claim, memory, posted, .. } = tx.state.into_inner();
         let decided_on = decided_on(&reads, &ranges, moment);
         let value = match value {
             Ok(value) => value,
             Err(e) => return Ok(Ran::Refused(decided_on, e)),
         };
+        if let Err(e) = finished {
+            return Ok(Ran::Barred(decided_on, e));
+        }
         if writes.is_empty() && id.is_none() {
             return Ok(Ran::Read(decided_on, Done { value, version: moment.into(), wrote: false }));
         }
@@ -143,11 +153,23 @@ impl Core {
         self.tag_all(&mut writes, &users);
         let author = Author { token: claim.tokens.first().copied(), ..*author };
         let claim = (!claim.is_empty()).then_some(&claim);
-        let draft = Draft { author, writes: &writes, reads: &reads, ranges: &ranges, moment, claim };
+        let memories = Memories(&memory);
+        let draft = Draft {
+            author,
+            writes: &writes,
+            reads: &reads,
+            ranges: &ranges,
+            moment,
+            claim,
+            memory: (!memory.is_empty()).then_some(&memories),
+        };
         let placed = self.place(&draft, how);
         drop(watch);
         match placed {
-            Ok(placed) => Ok(Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true })),
+            Ok(placed) => {
+                self.hear(&posted);
+                Ok(Ran::Placed(placed, Done { value, version: placed.lsn.into(), wrote: true }))
+            }
             Err(NotCommitted::Failed(e)) => Ok(Ran::Failed(e)),
             Err(NotCommitted::Barred(lsn, e, None)) => Ok(Ran::Barred(lsn, e)),
             Err(NotCommitted::Barred(lsn, e, Some(key))) => {

@@ -87,6 +87,17 @@ fn names_of_migrations_are_short_and_stand_once() {
 }
 
 #[test]
+fn of_too_many_names_those_that_were_given_up_are_forgotten() {
+    let old: Vec<(String, Compatible)> = (0..60).map(|n| (format!("{n:060}"), No)).collect();
+    let old: Vec<(&str, Compatible)> = old.iter().map(|(name, c)| (name.as_str(), *c)).collect();
+    let mut applied = names(&[old, vec![("gold is coins", No), ("newer", Yes)]].concat());
+    migrate(&mut map([]), &mut applied, &ours()).expect("it runs");
+    assert!(applied.len() < 40 && applied.iter().map(|a| a.name.len() + 3).sum::<usize>() <= NAMES_BYTES_MAX);
+    let kept: Vec<&str> = applied.iter().map(|a| a.name.as_str()).collect();
+    assert!(["gold is coins", "newer", "coins are cents"].iter().all(|name| kept.contains(name)), "{kept:?}");
+}
+
+#[test]
 fn a_document_in_the_hands_of_a_migration() -> Result<()> {
     let mut value = map([("a", 1.into()), ("b", map([("c", 2.into())])), ("d", 3.into())]);
     let mut doc = Doc::new(&mut value);

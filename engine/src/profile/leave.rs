@@ -1,0 +1,266 @@
+//! Corridor: the end of a session, always in this order: the reason is set, `before_release` may edit, one record has the
+//! last save and frees the lease, the game is told.
+//!
+//! On a handoff request the engine does this at once; so does dropping the last handle. What fails is tried again, until
+//! the lease is lost or the store takes nothing any more. A session that another ended has no last save: its token is
+//! refused, and the handle keeps the reason.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use savehold_wal::{Lsn, Placed};
+
+use super::hooks::CutShort;
+use super::live::{Live, Phase};
+use super::playable::Playable;
+use super::save::LastSave;
+use super::shared::{Gone, Leaving, RETRY_AFTER, Shared};
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::key::Key;
+use crate::lease::Ended;
+use crate::txn::Ran;
+
+/// What closing came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Profiles whose last state is durable, whether there was anything to save or not.
+    pub saved: usize,
+    /// Those whose last state is not saved, and why.
+    pub failed: Vec<(Key, Error)>,
+    /// Those that have their last save in the log, and the answer did not come in time.
+    pub late: Vec<Key>,
+    /// Hooks that did not come back in time, or panicked: what stood without them was saved.
+    pub hooks_cut_short: usize,
+}
+
+/// How long hooks may take.
+#[derive(Clone, Copy)]
+pub(crate) enum HookTime {
+    /// On a thread of their own, for so long.
+    AtMost(Duration),
+    /// Here, as long as they take: the program itself calls.
+    Own,
+}
+
+impl<T: Playable> Live<T> {
+    /// The session is ending: memory takes no more changes. `false`: it was ending before.
+    pub(crate) fn begin_end(&self, why: &Ended) -> bool {
+        let mut state = self.lock();
+        if state.phase != Phase::Active {
+            return false;
+        }
+        state.phase = Phase::Ending(why.clone());
+        drop(state);
+        self.session.begin_end();
+        self.shared.unseat(self);
+        true
+    }
+
+    /// Ends the session; answers where its last record stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ended`](crate::ErrorKind::Ended): it had ended. Otherwise it is tried again later.
+    pub(crate) fn end(self: &Arc<Self>, why: Ended, time: HookTime) -> Result<Placed> {
+        self.check()?;
+        if !self.begin_end(&why) {
+            return Err(self.over(&why)); // somebody else ends it right now
+        }
+        self.run_last_hook(&why, time);
+        let placed = self.place_last(&why);
+        if placed.is_err() && self.may_try_again() {
+            let retry_at = self.core().boot() + RETRY_AFTER;
+            self.shared.leave(Leaving { live: self.clone(), why, retry_at, hooked: true });
+        }
+        placed
+    }
+
+    /// Whether there is anything left to try: the session may be over, or the store take nothing any more.
+    fn may_try_again(&self) -> bool {
+        if self.core().wal.failure().is_some() {
+            self.lose(Ended::Closed);
+        }
+        !matches!(self.lock().phase, Phase::Over(_))
+    }
+
+    /// Tries again to place the last record.
+    pub(crate) fn finish_leaving(self: Arc<Self>, leaving: Leaving<T>, time: Duration) {
+        if !leaving.hooked {
+            self.run_last_hook(&leaving.why, HookTime::AtMost(time));
+        }
+        match self.place_last(&leaving.why) {
+            Ok(placed) => self.shared.go(self.gone(leaving.why, placed)),
+            Err(e) => {
+                self.shared.trouble(&e);
+                if self.may_try_again() {
+                    let retry_at = self.core().boot() + RETRY_AFTER;
+                    self.shared.leave(Leaving { retry_at, hooked: true, ..leaving });
+                }
+            }
+        }
+    }
+
+    /// The last handle went, or another asks for the key: the session ends, and nobody waits for it.
+    pub(crate) fn end_unwatched(self: &Arc<Self>, why: Ended, time: HookTime) {
+        match self.end(why.clone(), time) {
+            Ok(placed) => self.shared.go(self.gone(why, placed)),
+            Err(e) => self.shared.trouble(&e),
+        }
+    }
+
+    /// What is told of its end once `placed` is durable.
+    pub(crate) fn gone(&self, why: Ended, placed: Placed) -> Gone {
+        Gone { key: self.key.clone(), why, placed }
+    }
+
+    /// One record: the last save, if there is anything to save, and the release.
+    fn place_last(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
+        let core = self.core();
+        let ran = core.transact(None, self.shared.how(), |tx| -> Result<()> {
+            let picture = self.picture(false, false);
+            let mut base = None;
+            if !picture.is_placed {
+                let (entry, next) = self.entry(&picture.value, &picture.base)?;
+                let users = picture.base.head.attributes.user_ids();
+                tx.put_seen(&self.full, picture.base.lsn, users, entry)?;
+                base = Some(next);
+            }
+            self.session.end_in(tx, Some(why.clone()));
+            tx.remember(std::rc::Rc::new(LastSave { live: self.clone(), picture, base, why: why.clone() }));
+            Ok(())
+        });
+        match ran {
+            Ran::Placed(placed, _) => Ok(placed),
+            Ran::Refused(_, e) | Ran::Failed(e) => Err(self.named(e)),
+            Ran::Barred(_, e) => {
+                let why = self.session.why_ended().unwrap_or(Ended::Expired);
+                self.lose(why.clone());
+                Err(self.over(&why).caused_by(e))
+            }
+            Ran::Read(..) | Ran::Before(_) => unreachable!("it writes, and carries no id"),
+        }
+    }
+
+    /// `before_release` and `before_save` have the last word; what they make that may not be stored is left out.
+    fn run_last_hook(&self, why: &Ended, time: HookTime) -> bool {
+        let rules = &self.shared.rules;
+        let (release, save) = (rules.before_release.clone(), rules.before_save.clone());
+        if release.is_none() && save.is_none() {
+            return true;
+        }
+        let turn = self.turn();
+        let (mut value, key, why) = ((*turn.value).clone(), self.key.clone(), why.clone());
+        let edited = self.run_hook(time, move || {
+            if let Some(hook) = release {
+                hook(&key, &mut value, &why);
+            }
+            if let Some(hook) = save {
+                hook(&key, &mut value);
+            }
+            value
+        });
+        match edited.map(|value| rules.validate(&value).map(|bytes| (value, bytes))) {
+            Ok(Ok((value, bytes))) => {
+                turn.install_last(value, bytes, self.core().boot());
+                true
+            }
+            Ok(Err(e)) => {
+                self.lock().fault = Some(e);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// `before_save` may edit what is saved.
+    pub(crate) fn before_save(&self, time: Duration) {
+        let Some(hook) = self.shared.rules.before_save.clone() else { return };
+        if self.lock().unsaved_since.is_none() {
+            return;
+        }
+        let turn = self.turn();
+        let (mut value, key) = ((*turn.value).clone(), self.key.clone());
+        let edited = self.run_hook(HookTime::AtMost(time), move || {
+            hook(&key, &mut value);
+            value
+        });
+        if let Ok(value) = edited
+            && let Ok(bytes) = self.shared.rules.validate(&value)
+        {
+            let now = self.core().boot();
+            _ = turn.install(value, bytes, now, now); // where the session ended meanwhile, that hook had its say
+        }
+    }
+
+    fn run_hook<R: Send + 'static>(
+        &self,
+        time: HookTime,
+        hook: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, CutShort> {
+        let number = self.core().number();
+        let hook = move || {
+            let _inside = guard::enter(number);
+            hook()
+        };
+        match time {
+            HookTime::Own => catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked),
+            HookTime::AtMost(time) => self.shared.hooks.run(self.core().wal.env().threads, time, hook),
+        }
+    }
+}
+
+impl<T: Playable> Shared<T> {
+    /// Ends all sessions: hooks while there is time, then all last saves one behind the other, then one wait for all.
+    pub(crate) fn close_all(&self, deadline: Duration) -> CloseReport {
+        self.closed.store(true, Ordering::Release);
+        let core = &self.table.core;
+        let until = core.boot().saturating_add(deadline);
+        let mut report = CloseReport::default();
+        let mut leaving = self.take_leaving(Duration::MAX);
+        for live in self.lives() {
+            if live.begin_end(&Ended::Closed) {
+                leaving.push(Leaving { live, why: Ended::Closed, retry_at: Duration::ZERO, hooked: false });
+            }
+        }
+        let hooks_until = core.boot().saturating_add(deadline / 4 * 3); // the saves get the rest
+        for one in leaving.iter().filter(|one| !one.hooked) {
+            let time = HookTime::AtMost(hooks_until.saturating_sub(core.boot()));
+            report.hooks_cut_short += usize::from(!one.live.run_last_hook(&one.why, time));
+        }
+        let mut gone = Vec::new();
+        for Leaving { live, why, .. } in leaving {
+            match live.place_last(&why) {
+                Ok(placed) => gone.push(live.gone(why, placed)),
+                Err(e) => report.failed.push((live.key.clone(), e)),
+            }
+        }
+        self.await_last(gone, until, &mut report);
+        report
+    }
+
+    /// Waits for the last of what was placed; the answer to it is the answer to all.
+    fn await_last(&self, gone: Vec<Gone>, until: Duration, report: &mut CloseReport) {
+        let core = &self.table.core;
+        let last = gone.iter().map(|one| one.placed).max_by_key(|placed| placed.end);
+        let waited = last.map(|last| {
+            let ticket = core.wal.settle(last);
+            ticket.wait_timeout(until.saturating_sub(core.boot())).unwrap_or(Ok(Lsn::NONE))
+        });
+        let failure = waited.and_then(std::result::Result::err).map(Error::from);
+        let acknowledged = core.wal.acknowledged();
+        for one in gone {
+            match &failure {
+                _ if one.placed.end <= acknowledged => report.saved += 1,
+                Some(e) => report.failed.push((one.key.clone(), e.clone())),
+                None => report.late.push(one.key.clone()),
+            }
+            self.gone.lock().push(one);
+        }
+        self.settle();
+        core.bell.ring();
+    }
+}
