@@ -3,7 +3,8 @@
 //! opening changes no segment and gives the same again; and then appends work and survive.
 //!
 //! Everything is decided by seeds, which failures name. Counts are bounded by default; `SAVEHOLD_CRASH=full` runs every
-//! case, and `SAVEHOLD_CRASH_IMAGES` says how many random images. `SAVEHOLD_CRASH_SEED` runs one random workload again.
+//! case, `SAVEHOLD_CRASH_FROM` from which workload on, and `SAVEHOLD_CRASH_IMAGES` says how many random images.
+//! `SAVEHOLD_CRASH_SEED` runs one random workload again, `SAVEHOLD_CRASH_THREADS` says how many with threads.
 
 mod budget;
 mod cases;
