@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::attributes::{Attributes, UserId};
 use crate::ids::Version;
 use crate::key::Key;
@@ -19,6 +21,9 @@ pub struct Entry<T> {
     pub created_us: u64,
     /// User ids and metadata.
     pub attributes: Attributes,
+    /// What profiles note about the value's shape; empty for none. The store keeps it with every write that does not
+    /// mention it, and reads nothing in it.
+    pub schema: Bytes,
 }
 
 /// What the closure of an update answers: write, remove or keep. What it does not mention is kept.
@@ -28,6 +33,7 @@ pub struct Change<T> {
     pub(crate) what: What<T>,
     pub(crate) user_ids: Option<Vec<UserId>>,
     pub(crate) meta: Option<BTreeMap<String, String>>,
+    pub(crate) schema: Option<Bytes>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,17 +46,17 @@ pub(crate) enum What<T> {
 impl<T> Change<T> {
     /// The key has this value from now on.
     pub fn write(value: T) -> Self {
-        Self { what: What::Write(value), user_ids: None, meta: None }
+        Self { what: What::Write(value), user_ids: None, meta: None, schema: None }
     }
 
     /// The key is absent from now on; its history stays readable.
     pub fn remove() -> Self {
-        Self { what: What::Remove, user_ids: None, meta: None }
+        Self { what: What::Remove, user_ids: None, meta: None, schema: None }
     }
 
     /// Nothing changes, and nothing is written: `UpdateAsync`'s nil.
     pub fn keep() -> Self {
-        Self { what: What::Keep, user_ids: None, meta: None }
+        Self { what: What::Keep, user_ids: None, meta: None, schema: None }
     }
 
     /// The users whose data the value is, in place of all former ones.
@@ -62,6 +68,13 @@ impl<T> Change<T> {
     /// Names and texts kept beside the value, in place of all former ones.
     pub fn meta(mut self, pairs: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
         self.meta = Some(pairs.into_iter().map(|(name, text)| (name.into(), text.into())).collect());
+        self
+    }
+
+    /// What profiles noted about the value's shape, as [`Entry::schema`] had it, so that a copy of a profile's value is
+    /// one too: which migrations it has seen. At most 4096 bytes; empty takes it away.
+    pub fn schema(mut self, notes: impl Into<Bytes>) -> Self {
+        self.schema = Some(notes.into());
         self
     }
 }

@@ -67,13 +67,14 @@ impl<T> Form<T> {
             version: stored.lsn.into(),
             created_us: head.created_us,
             attributes: head.attributes.clone(),
+            schema: head.schema.clone(),
         })
     }
 
     pub(crate) fn decision(&self, change: Change<T>) -> Result<Decision> {
-        let Change { what, user_ids, meta } = change;
+        let Change { what, user_ids, meta, schema } = change;
         Ok(match what {
-            What::Write(value) => Decision::Put(Wanted { user_ids, meta, ..self.wanted(&value)? }),
+            What::Write(value) => Decision::Put(Wanted { user_ids, meta, schema, ..self.wanted(&value)? }),
             What::Remove => Decision::Remove,
             What::Keep => Decision::Keep,
         })

@@ -81,6 +81,10 @@ impl<'a> Said<'a> {
             version: self.version("version")?,
             created_us: self.count("created_us")?,
             attributes,
+            schema: match self.get("schema") {
+                Value::Bytes(notes) => notes.clone().into(),
+                _ => bytes::Bytes::new(),
+            },
         })
     }
 }

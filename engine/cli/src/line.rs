@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The key is written as everywhere on the command line, the value in the JSON form of [`savehold::value::json`].
-//! User ids and metadata stand there where there are any. A member of another name is refused: it may be a
+//! User ids and metadata stand there where there are any, and as `"schema": {"$bytes": "…"}` what profiles note about the
+//! value's shape, so that a loaded profile is not migrated again. A member of another name is refused: it may be a
 //! misspelt one, and would be lost silently.
 
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Line {
     pub user_ids: Option<Vec<UserId>>,
     /// Notes about the value.
     pub metadata: Option<Vec<(String, String)>>,
+    /// What profiles note about the value's shape.
+    pub schema: Option<Vec<u8>>,
 }
 
 impl Line {
@@ -78,6 +81,10 @@ pub fn text(key: &Keypath, entry: &Entry<Value>) -> Result<String, Failure> {
             .collect();
         line += &format!(",\"metadata\":{{{}}}", meta.join(","));
     }
+    if !entry.schema.is_empty() {
+        let notes = savehold::value::json::to_string(&Value::Bytes(entry.schema.to_vec()));
+        line += &format!(",\"schema\":{}", notes.map_err(|e| Failure::new(Exit::Failed, e.message(), ""))?);
+    }
     line.push('}');
     Ok(escape::visible_json(&line))
 }
@@ -107,16 +114,17 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Line, A::Error> {
-        let (mut key, mut value, mut user_ids, mut metadata) = (None, None, None, None);
+        let (mut key, mut value, mut user_ids, mut metadata, mut schema) = (None, None, None, None, None);
         while let Some(name) = members.next_key::<String>()? {
             let twice = match name.as_str() {
                 "key" => key.replace(members.next_value::<String>()?).is_some(),
                 "value" => value.replace(members.next_value::<FromJson>()?.0).is_some(),
                 "user_ids" => user_ids.replace(members.next_value::<Vec<Id>>()?).is_some(),
                 "metadata" => metadata.replace(members.next_value::<Notes>()?.0).is_some(),
+                "schema" => schema.replace(members.next_value::<Schema>()?.0).is_some(),
                 other => {
                     return Err(de::Error::custom(format!(
-                        "the member {other:?} says nothing here: a line has key, value, user_ids and metadata"
+                        "the member {other:?} says nothing here: a line has key, value, user_ids, metadata and schema"
                     )));
                 }
             };
@@ -130,6 +138,7 @@ impl<'de> Visitor<'de> for Members {
             value: value.ok_or_else(|| de::Error::custom("there is no \"value\""))?,
             user_ids: user_ids.map(|ids| ids.into_iter().map(|Id(id)| id).collect()),
             metadata,
+            schema,
         })
     }
 }
@@ -143,6 +152,18 @@ impl<'de> Deserialize<'de> for Id {
             serde_json::Value::String(text) => Ok(Self(text.into())),
             serde_json::Value::Number(n) if n.is_u64() || n.is_i64() => Ok(Self(n.to_string().into())),
             _ => Err(de::Error::custom("a user id is a text or a whole number")),
+        }
+    }
+}
+
+/// What profiles note: bytes.
+struct Schema(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match FromJson::deserialize(deserializer)?.0 {
+            Value::Bytes(notes) if notes.len() <= savehold::limits::SCHEMA_BYTES_MAX => Ok(Self(notes)),
+            _ => Err(de::Error::custom("the schema is {\"$bytes\": \"…\"} of at most 4096 bytes")),
         }
     }
 }

@@ -4,8 +4,7 @@
 //! key, at the same moment.
 
 use super::wire::{self, Asked};
-use crate::attributes::Attributes;
-use crate::change::Outcome;
+use crate::change::{Entry, Outcome};
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::Version;
@@ -50,8 +49,9 @@ pub(super) fn get(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["collection", "key", "at"])?;
     let (documents, key) = place(store, asked)?;
     if let Some(entry) = documents.get_at(&key, asked.at("at")?)? {
-        let mut said = entry_of(&key, entry.value, entry.version, entry.created_us, &entry.attributes);
-        said.insert("time_us", store.time_of(entry.version)?);
+        let version = entry.version;
+        let mut said = entry_of(entry);
+        said.insert("time_us", store.time_of(version)?);
         return Ok(Map::from([("entry", said)]));
     }
     let newest = documents.versions(&key)?.next().transpose()?;
@@ -83,7 +83,7 @@ pub(super) fn scan(store: &Store, asked: Asked<'_>) -> Result<Map> {
         let stored = store.core.stored(version);
         let entry = stored.and_then(|stored| page.documents.form.entry(key.clone(), &stored));
         entries.push(match entry {
-            Ok(e) => entry_of(&key, e.value, e.version, e.created_us, &e.attributes).into(),
+            Ok(e) => entry_of(e).into(),
             Err(e) => {
                 let e = page.documents.table.named(&KeyRef::from(&key), e);
                 let mut damaged = Map::from([("key", key.to_string())]);
@@ -184,18 +184,22 @@ impl Page {
     }
 }
 
-fn entry_of(key: &Key, value: Value, version: Version, created_us: u64, attributes: &Attributes) -> Map {
+fn entry_of(entry: Entry<Value>) -> Map {
+    let attributes = &entry.attributes;
     let mut said = Map::new();
-    said.insert("key", key.to_string());
-    said.insert("value", value);
-    said.insert("version", version.to_string());
-    said.insert("created_us", created_us);
+    said.insert("key", entry.key.to_string());
+    said.insert("value", entry.value);
+    said.insert("version", entry.version.to_string());
+    said.insert("created_us", entry.created_us);
     if !attributes.user_ids().is_empty() {
         said.insert("user_ids", attributes.user_ids().iter().map(|id| id.as_str()).collect::<Value>());
     }
     if !attributes.meta().is_empty() {
         let meta: Map = attributes.meta().iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         said.insert("metadata", meta);
+    }
+    if !entry.schema.is_empty() {
+        said.insert("schema", Value::Bytes(entry.schema.to_vec()));
     }
     said
 }

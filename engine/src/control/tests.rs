@@ -152,13 +152,17 @@ fn a_line_that_the_store_says_already_is_not_written_and_another_order_user_or_n
         (r#""value":{"x":1,"y":2},"user_ids":["43"]"#, 1),
         (r#""value":{"x":1,"y":2},"user_ids":[]"#, 1),
         (r#""value":{"x":1,"y":2},"metadata":{"n":"u"}"#, 1),
+        (r#""value":{"x":1,"y":2},"schema":{"$bytes":"AAH/"}"#, 0),
+        (r#""value":{"x":1,"y":2},"schema":{"$bytes":"AAE="}"#, 1),
     ] {
         let store = Store::in_memory().unwrap();
         let load = |line: &str| {
             let line = format!(r#"{{"do":"load","lines":[{{"collection":"a","key":"b",{line}}}]}}"#);
             answer(&store, &request(&line)).unwrap().get("written").unwrap().as_u64()
         };
-        assert_eq!(load(r#""value":{"x":1,"y":2},"user_ids":["42"],"metadata":{"n":"t"}"#), Some(1));
+        let first =
+            r#""value":{"x":1,"y":2},"user_ids":["42"],"metadata":{"n":"t"},"schema":{"$bytes":"AAH/"}"#;
+        assert_eq!(load(first), Some(1));
         assert_eq!(load(text), Some(written), "{text}");
     }
 }

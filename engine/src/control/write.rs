@@ -80,8 +80,8 @@ pub(super) fn remove(store: &Store, asked: Asked<'_>) -> Result<Map> {
     })
 }
 
-/// `{"do": "load", "lines": [{"collection": c, "key": k, "value": v, "user_ids": […], "metadata": {…}, "place": text},
-/// …]}` → how many keys were `written` and how many were `unchanged`, all in one commit. An error names the `place`.
+/// `{"do": "load", "lines": [{"collection": c, "key": k, "value": v, "user_ids": […], "metadata": {…}, "schema": bytes,
+/// "place": text}, …]}` → how many keys were `written` and how many were `unchanged`, all in one commit. An error names the `place`.
 pub(super) fn load(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["lines"])?;
     let lines = asked.value("lines")?.as_list().ok_or_else(|| wrong("\"lines\" is no list".to_owned()))?;
@@ -109,7 +109,7 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn of(store: &Store, line: &'a Value) -> Result<Self> {
         let asked = Asked(line.as_map().ok_or_else(|| wrong("a line is an object".to_owned()))?);
-        asked.only(&["collection", "key", "value", "user_ids", "metadata", "place"])?;
+        asked.only(&["collection", "key", "value", "user_ids", "metadata", "schema", "place"])?;
         let named = asked.text_if("place")?.unwrap_or("a line");
         let (documents, key) = place(store, asked).map_err(|e| e.within(named))?;
         let change = written(asked).map_err(|e| e.within(named))?;
@@ -134,7 +134,8 @@ impl<'a> Line<'a> {
             *self.value == entry.value // before the order of members, for it is much cheaper
                 && json::to_string(self.value).ok() == json::to_string(&entry.value).ok()
         };
-        wanted == entry.attributes && alike()
+        let same_schema = self.change.schema.as_ref().is_none_or(|schema| *schema == entry.schema);
+        wanted == entry.attributes && same_schema && alike()
     }
 }
 
@@ -150,6 +151,10 @@ fn written(asked: Asked<'_>) -> Result<Change<Value>> {
             meta.iter().map(|(name, text)| Some((name.as_str()?, text.as_str()?))).collect::<Option<Vec<_>>>()
         });
         change = change.meta(pairs.ok_or_else(|| wrong("\"metadata\" is no object of texts".to_owned()))?);
+    }
+    if let Some(schema) = asked.get("schema") {
+        let Value::Bytes(notes) = schema else { return Err(wrong("\"schema\" is no bytes".to_owned())) };
+        change = change.schema(notes.clone());
     }
     Ok(change)
 }

@@ -141,5 +141,8 @@ fn request(line: &Line, place: &str) -> Map {
     if let Some(notes) = &line.metadata {
         said.insert("metadata", notes.iter().cloned().collect::<Map>());
     }
+    if let Some(schema) = &line.schema {
+        said.insert("schema", Value::Bytes(schema.clone()));
+    }
     said
 }

@@ -17,6 +17,9 @@ fn stored(line: &Line) -> Entry<Value> {
     if let Some(notes) = &line.metadata {
         change = change.meta(notes.iter().cloned());
     }
+    if let Some(schema) = &line.schema {
+        change = change.schema(schema.clone());
+    }
     documents.update(&line.key.key, |_| change.clone()).expect("written");
     documents.get(&line.key.key).expect("read").expect("there")
 }
@@ -27,6 +30,7 @@ fn what_is_written_is_read_back_and_looks_the_same() {
     for text in [
         r#"{"key":"players/42","value":{"coins":100,"bag":[1,2.0,null]}}"#,
         r#"{"key":"a/b","value":1,"user_ids":["42","43"],"metadata":{"build":"812","shop":"web"}}"#,
+        r#"{"key":"a/b","value":{"coins":1},"schema":{"$bytes":"AAH/"}}"#,
         r#"{"key":"raw/\\x00\\xff\\\\","value":{"$bytes":"AAH/"}}"#,
         r#"{"key":"a/b","value":{"$u64":"18446744073709551615"}}"#,
         r#"{"key":"a/b","value":{"$$name":"\u001b[2J \u202e"}}"#,
@@ -56,6 +60,7 @@ fn what_is_no_line_is_refused_with_its_reason() {
         ("[1, 2]", r#"an object like {"key": "players/42", "value": 1}"#),
         ("{", "EOF while parsing"),
         (r#"{"value":1}"#, r#"no "key""#),
+        (r#"{"key":"a/b","value":1,"schema":"x"}"#, r#"the schema is {"$bytes""#),
         (r#"{"key":"a/b"}"#, r#"no "value""#),
         (r#"{"key":"a/b","vaule":1}"#, r#"the member "vaule" says nothing"#),
         (r#"{"key":"a/b","value":1,"value":2}"#, r#"the member "value" stands there twice"#),

@@ -12,7 +12,7 @@ both_ways!(
 const LINES: &str = concat!(
     r#"{"key":"players/42","value":{"coins":100,"bag":[1,2.0]},"user_ids":["42"],"metadata":{"build":"812"}}"#,
     "\n",
-    r#"{"key":"players/43","value":{"$u64":"18446744073709551615"}}"#,
+    r#"{"key":"players/43","value":{"$u64":"18446744073709551615"},"schema":{"$bytes":"AAH/"}}"#,
     "\n",
     r#"{"key":"raw/\\x00","value":{"$bytes":"AAH/"}}"#,
     "\n",
