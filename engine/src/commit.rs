@@ -73,6 +73,7 @@ impl Core {
                     if told {
                         self.attend();
                     }
+                    self.owe(self.debt.bytes(bytes, placed.end), draft.writes.len() as u64);
                     return Ok(placed);
                 }
                 Err(Refused::Log(NotNow::NoRoom)) => self.wal.make_room(bytes).map_err(Error::from)?,
@@ -89,7 +90,7 @@ impl Core {
         append: Append,
     ) -> Result<(Placed, bool), Refused> {
         let _order = self.order.lock();
-        if let Some(keys) = draft.conflicts(&self.index) {
+        if let Some(keys) = draft.conflicts(&self.index)? {
             return Err(Refused::Conflict(keys));
         }
         let mut now = Duration::ZERO;
@@ -132,9 +133,11 @@ impl Core {
     /// Enters a record of ours into the index; says what it says of leases.
     fn show(&self, lsn: Lsn, frame: &Frame) -> Noted {
         let body_offset = u32::try_from(frame.body_offset()).expect("bounded by HEAD_BYTES_MAX");
-        let mut live = Live { index: &self.index, record: frame.bytes(), noted: Noted::default() };
-        apply(&mut live, lsn, body_offset, frame.head()).expect("just encoded");
-        live.noted
+        self.index.with_tail(|index| {
+            let mut live = Live { index, record: frame.bytes(), noted: Noted::default() };
+            apply(&mut live, lsn, body_offset, frame.head()).expect("just encoded");
+            live.noted
+        })
     }
 
     /// The newest place in commit order, with writes behind it remembered for the validation of ranges.

@@ -1,7 +1,7 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -13,19 +13,28 @@ use savehold_wal::{Durability, Lsn, Wal, schedule};
 use crate::archiving::Archiving;
 use crate::bar::Bar;
 use crate::bell::Bell;
+use crate::debt::Debt;
 use crate::desk::Desk;
 use crate::duty::Upkeep;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
+use crate::estimate::Rates;
 use crate::ids::{CollectionId, Version};
-use crate::index::{Kind, TailIndex, VersionRef};
+use crate::index::{Index, Kind, VersionRef};
 use crate::inflight::InFlight;
 use crate::key::FullKey;
 use crate::leases::Leases;
+use crate::load::Replaying;
 use crate::memory::Hears;
+use crate::options::Options;
 use crate::planted::{self, Fault};
+use crate::recovery::Recovered;
+use crate::shelf::Shelf;
 use crate::stats::Latencies;
 use crate::turn::Turns;
+
+/// Versions that an error about a damaged one looks through for one that can be read.
+const OLDER_MAX: usize = 1 << 10;
 
 /// The state of one open store.
 pub(crate) struct Core {
@@ -36,7 +45,7 @@ pub(crate) struct Core {
 
     /// Commit order: validating, placing and applying happen under it.
     pub(crate) order: Mutex<()>,
-    pub(crate) index: TailIndex,
+    pub(crate) index: Index,
     pub(crate) in_flight: InFlight,
     pub(crate) turns: Turns,
     pub(crate) bar: Bar,
@@ -51,6 +60,24 @@ pub(crate) struct Core {
     /// The archive, where the options ask for one.
     pub(crate) archive: OnceLock<Arc<Archiving>>,
 
+    // what a restart costs, and what keeps that bounded
+    pub(crate) shelf: Shelf,
+    pub(crate) rates: Rates,
+    pub(crate) debt: Debt,
+    /// How long a restart may take.
+    pub(crate) budget: Duration,
+    /// What may be due before a checkpoint begins.
+    pub(crate) due_ps: u64,
+    pub(crate) replaying: Replaying,
+    /// What was due when it was last looked at.
+    pub(crate) seen_tail: AtomicU64,
+    pub(crate) closing: AtomicBool,
+    pub(crate) checkpoints: AtomicU64,
+    /// Tables that were made anew since open.
+    pub(crate) remade: AtomicU64,
+    /// Commits that were held back.
+    pub(crate) held_back: AtomicU64,
+
     /// The newest place in commit order.
     sequenced: AtomicU64,
     pub(crate) commits: Latencies,
@@ -59,14 +86,6 @@ pub(crate) struct Core {
 
     /// What answers the command line, or why nothing does; empty where it was not asked for.
     pub(crate) desk: OnceLock<Result<Desk>>,
-}
-
-/// The desk goes first: it gives its name up while the directory is still ours.
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.close_desk();
-        self.upkeep.stop(&self.bell);
-    }
 }
 
 /// A version with what stands in it.
@@ -86,13 +105,16 @@ pub(crate) struct Seen {
 }
 
 impl Core {
-    pub(crate) fn new(wal: Wal, index: TailIndex, durability: Durability, origin: String) -> Self {
+    pub(crate) fn new(wal: Wal, recovered: Recovered, replaying: Replaying, options: Options) -> Self {
+        let Recovered { index, shelf, tail, rates, damage } = recovered;
+        let debt = Debt::default();
+        debt.add(rates.replay_ps(tail.replayed.bytes, tail.versions));
         let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
         let leases = Leases::new(wal.env().entropy.next_u64());
         Self {
             wal,
-            durability,
-            origin,
+            durability: options.durability,
+            origin: options.origin,
             order: Mutex::new(()),
             index,
             in_flight: InFlight::default(),
@@ -104,6 +126,17 @@ impl Core {
             hearers: Mutex::default(),
             origin_number: OnceLock::new(),
             archive: OnceLock::new(),
+            shelf,
+            rates,
+            debt,
+            budget: options.recovery_budget,
+            due_ps: rates.due_ps(options.recovery_budget),
+            replaying,
+            seen_tail: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            checkpoints: AtomicU64::new(0),
+            remade: AtomicU64::new(damage.len() as u64),
+            held_back: AtomicU64::new(0),
             sequenced,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
@@ -185,7 +218,7 @@ impl Core {
     ///
     /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read.
     pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
-        let Some(version) = self.index.at(collection.0, key, moment) else {
+        let Some(version) = self.index.at(collection.0, key, moment)? else {
             return Ok(Seen { lsn: Lsn::NONE, stored: None });
         };
         match version.kind {
@@ -220,7 +253,7 @@ impl Core {
     /// Names the newest older version that can be read, for an error about a damaged one.
     #[cold]
     fn older(&self, collection: CollectionId, key: &[u8], lsn: Lsn, e: Error) -> Error {
-        let older = self.index.versions(collection.0, key, lsn, usize::MAX);
+        let Ok(older) = self.index.versions(collection.0, key, lsn, OLDER_MAX) else { return e };
         match older.into_iter().find(|v| v.kind == Kind::Put && self.stored(*v).is_ok()) {
             Some(version) => e.or_older(Version::from(version.lsn)),
             None => e,

@@ -9,7 +9,7 @@ use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::ids::CollectionId;
-use crate::index::TailIndex;
+use crate::index::Index;
 pub(crate) use crate::key::FullKey;
 use crate::lease::Claim;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX};
@@ -65,19 +65,30 @@ pub(crate) struct Draft<'a> {
 
 impl Draft<'_> {
     /// The keys whose state is not what the run saw; all of them `None` where only a range changed. `None` where
-    /// nothing changed. Under the commit lock; touches memory only.
-    pub(crate) fn conflicts(&self, index: &TailIndex) -> Option<Vec<FullKey>> {
-        let changed = |((collection, key), seen): &&(FullKey, Lsn)| {
-            index.newest(collection.0, key.as_bytes()).map_or(Lsn::NONE, |v| v.lsn) != *seen
-        };
-        let mut keys: Vec<FullKey> = self.reads.iter().filter(changed).map(|(key, _)| key.clone()).collect();
+    /// nothing changed. Under the commit lock; touches memory, and of tables only pages that the run has just read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::changed`].
+    pub(crate) fn conflicts(&self, index: &Index) -> Result<Option<Vec<FullKey>>> {
+        let mut keys: Vec<FullKey> = Vec::new();
+        for ((collection, key), seen) in self.reads {
+            if index.changed(collection.0, key.as_bytes(), *seen)? {
+                keys.push((*collection, key.clone()));
+            }
+        }
         if planted::has(Fault::SkipReads) {
             keys.clear();
         }
-        let touched = |(collection, range): &(CollectionId, OwnRange)| {
-            !planted::has(Fault::SkipRanges) && index.touched_since(collection.0, range.borrow(), self.moment)
-        };
-        (!keys.is_empty() || self.ranges.iter().any(touched)).then_some(keys)
+        if !keys.is_empty() {
+            return Ok(Some(keys));
+        }
+        for (collection, range) in self.ranges.iter().filter(|_| !planted::has(Fault::SkipRanges)) {
+            if index.touched_since(collection.0, range.borrow(), self.moment)? {
+                return Ok(Some(keys));
+            }
+        }
+        Ok(None)
     }
 
     /// The record, all but its place.

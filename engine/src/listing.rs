@@ -53,7 +53,7 @@ impl Iterator for Versions {
 
     fn next(&mut self) -> Option<Self::Item> {
         let version = self.0.next()?;
-        Some(self.0.core.describe(version))
+        Some(version.and_then(|version| self.0.core.describe(version)))
     }
 }
 

@@ -241,8 +241,10 @@ impl Core {
     ) -> Result<Outcome, Conflict> {
         let mut of_id = None;
         if let Some(id) = call.id {
-            if let Some(before) = self.once(id) {
-                return Ok(Outcome::Before(before));
+            match self.once(id) {
+                Ok(Some(before)) => return Ok(Outcome::Before(before)),
+                Ok(None) => {}
+                Err(e) => return Ok(Outcome::Failed(e)),
             }
             match Key::new(id) {
                 Ok(_) if planted::has(Fault::ForgetId) => {}
@@ -343,18 +345,18 @@ impl Core {
         let Some(id) = call.table.id()? else { return Ok(Seen { lsn: Lsn::NONE, stored: None }.into()) };
         match self.read(id, call.key.as_bytes(), Lsn::MAX) {
             Err(e) if call.sight == Sight::Blind && e.kind() == ErrorKind::Damaged => {
-                Ok(self.rescue(&(id, call.key.clone()), &e))
+                self.rescue(&(id, call.key.clone()), &e)
             }
             read => Ok(read?.into()),
         }
     }
 
     /// The commit that carried this idempotency id, if there is one.
-    pub(crate) fn once(&self, id: &[u8]) -> Option<Lsn> {
+    pub(crate) fn once(&self, id: &[u8]) -> Result<Option<Lsn>> {
         if planted::has(Fault::ForgetId) {
-            return None;
+            return Ok(None);
         }
-        self.index.newest(CollectionId::ONCE.0, id).map(|version| version.lsn)
+        Ok(self.index.newest(CollectionId::ONCE.0, id)?.map(|version| version.lsn))
     }
 
     /// The entry that `wanted` makes of what stands there now.

@@ -123,17 +123,17 @@ impl Core {
 
     fn number_of(&self, prefix: &str, name: &str, moment: Lsn) -> Result<Option<u32>> {
         // what is more than digits is of a longer text that begins so: `origin/a/` begins `origin/a/b/1` too
-        let all = self.behind(&format!("{prefix}{name}/"), moment);
+        let all = self.behind(&format!("{prefix}{name}/"), moment)?;
         Ok(all.iter().find_map(|rest| number_in(rest)))
     }
 
     fn numbers(&self, prefix: &str, moment: Lsn) -> Result<Vec<(String, u32)>> {
-        let all = self.behind(prefix, moment);
+        let all = self.behind(prefix, moment)?;
         all.iter().map(|rest| numbered(rest).ok_or_else(|| nonsense(prefix, rest))).collect()
     }
 
     /// What follows `prefix` in the keys that begin so.
-    fn behind(&self, prefix: &str, moment: Lsn) -> Vec<String> {
+    fn behind(&self, prefix: &str, moment: Lsn) -> Result<Vec<String>> {
         let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
         loop {
             let range = KeyRange::prefix(prefix.as_bytes());
@@ -144,12 +144,12 @@ impl Core {
                 moment,
                 PAGE,
                 Direction::Ascending,
-            );
+            )?;
             let there = page.iter().filter(|(_, version)| version.kind == Kind::Put);
             all.extend(there.map(|(key, _)| String::from_utf8_lossy(&key[prefix.len()..]).into_owned()));
             match page.last_key() {
                 Some(last) if page.len() == PAGE => after = Some(last.to_vec()),
-                _ => return all,
+                _ => return Ok(all),
             }
         }
     }
@@ -164,7 +164,7 @@ impl Core {
             }
             let named = self.numbers(prefix, moment)?.into_iter().map(|(_, number)| number).max();
             // a repair may have lost a name and kept keys: their number is taken
-            let keyed = if prefix == COLLECTION { self.index.largest_collection() } else { 0 };
+            let keyed = if prefix == COLLECTION { self.index.largest_collection()? } else { 0 };
             let number = match named.unwrap_or(0).max(keyed) {
                 taken if taken < first => first,
                 taken => taken.checked_add(1).ok_or_else(used_up)?,

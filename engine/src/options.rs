@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const ORIGIN_BYTES_MAX: usize = 64;
 
 /// How a store is opened: `Options::new()….open(path)`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
     pub(crate) wal: savehold_wal::Options,
@@ -28,6 +28,23 @@ pub struct Options {
     pub(crate) control: Control,
     pub(crate) archive: Option<PathBuf>,
     pub(crate) archive_interval: Option<Duration>,
+    pub(crate) recovery_budget: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            wal: savehold_wal::Options::default(),
+            origin: String::new(),
+            durability: Durability::default(),
+            threads: None,
+            verify: false,
+            control: Control::default(),
+            archive: None,
+            archive_interval: None,
+            recovery_budget: Duration::from_millis(100),
+        }
+    }
 }
 
 /// Whether the holder of a store answers its command line.
@@ -46,9 +63,16 @@ pub enum Control {
 pub(crate) const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Options {
-    /// The defaults: made if absent, synced commits, 5 s of patience for another holder.
+    /// The defaults: made if absent, synced commits, 5 s of patience for another holder, restarts within 100 ms.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How long a restart after a kill may take; default 100 ms. The index is written out as often as that needs, in the
+    /// background, and commits are held back where even that is not enough. Less costs more writing.
+    pub fn recovery_budget(mut self, budget: Duration) -> Self {
+        self.recovery_budget = budget;
+        self
     }
 
     /// Whether opening may make a store. [`Create::Never`] for production: an unmounted disk must not look like an

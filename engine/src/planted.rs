@@ -41,6 +41,12 @@ pub enum Fault {
     WallClock,
     /// A lease is granted without looking whether its keys are still free.
     GrantUnseen,
+    /// MANIFEST names an index table that is not synced.
+    NameUnsynced,
+    /// MANIFEST names an index table of what is not durable in the log.
+    CheckpointEarly,
+    /// The log is replayed from behind the place of the checkpoint.
+    ReplayLate,
 }
 
 #[cfg(feature = "planted")]

@@ -112,7 +112,7 @@ impl Store {
         let look = |tx: Option<&Tx<'_>>, until: Lsn| -> Result<Vec<Reverted>> {
             let mut back = Vec::new();
             for key in keys {
-                let undone = self.since(id, key, moment, until);
+                let undone = self.since(id, key, moment, until)?;
                 let Some(newest) = undone.first() else { continue };
                 let then = self.core.read(id, key.as_bytes(), moment)?.stored.map(|stored| stored.entry);
                 let now = match newest.kind {
@@ -142,15 +142,15 @@ impl Store {
     }
 
     /// Versions of a key behind `moment` and not behind `until`, the newest first.
-    fn since(&self, id: CollectionId, key: &Key, moment: Lsn, until: Lsn) -> Vec<VersionRef> {
+    fn since(&self, id: CollectionId, key: &Key, moment: Lsn, until: Lsn) -> Result<Vec<VersionRef>> {
         let (mut all, mut before) = (Vec::new(), Lsn::from_raw(until.raw().saturating_add(1)));
         loop {
-            let page = self.core.index.versions(id.0, key.as_bytes(), before, BATCH);
-            let Some(last) = page.last() else { return all };
+            let page = self.core.index.versions(id.0, key.as_bytes(), before, BATCH)?;
+            let Some(last) = page.last() else { return Ok(all) };
             before = last.lsn;
             all.extend(page.iter().take_while(|version| version.lsn > moment));
             if before <= moment {
-                return all;
+                return Ok(all);
             }
         }
     }
@@ -194,7 +194,14 @@ impl Chosen {
             while page.is_empty() && !over {
                 let range = selection.range.own.borrow();
                 let direction = crate::index::Direction::Ascending;
-                let found = core.index.range(id.0, range, after.as_deref(), Lsn::MAX, BATCH, direction);
+                let found = match core.index.range(id.0, range, after.as_deref(), Lsn::MAX, BATCH, direction)
+                {
+                    Ok(found) => found,
+                    Err(e) => {
+                        over = true;
+                        return Some(Err(e));
+                    }
+                };
                 over = found.len() < BATCH;
                 after = found.last_key().map(<[u8]>::to_vec);
                 page.extend(found.iter().map(|(key, _)| Key::new(key)));
@@ -208,7 +215,7 @@ impl Chosen {
             return Ok(true);
         }
         let since = self.since.unwrap_or(Lsn::NONE);
-        for version in store.since(self.id, key, since, Lsn::from_raw(u64::MAX - 1)) {
+        for version in store.since(self.id, key, since, Lsn::from_raw(u64::MAX - 1))? {
             let Some(origins) = &self.origins else { return Ok(true) };
             if origins.contains(&Head::decode(&store.core.wal.read_head(version.lsn)?)?.author.origin) {
                 return Ok(true);

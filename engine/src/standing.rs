@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, UserId};
 use crate::core::{Core, Seen, Stored};
 use crate::draft::{FullKey, Write};
 use crate::entry::EntryHead;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::ids::CollectionId;
 use crate::index::{Direction, KeyRange, Kind};
@@ -52,20 +52,24 @@ impl Core {
     ///
     /// Metadata and notes on the shape are those of the newest older version that can be read, since the key came to be.
     /// The user ids are those of the damaged value itself: `$user` knows them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy), [`ErrorKind::Io`](crate::ErrorKind::Io): the index cannot tell.
     #[cold]
-    pub(crate) fn rescue(&self, full: &FullKey, damaged: &Error) -> Standing {
+    pub(crate) fn rescue(&self, full: &FullKey, damaged: &Error) -> Result<Standing> {
         let (collection, key) = full;
         let lsn = damaged.version().map_or(Lsn::NONE, |version| version.lsn());
-        let older = self.index.versions(collection.0, key.as_bytes(), lsn, usize::MAX);
+        let older = self.index.versions(collection.0, key.as_bytes(), lsn, usize::MAX)?;
         let standing = older.into_iter().take_while(|version| version.kind == Kind::Put);
         let older = standing.filter_map(|version| self.stored(version).ok()).next();
         let mut head = older.map_or_else(|| self.unknown(lsn), |stored| stored.entry.head);
-        let users = self.users_of(full);
+        let users = self.users_of(full)?;
         let known: BTreeSet<&UserId> = head.attributes.user_ids().iter().collect();
         if known != users.iter().collect() {
             head.attributes = head.attributes.with_user_ids(users);
         }
-        Standing { lsn, stored: None, rescued: Some(head) }
+        Ok(Standing { lsn, stored: None, rescued: Some(head) })
     }
 
     /// What is known of a value that was written at `lsn` and of which no older version can be read.
@@ -80,13 +84,13 @@ impl Core {
     }
 
     /// The users whose a key's newest value is, by their tags: every tag of the store is looked at.
-    fn users_of(&self, full: &FullKey) -> BTreeSet<UserId> {
+    fn users_of(&self, full: &FullKey) -> Result<BTreeSet<UserId>> {
         let (mut users, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
         loop {
             let (all, newest) = (KeyRange::prefix(b""), Lsn::MAX);
             let after_key = after.as_deref();
             let page =
-                self.index.range(CollectionId::USER.0, all, after_key, newest, PAGE, Direction::Ascending);
+                self.index.range(CollectionId::USER.0, all, after_key, newest, PAGE, Direction::Ascending)?;
             for (tag, _) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
                 match inner_key::tagged(tag) {
                     Some((user, collection, key)) if (collection, &key) == (full.0, &full.1) => {
@@ -97,7 +101,7 @@ impl Core {
             }
             match page.last_key() {
                 Some(last) if page.len() == PAGE => after = Some(last.to_vec()),
-                _ => return users,
+                _ => return Ok(users),
             }
         }
     }

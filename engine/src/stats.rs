@@ -66,11 +66,12 @@ impl Histogram {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Keys that have a version, removed ones included, the store's own included.
+    /// Keys that have a version, removed ones included, the store's own included. One that stands in several parts of the
+    /// index counts in each: it is no more than this.
     pub keys: u64,
     /// Versions of all keys.
     pub versions: u64,
-    /// Bytes of memory that the index takes.
+    /// Bytes of memory that the index takes, without what of its tables is in the page cache.
     pub index_bytes: u64,
     /// Commits answered since open.
     pub commits: u64,
@@ -96,6 +97,17 @@ pub struct Stats {
     pub estimated_recovery: Duration,
     /// How the archive fares, where there is one.
     pub archive: Option<ArchiveStats>,
+    /// Index tables on disk.
+    pub tables: u64,
+    /// Their bytes.
+    pub table_bytes: u64,
+    /// Index tables that were damaged or missing and were made anew from the log, at open and since.
+    pub tables_remade: u64,
+    /// Checkpoints since open.
+    pub checkpoints: u64,
+    /// Commits that were held back since open, because writing the index out could not keep up with the recovery
+    /// budget.
+    pub held_back: u64,
 }
 
 /// How the archive of a store fares: what a lost disk would lose.

@@ -23,16 +23,16 @@ use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::ids::{CollectionId, Version};
-use crate::index::TailIndex;
 use crate::inner_key;
 use crate::listing::KeysOf;
-use crate::load::load;
+use crate::load::Replaying;
 use crate::modify::Right;
 use crate::name::CollectionName;
 #[cfg(doc)]
 use crate::options::Control;
 use crate::options::{ARCHIVE_INTERVAL, Options};
 use crate::range::Range;
+use crate::recovery::recover;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::table::Table;
@@ -193,7 +193,7 @@ impl Store {
     /// it cannot be read; or a version was given that never was one.
     pub fn outcome(&self, of: impl Into<Doubt>) -> Result<Outcome> {
         match of.into() {
-            Doubt::Id(id) => match self.core.index.newest(CollectionId::ONCE.0, &id) {
+            Doubt::Id(id) => match self.core.index.newest(CollectionId::ONCE.0, &id)? {
                 Some(found) => self.core.wait_for(found.lsn).map(|()| Outcome::Committed(found.lsn.into())),
                 None => match self.core.undone_id(&id)? {
                     Some(version) => Ok(Outcome::Undone(version)),
@@ -291,8 +291,8 @@ impl Store {
         let core = &*self.core;
         let log = core.wal.stats();
         Stats {
-            keys: core.index.keys() as u64,
-            versions: core.index.versions_total() as u64,
+            keys: core.index.keys(),
+            versions: core.index.versions_total(),
             index_bytes: core.index.memory_bytes() as u64,
             commits: log.records,
             conflicts: core.conflicts.load(Ordering::Relaxed),
@@ -304,21 +304,14 @@ impl Store {
             snapshots: core.snapshots.load(Ordering::Relaxed),
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
-            estimated_recovery: self.estimated_recovery(),
             archive: core.archive.get().map(|archive| archive.stats(&core.wal)),
+            estimated_recovery: core.rates.restart(core.debt.total()),
+            tables: core.index.layers().tables.len() as u64,
+            table_bytes: core.index.layers().tables.iter().map(|table| table.bytes()).sum(),
+            tables_remade: core.remade.load(Ordering::Relaxed),
+            checkpoints: core.checkpoints.load(Ordering::Relaxed),
+            held_back: core.held_back.load(Ordering::Relaxed),
         }
-    }
-
-    /// What the last replay took for each record, times the records there are now.
-    fn estimated_recovery(&self) -> Duration {
-        const UNMEASURED: Duration = Duration::from_nanos(200);
-        let report = self.core.wal.report();
-        let each = match u32::try_from(report.replayed_records) {
-            Ok(records) if records >= 10_000 => report.replaying / records,
-            _ => UNMEASURED,
-        };
-        let versions = u32::try_from(self.core.index.versions_total()).unwrap_or(u32::MAX);
-        report.judging + each.saturating_mul(versions)
     }
 
     /// Background work that is due, in a simulation without threads; says when something will be next.
@@ -371,16 +364,17 @@ impl Options {
     #[doc(hidden)]
     pub fn open_in(self, env: Env, root: &Path) -> Result<Store> {
         self.check()?;
-        let wal = Wal::open_in(env, root, self.wal)?;
-        let begun = wal.env().clock.monotonic();
-        let index = TailIndex::new(wal.env().entropy.next_u64());
+        let wal = Wal::open_in(env, root, self.wal.clone())?;
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
-        let (replayed, leased) = load(&wal, &index, verify, self.threads)?;
-        wal.note_replayed(replayed.records, wal.env().clock.monotonic().saturating_sub(begun));
-        let core = Arc::new(Core::new(wal, index, self.durability, self.origin));
-        core.restore_leases(&leased)?;
-        if let Some(to) = &self.archive {
-            core.begin_archive(to, self.archive_interval.unwrap_or(ARCHIVE_INTERVAL))?;
+        let replaying = Replaying { verify, threads: self.threads };
+        let recovered = recover(&wal, replaying)?;
+        let archive = self.archive.clone();
+        let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);
+        let core = Arc::new(Core::new(wal, recovered, replaying, self));
+        core.restore_leases()?;
+        core.begin_upkeep()?;
+        if let Some(to) = &archive {
+            core.begin_archive(to, interval)?;
         }
         Ok(Store { core })
     }

@@ -84,7 +84,10 @@ impl Table {
     pub(crate) fn get_at(&self, key: &KeyRef<'_>, at: &At) -> Result<Option<Stored>> {
         let At::Version(version) = at else { return self.get(key, self.core.moment(at)?) };
         let bytes = key.checked().map_err(|e| e.within(&self.name))?;
-        let found = self.id()?.and_then(|id| self.core.index.at(id.0, bytes, version.lsn()));
+        let found = match self.id()? {
+            Some(id) => self.core.index.at(id.0, bytes, version.lsn()).map_err(|e| self.named(key, e))?,
+            None => None,
+        };
         match found.filter(|found| found.lsn == version.lsn() && found.lsn <= self.core.visible()) {
             Some(found) if found.kind == Kind::Remove => Ok(None),
             Some(found) => self.core.stored(found).map(Some).map_err(|e| self.named(key, e)),
@@ -182,7 +185,8 @@ impl Listing {
         };
         let index = &self.table.core.index;
         let range = self.range.own.borrow();
-        let page = index.range(id.0, range, self.after.as_deref(), self.moment, PAGE, self.range.direction);
+        let page =
+            index.range(id.0, range, self.after.as_deref(), self.moment, PAGE, self.range.direction)?;
         self.over = page.len() < PAGE;
         self.after = page.last_key().map(<[u8]>::to_vec);
         for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
@@ -233,16 +237,21 @@ impl VersionRefs {
 }
 
 impl Iterator for VersionRefs {
-    type Item = VersionRef;
+    type Item = Result<VersionRef>;
 
-    fn next(&mut self) -> Option<VersionRef> {
+    fn next(&mut self) -> Option<Result<VersionRef>> {
         if self.page.is_empty() {
-            let page = self.core.index.versions(self.id?.0, self.key.as_bytes(), self.before, PAGE);
-            self.page = page.into();
+            match self.core.index.versions(self.id?.0, self.key.as_bytes(), self.before, PAGE) {
+                Ok(page) => self.page = page.into(),
+                Err(e) => {
+                    self.id = None; // nothing follows
+                    return Some(Err(e));
+                }
+            }
         }
         let version = self.page.pop_front()?;
         self.before = version.lsn;
-        Some(version)
+        Some(Ok(version))
     }
 }
 

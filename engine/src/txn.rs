@@ -324,13 +324,13 @@ impl<'s> Tx<'s> {
 
     /// What is kept of a damaged version, which is noted as read.
     fn read_past(&self, table: &Table, key: &KeyRef<'_>, e: &Error) -> Result<Standing> {
-        Ok(self.past((table.ensure_id()?, key.to_key()?), e))
+        self.past((table.ensure_id()?, key.to_key()?), e)
     }
 
-    fn past(&self, full: FullKey, e: &Error) -> Standing {
-        let now = self.core.rescue(&full, e);
+    fn past(&self, full: FullKey, e: &Error) -> Result<Standing> {
+        let now = self.core.rescue(&full, e)?;
         self.state.borrow_mut().note(full, &now);
-        now
+        Ok(now)
     }
 
     /// A value of the transaction itself: it has no version yet, and shows the moment's.

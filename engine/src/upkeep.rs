@@ -4,6 +4,7 @@
 //! handle may be dropped anywhere, on this very thread too. Where a store has no threads, `tick` does the same work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ impl Core {
 
     /// Does what is due; says after what time something will be next.
     pub(crate) fn tend(&self) -> Option<Duration> {
+        let index = caught(|| self.tend_index()).flatten();
         let leases = self.tend_leases();
         let duties: Vec<Arc<dyn Duty>> = {
             let mut duties = self.upkeep.duties.lock();
@@ -66,7 +68,7 @@ impl Core {
             duties.iter().filter_map(Weak::upgrade).collect()
         };
         let others = duties.iter().filter_map(|duty| caught(|| duty.tend()).flatten());
-        let next = others.chain(leases).min();
+        let next = others.chain(leases).chain(index).min();
         for call in self.bell.take_calls() {
             caught(call);
         }
@@ -112,6 +114,7 @@ impl Core {
         *self.upkeep.closed.lock() = true;
         self.leases.lock().close();
         self.attend();
+        self.closing.store(true, Ordering::Release); // a merge that is under way gives up
         self.upkeep.stop(&self.bell);
         let ours: Vec<Ending> = {
             let state = self.leases.lock();
@@ -122,6 +125,20 @@ impl Core {
         for call in self.bell.take_calls() {
             caught(call);
         }
+        self.checkpoint_at_close();
+    }
+}
+
+/// The desk goes first: it gives its name up while the directory is still ours.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close_desk();
+        if self.wal.failure().is_some_and(|e| e.kind() == savehold_wal::ErrorKind::Forked) {
+            return; // a forked child touches nothing, and has none of its parent's threads
+        }
+        self.closing.store(true, Ordering::Release);
+        self.upkeep.stop(&self.bell);
+        self.checkpoint_at_close();
     }
 }
 

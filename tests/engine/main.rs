@@ -16,6 +16,7 @@ mod planted;
 mod points;
 mod random;
 mod reads;
+mod tables;
 mod turns;
 mod users;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use savehold::{Change, Done, Entry, Error, ErrorKind, Once, Result, Version};
+use savehold::{Change, Done, Entry, Error, ErrorKind, Once, Result, Version, VersionInfo};
 use savehold_wal::sim::{Failure, Fault, When};
 
 use crate::model::{Cell, Place};
@@ -123,11 +123,11 @@ impl World {
 
     /// A removal was answered, which names no version: the history does.
     fn wrote_unnamed(&mut self, place: Place) {
-        let newest = self.raw(place.0).versions(&place.1).expect("a key").next();
-        match newest {
-            Some(Ok(info)) if info.removed => self.wrote(None, Self::one(place, None), Ok(info.version)),
-            other => self.fail(&format!("the removal is not in the history: {other:?}")),
+        let newest = self.newest_of(&place);
+        if newest.as_ref().is_some_and(|info| !info.removed) {
+            self.fail(&format!("the removal is not in the history: {newest:?}"));
         }
+        self.wrote_now(None, Self::one(place, None), Ok(newest));
     }
 
     /// A call that had nothing to write was answered.
@@ -219,15 +219,37 @@ impl World {
         let ticket = self.counts().increment_async(&place.1, by);
         let answer = ticket.wait();
         self.note(("increment", &place, by, &answer));
-        let answer = answer.and_then(|found| {
-            if found != sum {
-                self.fail(&format!("{found} is not {sum}"));
-            }
-            let newest = self.counts().versions(&place.1)?.next().expect("just written")?;
-            Ok(newest.version)
-        });
+        if answer.as_ref().is_ok_and(|found| *found != sum) {
+            self.fail(&format!("{answer:?} is not {sum}"));
+        }
         let cell = self.with(&place, sum.to_le_bytes().to_vec());
-        self.wrote(None, Self::one(place, Some(cell)), answer);
+        let version = answer.map(|_| self.newest_of(&place));
+        self.wrote_now(None, Self::one(place, Some(cell)), version);
+    }
+
+    /// The newest version of a key that was just written; `None` where the machine died since, in a checkpoint that came
+    /// behind the answer: nothing can be read any more.
+    fn newest_of(&self, place: &Place) -> Option<VersionInfo> {
+        let versions = match place.0 {
+            COUNTS => self.counts().versions(&place.1),
+            c => self.raw(c).versions(&place.1),
+        };
+        match versions.map(|mut versions| versions.next()) {
+            Ok(Some(Ok(info))) => Some(info),
+            _ if self.disk.death().is_some() => None,
+            other => {
+                self.fail(&format!("what was just written is not in the history: {:?}", other.map(drop)))
+            }
+        }
+    }
+
+    /// Enters a call that wrote, or its error; what it wrote may not be readable any more.
+    fn wrote_now(&mut self, id: Option<String>, writes: Writes, answer: Result<Option<VersionInfo>>) {
+        match answer.map(|info| info.map(|info| info.version)) {
+            Ok(None) => self.wrote_unseen(id, writes),
+            Ok(Some(version)) => self.wrote(id, writes, Ok(version)),
+            Err(e) => self.wrote(id, writes, Err(e)),
+        }
     }
 
     fn create(&mut self) {
@@ -380,10 +402,10 @@ impl World {
             }
             (Some(_), Err(e)) => self.refused(&e),
             (None, Ok(Once::Now(found))) if found == sum => {
-                let newest = counts.versions(&place.1).expect("a key").next().expect("written");
                 self.ids.insert(id.clone());
                 let cell = self.with(&place, sum.to_le_bytes().to_vec());
-                self.wrote(Some(id), Self::one(place, Some(cell)), newest.map(|info| info.version));
+                let newest = self.newest_of(&place);
+                self.wrote_now(Some(id), Self::one(place, Some(cell)), Ok(newest));
             }
             (None, Err(e)) => {
                 self.ids.insert(id.clone());

@@ -31,6 +31,9 @@ fn the_model_notices_broken_stores() {
         Fault::TearRecord,
         Fault::ForgetAttributes,
         Fault::ForgetTags,
+        Fault::NameUnsynced,
+        Fault::CheckpointEarly,
+        Fault::ReplayLate,
     ];
     let missed: Vec<Fault> = all.into_iter().filter(|fault| !model_notices(*fault)).collect();
     assert!(missed.is_empty(), "{missed:?} went unnoticed");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use savehold::{Error, Options, Result, Store, Version};
 use savehold_wal::clock::SimClock;
@@ -65,10 +66,15 @@ impl Call {
     }
 }
 
-fn open(disk: &SimDisk) -> Result<Store> {
+/// A checkpoint comes in no run as short as these.
+const RARELY: Duration = Duration::from_millis(100);
+/// Every commit is followed by a checkpoint, and every few of those by a merge.
+const ALWAYS: Duration = Duration::from_micros(1);
+
+fn open(disk: &SimDisk, budget: Duration) -> Result<Store> {
     let (clock, entropy) = (Arc::new(SimClock::default()), Arc::new(SimEntropy::new(5)));
     let env = Env { vfs: Arc::new(disk.clone()), clock, entropy, threads: Threads::None };
-    Options::new().open_in(env, Path::new("/store"))
+    Options::new().recovery_budget(budget).open_in(env, Path::new("/store"))
 }
 
 fn state_of(store: &Store) -> Result<State> {
@@ -88,8 +94,8 @@ fn state_of(store: &Store) -> Result<State> {
 
 /// Opens what a crash left and finds one of the allowed states there, twice; the second time writing goes on.
 #[track_caller]
-fn check(disk: &SimDisk, allowed: &[State], what: &dyn Fn() -> String) {
-    let looked = open(disk).and_then(|store| {
+fn check(disk: &SimDisk, budget: Duration, allowed: &[State], what: &dyn Fn() -> String) {
+    let looked = open(disk, budget).and_then(|store| {
         let state = state_of(&store)?;
         if !allowed.contains(&state) {
             return Err(Error::new(
@@ -99,7 +105,7 @@ fn check(disk: &SimDisk, allowed: &[State], what: &dyn Fn() -> String) {
         }
         store.collection::<i64>("counts")?.set("later", &1)?;
         drop(store);
-        let store = open(disk)?;
+        let store = open(disk, budget)?;
         let later = store.collection::<i64>("counts")?.get("later")?.map(|e| e.value);
         assert_eq!((state_of(&store)?, later), (state, Some(1)), "{}", what());
         store.close()
@@ -120,13 +126,13 @@ fn aftermaths(disk: &SimDisk, seed: u64) -> [(&'static str, SimDisk); 4] {
 }
 
 /// Crashes a workload at every change of the disk, and the recovery of every `deep`-th crash at every change of it.
-fn crash_everywhere(calls: &[Call], deep: u64) -> u64 {
+fn crash_everywhere(calls: &[Call], deep: u64, budget: Duration) -> u64 {
     let disk = SimDisk::new(1);
     disk.record();
     let mut states = vec![([None, None], false, 0)];
     // changes of the disk after which this many calls had been answered
     let mut answered = vec![(disk.counts().changes, 0)];
-    let store = open(&disk).expect("opens");
+    let store = open(&disk, budget).expect("opens");
     for (n, call) in calls.iter().enumerate() {
         call.run(&store).expect("nothing fails");
         let before = states[n];
@@ -145,23 +151,23 @@ fn crash_everywhere(calls: &[Call], deep: u64) -> u64 {
             crashes += 1;
             let what = || format!("{calls:?}, crash at change {at}, {how}");
             if crashes % deep == 0 {
-                crashes += crash_recovery(&left, &states[sure..], &what);
+                crashes += crash_recovery(&left, budget, &states[sure..], &what);
             }
-            check(&left, &states[sure..], &what);
+            check(&left, budget, &states[sure..], &what);
         }
     }
     crashes
 }
 
-fn crash_recovery(left: &SimDisk, allowed: &[State], what: &dyn Fn() -> String) -> u64 {
+fn crash_recovery(left: &SimDisk, budget: Duration, allowed: &[State], what: &dyn Fn() -> String) -> u64 {
     let again = left.fork();
     again.record();
-    open(&again).and_then(Store::close).unwrap_or_else(|e| panic!("{}: {e:?}", what()));
+    open(&again, budget).and_then(Store::close).unwrap_or_else(|e| panic!("{}: {e:?}", what()));
     let mut crashes = 0;
     for (at, image) in again.take_tape().into_iter().enumerate() {
         for (how, left) in aftermaths(&image, at as u64) {
             crashes += 1;
-            check(&left, allowed, &|| format!("{}, then in recovery at change {at}, {how}", what()));
+            check(&left, budget, allowed, &|| format!("{}, then in recovery at change {at}, {how}", what()));
         }
     }
     crashes
@@ -171,12 +177,37 @@ fn crash_recovery(left: &SimDisk, allowed: &[State], what: &dyn Fn() -> String) 
 fn every_crash_of_every_workload_of_two_calls_leaves_a_prefix() {
     let mut crashes = 0;
     for a in CALLS {
-        crashes += crash_everywhere(&[a], 8);
+        crashes += crash_everywhere(&[a], 8, RARELY);
         for b in CALLS {
-            crashes += crash_everywhere(&[a, b], 40);
+            crashes += crash_everywhere(&[a, b], 40, RARELY);
         }
     }
     assert!(crashes > 1000, "{crashes} crashes are too few: does the disk record its changes?");
+}
+
+/// At every change of the disk inside a checkpoint, a merge, the replacing of MANIFEST, and the removal of files that it
+/// names no more.
+#[test]
+fn every_crash_of_a_workload_that_writes_tables_leaves_a_prefix() {
+    let mut crashes = 0;
+    for calls in
+        [&[Call::Set, Call::Remove][..], &[Call::Once, Call::Big, Call::Move], &[Call::Ahead, Call::Set]]
+    {
+        crashes += crash_everywhere(calls, 29, ALWAYS);
+    }
+    assert!(crashes > 1000, "{crashes} crashes are too few: does the disk record its changes?");
+}
+
+#[test]
+fn a_workload_whose_every_commit_is_followed_by_a_checkpoint_merges_tables() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk, ALWAYS).expect("opens");
+    for _ in 0..6 {
+        Call::Set.run(&store).expect("nothing fails");
+    }
+    let stats = store.stats();
+    assert!(stats.checkpoints >= 6 && stats.tables < stats.checkpoints, "{stats:?}");
+    assert_eq!(state_of(&store).expect("reads"), ([Some(6), None], false, 6));
 }
 
 /// All 216 of them where `SAVEHOLD_SCALE` is 12 or more; otherwise some, others each time the scale changes.
@@ -187,6 +218,6 @@ fn every_crash_of_workloads_of_three_calls_leaves_a_prefix() {
     let wanted = scaled(18);
     let every = (216 / wanted.clamp(1, 216)) as usize;
     for calls in all.step_by(every.max(1)) {
-        crash_everywhere(&calls, 64);
+        crash_everywhere(&calls, 64, RARELY);
     }
 }

@@ -1,6 +1,7 @@
 //! Corridor: a store on a simulated machine, beside the model that says what it must show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::sim::Sim;
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) disk: SimDisk,
     pub(crate) draw: Draw,
     pub(crate) durability: Durability,
+    /// What restarts may take: by the default no checkpoint comes in a run as short as these.
+    pub(crate) budget: Duration,
     pub(crate) store: Option<Store>,
     pub(crate) model: Model,
     /// Commits that were answered, and those that must survive a power cut.
@@ -61,6 +64,7 @@ impl World {
             disk: SimDisk::new(seed),
             draw,
             durability,
+            budget: Duration::from_micros([100_000, 1, 16, 32][seed as usize % 4]),
             store: None,
             model: Model::new(),
             answered: 0,
@@ -116,6 +120,12 @@ impl World {
     #[track_caller]
     pub(crate) fn fail(&self, what: &str) -> ! {
         panic!("seed {}: {what}", self.seed);
+    }
+
+    /// Enters a call that wrote, and whose version cannot be asked for any more.
+    pub(crate) fn wrote_unseen(&mut self, id: Option<String>, writes: BTreeMap<Place, Option<Cell>>) {
+        self.model.push(Commit { version: None, writes, id });
+        self.told(self.model.len());
     }
 
     /// Enters a call that should have written, and its answer.
@@ -208,8 +218,8 @@ impl World {
         self.store = None;
         self.rough |= self.halted || self.disk.death() == Some(Death::Cut);
         for attempt in 0.. {
-            let durability = self.durability;
-            match self.sim.open_with(Options::new().durability(durability)) {
+            let options = Options::new().durability(self.durability).recovery_budget(self.budget);
+            match self.sim.open_with(options) {
                 Ok(store) if store.read_only().is_some() => {
                     self.only_reads(store);
                     if attempt > 3 {

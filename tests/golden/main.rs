@@ -1,13 +1,14 @@
 //! Files of every format version ever released: read as they were written, drawn as they are described.
 //!
 //! `files/wal-1` holds two directories of logs in format 1. `script` says how they were made; they are never made
-//! again. A new format version adds directories and keeps these.
+//! again. `files/table-1` holds an index table in format 1. A new format version adds directories and keeps these.
 
 mod bytes;
 mod opening;
 mod readme;
 mod script;
 mod table;
+mod tables;
 
 use std::path::{Path, PathBuf};
 

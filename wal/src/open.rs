@@ -26,7 +26,7 @@ use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
-    CONTROL, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
+    CONTROL, INDEX_DIR, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
 };
 use crate::shortage::{Shortage, space_of};
 use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
@@ -131,7 +131,8 @@ fn settle_root(env: &Env, root: &Path, create: Create) -> Result<bool> {
         }
         Err(e) => return Err(Error::io(ErrorKind::Io, "listing", root, e)),
     };
-    let known = [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR, CONTROL];
+    let known =
+        [LOCK, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, LOG_DIR, QUARANTINE_DIR, INDEX_DIR, CONTROL];
     if names.iter().any(|name| name == MANIFEST || name == MANIFEST_PREVIOUS) {
         refuse_networks(env, root)?;
         return Ok(false);

@@ -1,12 +1,13 @@
 //! Corridor: every record from a place on, in one pass over the log, on as many threads as are useful.
 //!
 //! The log is cut into stretches of 4 MiB. A thread enters a stretch at the first group that begins at a block
-//! boundary in it and leaves at the first such group behind it. That a thread entered at a true group and not inside
+//! boundary in it and leaves at the first such group behind it. Nothing is read before the group that holds the first
+//! record wanted. That a thread entered at a true group and not inside
 //! a record's body is proved afterwards: each stretch must have been left just where the next was entered. A forged
 //! entry would need the file's secret number; if one ever passes, the replay says so and is done again by one thread.
 //! Where there are no maps each thread reads through a window of its own, no longer than a stretch (`window`).
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::scan::{GroupAt, Verify};
 use crate::schedule;
 use crate::segment::file::Segment;
 use crate::sync::Mutex;
-use crate::window::{WINDOW_BYTES, Window};
+use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
 
 /// Bytes of log that one thread takes at a time.
 pub const STRETCH_BYTES: u64 = 4 << 20;
@@ -52,6 +53,8 @@ struct Stretch {
     segment: usize,
     from: Lsn,
     to: Lsn,
+    /// A group begins at `from`: the first stretch of a segment that is read.
+    first: bool,
 }
 
 /// How one stretch was gone through.
@@ -66,7 +69,7 @@ struct Shared<'a> {
     log: &'a Log,
     segments: Vec<(Arc<Segment>, Lsn)>,
     stretches: Vec<Stretch>,
-    from: Lsn,
+    range: Range<Lsn>,
     verify: Verify,
     next: AtomicUsize,
     done_bytes: AtomicU64,
@@ -77,14 +80,14 @@ struct Shared<'a> {
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 impl Log {
-    /// Replays every record at or behind `from` into `replayers`, one a thread.
+    /// Replays every record in `range` into `replayers`, one a thread.
     pub(crate) fn replay_into<R: Replayer>(
         &self,
-        from: Lsn,
+        range: Range<Lsn>,
         verify: Verify,
         replayers: Vec<R>,
     ) -> Result<(Replayed, Vec<R>)> {
-        let shared = Shared::plan(self, from, verify);
+        let shared = Shared::plan(self, range, verify)?;
         let threads = replayers.len();
         let replayers: Vec<Mutex<Option<R>>> = replayers.into_iter().map(|r| Mutex::new(Some(r))).collect();
         let answers = schedule::share(threads, |n| {
@@ -116,35 +119,37 @@ impl Log {
 }
 
 impl<'a> Shared<'a> {
-    fn plan(log: &'a Log, from: Lsn, verify: Verify) -> Self {
-        let through = log.accepted.get();
+    fn plan(log: &'a Log, range: Range<Lsn>, verify: Verify) -> Result<Self> {
+        let through = log.accepted.get().min(range.end);
         let segments: Vec<(Arc<Segment>, Lsn)> = log
             .segments
             .read()
             .iter()
             .map(|s| (s.clone(), s.end().unwrap_or(s.capacity_end()).min(through)))
-            .filter(|(s, end)| *end > s.base && *end > from)
+            .filter(|(s, end)| *end > s.base && *end > range.start)
             .collect();
         let mut stretches = Vec::new();
         for (n, (segment, end)) in segments.iter().enumerate() {
-            let mut at = segment.base;
+            let begin =
+                if range.start > segment.base { entry_of(segment, *end, range.start)? } else { segment.base };
+            let mut at = begin;
             while at < *end {
                 let to = at.checked_add(STRETCH_BYTES).map_or(*end, |to| to.min(*end));
-                stretches.push(Stretch { segment: n, from: at, to });
+                stretches.push(Stretch { segment: n, from: at, to, first: at == begin });
                 at = to;
             }
         }
-        Self {
+        Ok(Self {
             log,
             segments,
             stretches,
-            from,
+            range,
             verify,
             next: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             begun: log.env.clock.monotonic(),
             told: Mutex::new(log.env.clock.monotonic()),
-        }
+        })
     }
 
     fn run(&self, replayer: &mut impl Replayer) -> Result<(Vec<(usize, Passage)>, Replayed)> {
@@ -173,7 +178,7 @@ impl<'a> Shared<'a> {
     ) -> Result<Passage> {
         let (segment, end) = &self.segments[stretch.segment];
         let mut window = Window::new(segment, *end, WINDOW_BYTES, std::mem::take(buf))?;
-        let entered = match stretch.from == segment.base {
+        let entered = match stretch.first {
             true => Some(stretch.from),
             false => window.probe(stretch.from, stretch.to)?.map(|group| group.lsn),
         };
@@ -203,7 +208,7 @@ impl<'a> Shared<'a> {
         let mut failed = Ok(());
         counted.groups += 1;
         let walked = window.walk(group, self.verify, |lsn, kind, head| {
-            if kind == FrameKind::Record && lsn >= self.from && failed.is_ok() {
+            if kind == FrameKind::Record && self.range.contains(&lsn) && failed.is_ok() {
                 counted.records += 1;
                 let body = u32::try_from(FRAME_HEADER_BYTES + head.len()).expect("bounded by HEAD_BYTES_MAX");
                 failed = replayer.record(lsn, group.head.time_us, head, body);
@@ -242,8 +247,8 @@ impl<'a> Shared<'a> {
         let mut at = Lsn::NONE;
         for (n, (stretch, passage)) in self.stretches.iter().zip(passages).enumerate() {
             let (segment, end) = &self.segments[stretch.segment];
-            if stretch.from == segment.base {
-                at = segment.base;
+            if stretch.first {
+                at = stretch.from;
             }
             let Some(passage) = passage else { return Err(missing(segment, stretch.from)) };
             match passage.entered {
@@ -258,6 +263,11 @@ impl<'a> Shared<'a> {
         }
         Ok(())
     }
+}
+
+/// The group at a block boundary from which on everything at or behind `from` is met.
+fn entry_of(segment: &Segment, end: Lsn, from: Lsn) -> Result<Lsn> {
+    Window::new(segment, end, GLANCE_BYTES, Vec::new())?.entry_before(from)
 }
 
 fn missing(segment: &Segment, at: Lsn) -> Error {

@@ -60,6 +60,9 @@ pub struct RecoveryReport {
     /// Bytes of disk that recovery lacked for files of its own: the log was opened to read only. Zero where it lacked
     /// none, and so in every report that was kept.
     pub lacking_bytes: u64,
+    /// What finding the end and replaying were estimated to take, by rates measured before; zero where nobody
+    /// estimated.
+    pub estimated: Duration,
 }
 
 impl RecoveryReport {
@@ -81,6 +84,9 @@ impl RecoveryReport {
             .u64(self.groups_dropped)
             .u64(self.segments);
         put.u64(self.scanned_bytes).u64(self.replayed_records).u64(us(self.judging)).u64(us(self.replaying));
+        if !self.estimated.is_zero() {
+            put.u64(us(self.estimated));
+        }
         put.0
     }
 
@@ -90,7 +96,8 @@ impl RecoveryReport {
         let mut take = Take(bytes);
         let (clean, clock) = (take.u8()?, ClockNote::from_u8(take.u8()?)?);
         let known = clean <= 1 && take.u16()? == 0 && take.u32()? == 0;
-        let report = Self {
+        let mut report = Self {
+            estimated: Duration::ZERO,
             clean: clean == 1,
             clock,
             at_us: take.u64()?,
@@ -104,6 +111,9 @@ impl RecoveryReport {
             replaying: Duration::from_micros(take.u64()?),
             lacking_bytes: 0,
         };
+        if !take.0.is_empty() {
+            report.estimated = Duration::from_micros(take.u64().filter(|us| *us > 0)?);
+        }
         (known && take.0.is_empty()).then_some(report)
     }
 }
@@ -132,6 +142,9 @@ impl fmt::Display for RecoveryReport {
                 "; open to read only, for recovery lacks {} bytes of disk: free them, then close and open again",
                 self.lacking_bytes
             )?;
+        }
+        if !self.estimated.is_zero() {
+            write!(f, " (estimated: {:.1} ms)", self.estimated.as_secs_f64() * 1000.0)?;
         }
         match self.clock {
             ClockNote::Fine => Ok(()),

@@ -17,7 +17,7 @@ impl Log {
             return Ok(None);
         };
         let mut window = self.glance(&segment)?;
-        let mut at = entry_before(&mut window, &segment, lsn)?;
+        let mut at = window.entry_before(lsn)?;
         while let Some(group) = window.group(at)? {
             match group.head.next(at) {
                 Some(next) if next <= lsn => at = next,
@@ -50,32 +50,19 @@ impl Log {
     }
 }
 
-/// The last group at a block boundary at or before `lsn`, or the front.
-fn entry_before(window: &mut Window<'_>, segment: &Segment, lsn: Lsn) -> Result<Lsn> {
-    let mut blocks = lsn.bytes_since(segment.base).unwrap_or(0) / BLOCK_BYTES;
-    while blocks > 0 {
-        let at = segment.base.plus(blocks * BLOCK_BYTES);
-        if window.group(at)?.is_some() {
-            return Ok(at);
-        }
-        blocks -= 1;
-    }
-    Ok(segment.base)
-}
-
 /// Halves the blocks of a segment whose first group is early enough, then follows the chain.
 fn last_until(window: &mut Window<'_>, segment: &Segment, end: Lsn, time_us: u64) -> Result<Lsn> {
     let (mut low, mut high) = (0, end.bytes_since(segment.base).unwrap_or(0) / BLOCK_BYTES);
     while low < high {
         let half = (low + high).div_ceil(2);
         let middle = segment.base.plus(half * BLOCK_BYTES);
-        let entry = entry_before(window, segment, middle.min(end))?;
+        let entry = window.entry_before(middle.min(end))?;
         match window.group(entry)? {
             Some(group) if group.head.time_us <= time_us => low = half,
             _ => high = half - 1,
         }
     }
-    let mut at = entry_before(window, segment, segment.base.plus(low * BLOCK_BYTES))?;
+    let mut at = window.entry_before(segment.base.plus(low * BLOCK_BYTES))?;
     while let Some(group) = window.group(at)?.filter(|group| group.head.time_us <= time_us)
         && let Some(next) = group.head.next(at)
     {

@@ -28,6 +28,8 @@ use crate::sync::{Mutex, Sleeper};
 use crate::ticket::{Ticket, busy};
 use crate::writer::{NotPlaced, Urgency};
 
+mod checkpoint;
+
 /// An open log. Closing it, or dropping it, makes everything durable and gives the directory up.
 ///
 /// One handle has the log at a time, in one process; share it behind an `Arc`.
@@ -110,10 +112,11 @@ impl Wal {
         self.log.catalog.lock().reports.clone()
     }
 
-    /// Adds to this open's report what replaying it took; kept with the next change of the catalog.
-    pub fn note_replayed(&self, records: u64, replaying: Duration) {
+    /// Adds to this open's report what replaying it took, and what all of it was estimated to take; kept with the next
+    /// change of the catalog.
+    pub fn note_replayed(&self, records: u64, replaying: Duration, estimated: Duration) {
         let mut report = self.report.lock();
-        (report.replayed_records, report.replaying) = (records, replaying);
+        (report.replayed_records, report.replaying, report.estimated) = (records, replaying, estimated);
         let mut catalog = self.log.catalog.lock();
         if let Some(kept) = catalog.reports.last_mut().filter(|kept| kept.at_us == report.at_us) {
             *kept = *report;
@@ -339,7 +342,7 @@ impl Wal {
         verify: Verify,
         replayers: Vec<R>,
     ) -> Result<(Replayed, Vec<R>)> {
-        self.log.replay_into(from, verify, replayers)
+        self.log.replay_into(from..Lsn::MAX, verify, replayers)
     }
 
     /// From the oldest record that is kept to behind the newest that the system has.

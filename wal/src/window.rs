@@ -106,6 +106,19 @@ impl<'s> Window<'s> {
         Ok(None)
     }
 
+    /// The last group at a block boundary at or before `lsn`, or the front.
+    pub(crate) fn entry_before(&mut self, lsn: Lsn) -> Result<Lsn> {
+        let mut blocks = lsn.bytes_since(self.segment.base).unwrap_or(0) / BLOCK_BYTES;
+        while blocks > 0 {
+            let at = self.segment.base.plus(blocks * BLOCK_BYTES);
+            if self.group(at)?.is_some() {
+                return Ok(at);
+            }
+            blocks -= 1;
+        }
+        Ok(self.segment.base)
+    }
+
     /// Hands every frame behind the group's first one to `visit`, in order: its place, kind and head. Answers the place
     /// of the first bad frame, or of the first bad body where bodies are verified.
     #[inline]

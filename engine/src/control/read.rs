@@ -109,7 +109,7 @@ pub(super) fn versions(store: &Store, asked: Asked<'_>) -> Result<Map> {
     }
     let (mut versions, mut more): (Vec<Value>, bool) = (Vec::new(), false);
     for version in refs {
-        let info = store.core.describe(version)?;
+        let info = store.core.describe(version?)?;
         if info.time_us < since_us {
             break;
         }

@@ -1,5 +1,7 @@
 //! Pure: where the versions of each key stand in the log.
 //!
+//! Newest in memory, in the *tail*; the rest on disk, in *tables*; `stack` makes one index of both. The tail:
+//!
 //! ```text
 //! hash of (collection, key):   6 bits          32 bits
 //!                              partition       tag
@@ -24,11 +26,21 @@ mod recent;
 mod views;
 mod tail;
 mod loader;
+mod export;
+pub mod table;
+mod swap;
+mod scan;
+mod stack;
+mod judge;
+mod merge;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{Entry, Kind, Place, VersionRef};
+pub use judge::{Judge, KeepAll};
 pub use loader::Loader;
+pub use merge::Merge;
 pub use range::{Direction, KeyRange, Page};
 pub use recent::WatchGuard;
+pub use stack::{Frozen, Index, Layers};
 pub use tail::TailIndex;

@@ -121,6 +121,12 @@ impl Partition {
         self.arena.nodes()
     }
 
+    /// The node at `place`.
+    #[inline]
+    pub(super) fn node(&self, place: u32) -> Node<'_> {
+        self.arena.node(place)
+    }
+
     /// Number of keys.
     pub(super) fn keys(&self) -> usize {
         self.slots.len()

@@ -99,6 +99,12 @@ impl Page {
         Some(self.key(self.items.len().checked_sub(1)?))
     }
 
+    /// The key at `index`, with its version; `None` behind the last.
+    pub(super) fn get(&self, index: usize) -> Option<(&[u8], VersionRef)> {
+        let (_, version) = self.items.get(index)?;
+        Some((self.key(index), *version))
+    }
+
     pub(super) fn push(&mut self, key: &[u8], version: VersionRef) {
         self.keys.extend_from_slice(key);
         self.items.push((self.keys.len(), version));

@@ -56,6 +56,18 @@ impl TailIndex {
         }
     }
 
+    /// An empty index that goes on where this one ends: what is watched is watched in both.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self { recent: self.recent.clone(), ..Self::with_hasher(self.hasher.clone()) }
+    }
+
+    /// Whether nothing was ever inserted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.0.read().keys() == 0)
+    }
+
     /// Makes room for `keys` more keys, so that loading them doubles no table on the way.
     pub fn reserve(&self, keys: usize) {
         // Keys do not spread evenly: a partition gets its share and four standard deviations.
@@ -160,9 +172,17 @@ impl TailIndex {
     /// has returned.
     #[must_use]
     pub fn touched_since(&self, collection: u32, range: KeyRange<'_>, since: Lsn) -> bool {
-        if let Some(touched) = self.recent.touched(collection, &range, since) {
-            return touched;
-        }
+        self.remembered(collection, &range, since)
+            .unwrap_or_else(|| self.holds_since(collection, range, since))
+    }
+
+    /// What the writes remembered for those who watch say of it; `None` where they do not reach back so far.
+    pub(super) fn remembered(&self, collection: u32, range: &KeyRange<'_>, since: Lsn) -> Option<bool> {
+        self.recent.touched(collection, range, since)
+    }
+
+    /// Whether any key of `range` has a version newer than `since` here.
+    pub(super) fn holds_since(&self, collection: u32, range: KeyRange<'_>, since: Lsn) -> bool {
         let (before, behind) = (|key: &[u8]| range.begins_after(key), |key: &[u8]| range.ends_before(key));
         let mut touched = false;
         self.read_view(collection, |view| {

@@ -5,13 +5,17 @@ use std::path::Path;
 
 use savehold_wal::env::Env;
 use savehold_wal::inspect::{Damage, Inspection, Inspector, Weight};
+use savehold_wal::segment::file::Access;
 
 use super::damaged::{DamagedVersion, Suspects};
 use super::survey::{Survey, to_log};
 use super::{LOCK_WAIT, Tell};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
+use crate::manifest::Manifest;
+use crate::meta;
 use crate::options::Progress;
+use crate::shelf::open_in;
 
 /// What [`verify`] proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub struct Verified {
     pub damaged: Vec<DamagedVersion>,
     /// Collections that have keys and whose names are lost.
     pub nameless: Vec<CollectionId>,
+    /// Index tables that are as they were written.
+    pub tables: u64,
+    /// What is wrong with others. Nothing is lost by that: the next opening makes them anew from the log.
+    pub damaged_tables: Vec<String>,
 }
 
 impl Verified {
@@ -104,6 +112,7 @@ pub(super) fn look(inspector: &Inspector, tell: Tell<'_>) -> Result<(Inspection,
             Ok(())
         })?;
     }
+    let (tables, damaged_tables) = tables(inspector)?;
     let verified = Verified {
         segments: inspection.segments,
         groups: inspection.groups,
@@ -118,6 +127,31 @@ pub(super) fn look(inspector: &Inspector, tell: Tell<'_>) -> Result<(Inspection,
         damage: inspection.damage.clone(),
         damaged: suspects.damaged(&survey),
         nameless: survey.nameless(),
+        tables,
+        damaged_tables,
     };
     Ok((inspection, verified))
+}
+
+/// Reads and verifies every page of every index table: how many are whole, and what is wrong with others.
+fn tables(inspector: &Inspector) -> Result<(u64, Vec<String>)> {
+    let ((attachment, store), (env, root)) = (inspector.attachment(), inspector.place());
+    if attachment.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let manifest = match meta::decode::<Manifest>(attachment) {
+        Ok(manifest) => manifest,
+        Err(e) if e.kind() == ErrorKind::Format => return Err(e),
+        Err(e) => return Ok((0, vec![e.message().to_owned()])),
+    };
+    let (mut whole, mut damaged) = (0, Vec::new());
+    for named in &manifest.tables {
+        let table = open_in(&*env.vfs, root, store, Access::Pread, named);
+        match table.and_then(|table| table.verify()) {
+            Ok(_) => whole += 1,
+            Err(e) if e.kind() == ErrorKind::Corrupt => damaged.push(e.message().to_owned()),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((whole, damaged))
 }

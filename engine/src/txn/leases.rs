@@ -10,10 +10,14 @@ use crate::core::Core;
 use crate::draft::Write;
 use crate::error::Result;
 use crate::fence::{lease_key, lease_keys};
-use crate::index::Kind;
+use crate::ids::CollectionId;
+use crate::index::{Direction, KeyRange, Kind};
 use crate::key::FullKey;
 use crate::lease::{Claim, Ended, Ending, Grant, Granted, Lease, RequestId};
 use crate::planted::{self, Fault};
+
+/// Keys of `$lease` that are read at a time.
+const PAGE: usize = 256;
 
 /// A lease that a transaction is to grant.
 pub(crate) struct Granting<'a> {
@@ -40,7 +44,7 @@ impl Tx<'_> {
         let mut state = self.state.borrow_mut();
         for key in keys.iter().map(lease_key) {
             if !state.reads.contains_key(&key) && !planted::has(Fault::GrantUnseen) {
-                let newest = self.core.index.newest(key.0.0, key.1.as_bytes());
+                let newest = self.core.index.newest(key.0.0, key.1.as_bytes())?;
                 if newest.is_some_and(|version| version.kind == Kind::Put) {
                     return Ok(false);
                 }
@@ -66,19 +70,25 @@ impl Tx<'_> {
 }
 
 impl Core {
-    /// Mirrors the leases that stand in the log: `keys` are all keys of `$lease` that were ever written.
-    pub(crate) fn restore_leases<'a>(&self, keys: impl IntoIterator<Item = &'a Box<[u8]>>) -> Result<()> {
-        let mut found = Vec::new();
-        for key in keys {
-            let newest = self.index.newest(crate::ids::CollectionId::LEASE.0, key);
-            let Some(version) = newest.filter(|version| version.kind == Kind::Put) else { continue };
-            let Some(leased) = crate::inner_key::leased(key) else { continue };
-            let grant = match self.stored(version) {
-                Ok(stored) => Grant::decode(&stored.entry.value),
-                Err(e) if e.kind() == crate::error::ErrorKind::Io => return Err(e),
-                Err(_) => Grant::decode(&[]), // its token is refused, and its key is free
-            };
-            found.push((leased, version.lsn.into(), grant));
+    /// Mirrors the leases that stand in the log: what `$lease` says.
+    pub(crate) fn restore_leases(&self) -> Result<()> {
+        let (mut found, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let (lease, all, up) = (CollectionId::LEASE.0, KeyRange::ALL, Direction::Ascending);
+            let page = self.index.range(lease, all, after.as_deref(), Lsn::MAX, PAGE, up)?;
+            for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
+                let Some(leased) = crate::inner_key::leased(key) else { continue };
+                let grant = match self.stored(version) {
+                    Ok(stored) => Grant::decode(&stored.entry.value),
+                    Err(e) if e.kind() == crate::error::ErrorKind::Io => return Err(e),
+                    Err(_) => Grant::decode(&[]), // its token is refused, and its key is free
+                };
+                found.push((leased, version.lsn.into(), grant));
+            }
+            match page.last_key() {
+                Some(last) if page.len() == PAGE => after = Some(last.to_vec()),
+                _ => break,
+            }
         }
         if !found.is_empty() {
             self.leases.restore(found, self.boot());

@@ -213,7 +213,7 @@ impl Tx<'_> {
         let Some(mut mailbox) = self.known_mailbox(table, key)? else { return Ok(false) };
         let message = mailbox.message(seq);
         let stands = match self.standing_at(message.clone()) {
-            Err(e) if e.kind() == ErrorKind::Damaged => self.past(message.clone(), &e).head().is_some(),
+            Err(e) if e.kind() == ErrorKind::Damaged => self.past(message.clone(), &e)?.head().is_some(),
             now => now?.head().is_some(),
         };
         if !stands {
@@ -246,8 +246,8 @@ impl Tx<'_> {
         });
         (mailbox.state, mailbox.head) = match read {
             Err(e) if e.kind() == ErrorKind::Damaged => {
-                let head = self.past(full, &e).head().cloned();
-                (self.rebuilt(&mailbox, &e), head)
+                let head = self.past(full, &e)?.head().cloned();
+                (self.rebuilt(&mailbox, &e)?, head)
             }
             read => read.map_err(|e| table.named(key, e))?,
         };
@@ -311,14 +311,14 @@ impl Tx<'_> {
 
     /// What a damaged mailbox must say, by its messages and by what it said before.
     #[cold]
-    fn rebuilt(&self, mailbox: &Mailbox, damaged: &Error) -> State {
+    fn rebuilt(&self, mailbox: &Mailbox, damaged: &Error) -> Result<State> {
         let (full, mut after) = (mailbox.full(), None::<Vec<u8>>);
         let (mut next, mut first, mut count) = (1, None, 0);
         loop {
             let range = KeyRange::prefix(full.1.as_bytes());
             let (at, from) = (self.moment, after.as_deref());
             let page =
-                self.core.index.range(CollectionId::MAIL.0, range, from, at, PAGE, Direction::Ascending);
+                self.core.index.range(CollectionId::MAIL.0, range, from, at, PAGE, Direction::Ascending)?;
             for (key, version) in page.iter() {
                 let Some(seq) = number(key) else { continue };
                 next = next.max(seq.saturating_add(1));
@@ -333,13 +333,14 @@ impl Tx<'_> {
             }
         }
         let before = damaged.version().map_or(self.moment, |version| version.lsn());
-        let versions = self.core.index.versions(CollectionId::MAIL.0, full.1.as_bytes(), before, usize::MAX);
+        let versions =
+            self.core.index.versions(CollectionId::MAIL.0, full.1.as_bytes(), before, usize::MAX)?;
         let older = versions.into_iter().filter(|version| version.kind == Kind::Put).find_map(|version| {
             let stored = self.core.stored(version).ok()?;
             State::decoded(&stored.entry.value).ok()
         });
         let next = next.max(older.map_or(1, |older| older.next)).saturating_add(REBUILT_STRIDE);
-        State { next, first: first.unwrap_or(next), count, discarded: None }
+        Ok(State { next, first: first.unwrap_or(next), count, discarded: None })
     }
 }
 

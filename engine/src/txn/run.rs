@@ -119,10 +119,12 @@ impl Core {
         f: &mut impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Result<Ran<R, E>, Conflict> {
         let id = author.id;
-        if let Some(before) = id.and_then(|id| self.once(id)) {
-            return Ok(Ran::Before(before));
+        let (moment, watch) = self.watch(); // before anything is read
+        match id.map(|id| self.once(id)).transpose() {
+            Ok(Some(Some(before))) => return Ok(Ran::Before(before)),
+            Ok(_) => {}
+            Err(e) => return Ok(Ran::Failed(e)),
         }
-        let (moment, watch) = self.watch();
         let tx = Tx { core: self, moment, run, state: RefCell::default() };
         let value = {
             let _inside = guard::enter(self.number());

@@ -63,6 +63,19 @@ impl Inspector {
         Ok(Self { env: env.clone(), root: root.to_path_buf(), stock, _lock: lock })
     }
 
+    /// What the layer above keeps in MANIFEST, as far as one can be read; and the identity of the log.
+    #[must_use]
+    pub fn attachment(&self) -> (&[u8], StoreId) {
+        let catalog = self.stock.catalog.as_ref();
+        (catalog.map_or(&[][..], |catalog| &catalog.attachment), self.stock.store)
+    }
+
+    /// The world that it looks through the log in, and the directory.
+    #[must_use]
+    pub fn place(&self) -> (&Env, &Path) {
+        (&self.env, &self.root)
+    }
+
     /// Reads and verifies every byte, and hands every record that validates to `visit`, in the order of places.
     ///
     /// # Errors

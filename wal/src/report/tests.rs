@@ -14,6 +14,7 @@ fn report() -> RecoveryReport {
         replaying: Duration::from_micros(500),
         clock: ClockNote::Ahead,
         lacking_bytes: 0,
+        estimated: Duration::ZERO,
     }
 }
 
@@ -26,6 +27,15 @@ fn every_field_is_reversible() {
         }
     }
     assert_eq!(RecoveryReport::decode(&RecoveryReport::default().encode()), Some(RecoveryReport::default()));
+}
+
+#[test]
+fn an_estimate_is_kept_where_there_was_one_and_said_beside_the_time() {
+    let report = RecoveryReport { estimated: Duration::from_micros(2300), ..report() };
+    assert_eq!(RecoveryReport::decode(&report.encode()), Some(report));
+    let zero = [&report.encode()[..report.encode().len() - 8], &[0; 8]].concat();
+    assert_eq!(RecoveryReport::decode(&zero), None, "one form only");
+    assert!(report.to_string().contains("(estimated: 2.3 ms)"), "{report}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::lsn::Lsn;
 pub const LOG_DIR: &str = "log";
 /// Directory of copies of damaged tails.
 pub const QUARANTINE_DIR: &str = "quarantine";
+/// Directory of the layer above, which can make anew what is in it; the log leaves it alone.
+pub const INDEX_DIR: &str = "index";
 /// The catalog.
 pub const MANIFEST: &str = "MANIFEST";
 /// The catalog before the newest.

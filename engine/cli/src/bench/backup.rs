@@ -21,7 +21,7 @@ use crate::output::Cell;
 
 /// Measures backups.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
-    let store = keys::filled(&place.join("store"), work)?;
+    let store = keys::filled(&place.join("store"), work, keys::BUDGET)?;
     let (mut took, mut floors, mut bytes) = (Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
         let to = place.join(&format!("backup-{round}"));
@@ -59,7 +59,7 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
 
 /// Measures restores.
 pub(super) fn restoring(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
-    let store = keys::filled(&place.join("store"), work)?;
+    let store = keys::filled(&place.join("store"), work, keys::BUDGET)?;
     let from = place.join("backup");
     let bytes = store.backup(&from)?.bytes;
     store.close()?;

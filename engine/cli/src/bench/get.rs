@@ -21,7 +21,7 @@ const BATCH: u32 = 64;
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
     let dir = place.join("store");
-    let store = keys::filled(&dir, work)?;
+    let store = keys::filled(&dir, work, keys::BUDGET)?;
     let log_bytes = store.stats().log_bytes_written;
     store.close()?;
     let store = Options::new().open(dir)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use savehold_wal::env::Env;
-use savehold_wal::segment::name::{CONTROL, LOG_DIR};
+use savehold_wal::segment::name::{CONTROL, INDEX_DIR, LOG_DIR};
 use savehold_wal::vfs::{OpenMode, read_exact_at};
 
 use super::failed;
@@ -19,8 +19,10 @@ const STEP_BYTES: u64 = 1 << 20;
 /// The store may be preparing a segment meanwhile. So the catalog is copied first: what it does not name yet does no
 /// harm, and a file that goes away between being listed and being opened was a catalog not yet in its place.
 pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
-    let copied =
-        copy_files(env, from, to).and_then(|()| copy_files(env, &from.join(LOG_DIR), &to.join(LOG_DIR)));
+    let copied = ["", LOG_DIR, INDEX_DIR].into_iter().try_for_each(|dir| {
+        let there = env.vfs.list(&from.join(dir)).is_ok();
+        if there { copy_files(env, &from.join(dir), &to.join(dir)) } else { Ok(()) }
+    });
     copied.map_err(|e| failed(&format!("copying {} to {}", from.display(), to.display()), &e))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::{Collection, Durability, Options, Store};
@@ -9,6 +10,9 @@ use savehold_wal::draw::{Draw, mixed};
 
 use crate::args::{self, Workload};
 use crate::exit::Failure;
+
+/// How long a restart may take unless something else is measured: the default.
+pub(super) const BUDGET: Duration = Duration::from_millis(100);
 
 /// The collection that is measured.
 pub(super) const COLLECTION: &str = "players";
@@ -57,9 +61,13 @@ pub(super) fn durability(work: &Workload) -> Durability {
     }
 }
 
-/// Makes a store in `dir` with every key once, all of it durable.
-pub(super) fn filled(dir: &Path, work: &Workload) -> Result<Store, Failure> {
-    let store = Options::new().durability(Durability::Buffered).open(dir)?;
+/// A restart may take so long that no checkpoint comes: what is replayed is all that was written.
+pub(super) const NO_CHECKPOINT: Duration = Duration::from_secs(24 * 3600);
+
+/// Makes a store in `dir` with every key once, all of it durable. A restart may take the time `budget`.
+pub(super) fn filled(dir: &Path, work: &Workload, budget: Duration) -> Result<Store, Failure> {
+    let options = Options::new().durability(Durability::Buffered).recovery_budget(budget);
+    let store = options.open(dir)?;
     let (players, value) = (players(&store)?, value(work.value_size));
     let mut under_way = VecDeque::with_capacity(UNDER_WAY);
     for number in 0..work.records {

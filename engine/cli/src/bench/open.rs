@@ -18,7 +18,7 @@ use crate::output::Cell;
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
     let written = place.join("store");
-    let store = keys::filled(&written, work)?;
+    let store = keys::filled(&written, work, keys::BUDGET)?;
     let (mut killed, mut clean, mut floors, mut replaying) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut bytes, mut records) = (0, 0);
     for round in 0..ROUNDS {

@@ -26,7 +26,7 @@ use crate::output::Cell;
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
     let (written, killed) = (place.join("store"), place.join("killed"));
-    let store = keys::filled(&written, work)?;
+    let store = keys::filled(&written, work, keys::NO_CHECKPOINT)?;
     image::copy(env, &written, &killed)?;
     store.close()?;
     let threads = usize::from(work.threads);
@@ -69,8 +69,8 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
 /// Opens the store: how many records were replayed, how long that took, and the whole open.
 fn replay(env: &Env, dir: &Path, threads: usize) -> Result<(u64, Duration, Duration), Failure> {
     let begun = env.clock.monotonic();
-    let store =
-        Options::new().replay_threads(NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN)).open(dir)?;
+    let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+    let store = Options::new().replay_threads(threads).recovery_budget(keys::NO_CHECKPOINT).open(dir)?;
     let whole = env.clock.monotonic().saturating_sub(begun);
     let report = store.recovery();
     store.close()?;

@@ -14,7 +14,7 @@ use crate::exit::Failure;
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
     let dir = place.join("store");
-    keys::filled(&dir, work)?.close()?;
+    keys::filled(&dir, work, keys::BUDGET)?.close()?;
     let store = Options::new().durability(keys::durability(work)).open(dir)?;
     let what = if work.hot { "updates/s of one key" } else { "updates/s" };
     let figure = rounds(env, place, work, &store, what, |thread, runner| {

@@ -37,6 +37,7 @@ const VERSIONS: &[Column] = &[
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let found = savehold::verify(args.store()?, bar("verifying")).map_err(held)?;
     print::answer(&answer(args.format, &found))?;
+    found.damaged_tables.iter().for_each(|said| print::note(said));
     Ok(match found.worst() {
         Some(Weight::Acknowledged) => {
             print::note(
@@ -126,6 +127,8 @@ fn fields(found: &Verified) -> Vec<(Column, Cell)> {
         (column("Ends at", "end"), Cell::Version(found.end)),
         (column("Behind the proof", "unproven_bytes"), Cell::Bytes(found.unproven_bytes)),
         (column("Lost before", "lost_earlier_bytes"), Cell::Bytes(found.bytes_lost_earlier)),
+        (column("Index tables", "tables"), Cell::Count(found.tables)),
+        (column("Damaged index tables", "damaged_tables"), Cell::Count(found.damaged_tables.len() as u64)),
     ]
 }
 

@@ -127,7 +127,7 @@ fn states(store: &Store) -> Vec<State> {
     let core = &store.core;
     let id = core.collection_id(&players(store).table.name, Lsn::MAX).unwrap().unwrap();
     let key = inner_key::mailbox(id, &Key::new("42").unwrap());
-    let versions = core.index.versions(CollectionId::MAIL.0, key.as_bytes(), Lsn::MAX, usize::MAX);
+    let versions = core.index.versions(CollectionId::MAIL.0, key.as_bytes(), Lsn::MAX, usize::MAX).unwrap();
     versions.into_iter().map(|v| State::decoded(&core.stored(v).unwrap().entry.value).unwrap()).collect()
 }
 

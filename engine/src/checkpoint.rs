@@ -1,0 +1,213 @@
+//! Corridor: from the tail to a table: checkpoints, merges, and tables made anew.
+//!
+//! A checkpoint, and what a crash after each step leaves:
+//!
+//! 1. Under the commit lock, end the group that is being filled, at place C, and begin a new tail. Nothing changed on disk.
+//! 2. Sync the log through C: whatever the table will hold is durable.
+//! 3. Write the table, sync it and its name. A crash leaves a file that nothing names: the next opening removes it.
+//! 4. Replace MANIFEST: the table, and C. A crash leaves the old one, or the new one with a whole table.
+//! 5. Put the table in the place of the frozen tail.
+//!
+//! Commits go on all the while; they wait for the lock of step 1, never for a write. A merge is steps 3 to 5 with tables for
+//! a tail, and stops between two steps of its own for a checkpoint that falls due.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use savehold_wal::env::Threads;
+use savehold_wal::schedule;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::table::Table;
+use crate::index::{Judge, KeepAll, Merge};
+use crate::load::remake;
+use crate::planted::{self, Fault};
+use crate::tiers;
+
+/// What failed for want of space, or by an error of the system, is tried again after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A store is idle when nothing was committed for this long.
+const IDLE: Duration = Duration::from_secs(2);
+/// Versions that a merge goes on for before it looks whether something else is due.
+const MERGE_STEP: usize = 1 << 14;
+/// Longest time that one commit is held back.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+
+impl Core {
+    /// Does what is due for the index, if nobody else does; says after what time to look again.
+    pub(crate) fn tend_index(&self) -> Option<Duration> {
+        if self.wal.failure().is_some() {
+            return None;
+        }
+        let _work = self.shelf.work.try_lock()?;
+        let tended = self.remake_damaged().and_then(|()| self.checkpoint_if_due()).and_then(|_| self.merge());
+        match tended {
+            Err(e) if e.kind() == ErrorKind::Closed => None,
+            Err(_) => Some(RETRY_AFTER),
+            Ok(()) => (self.debt.total() >= self.least_ps()).then_some(IDLE),
+        }
+    }
+
+    /// Notes what a commit makes due. No lock is held.
+    #[inline]
+    pub(crate) fn owe(&self, bytes: u64, versions: u64) {
+        let (before, after) = self.debt.add(self.rates.replay_ps(bytes, versions));
+        let crossed = |line: u64| before < line && line <= after;
+        if after >= self.due_ps || crossed(self.least_ps()) {
+            self.owe_much(after);
+        }
+    }
+
+    #[cold]
+    fn owe_much(&self, tail: u64) {
+        if self.wal.env().threads == Threads::None {
+            if tail >= self.due_ps {
+                self.tend_index();
+            }
+            return;
+        }
+        self.bell.ring();
+        let budget_ps = u64::try_from(self.budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
+        if let Some(pause) = pause(self.debt.total(), budget_ps) {
+            self.held_back.fetch_add(1, Ordering::Relaxed);
+            schedule::pause(pause);
+        }
+    }
+
+    /// Writes the tail out for a close: so that nothing is left to replay.
+    pub(crate) fn checkpoint_at_close(&self) {
+        let _work = self.shelf.work.lock();
+        if self.wal.failure().is_none()
+            && self.remake_damaged().is_ok()
+            && self.debt.total() >= self.least_ps()
+        {
+            _ = self.checkpoint(); // where it fails, the next opening replays
+        }
+    }
+
+    /// Less than this is not worth a table by itself.
+    fn least_ps(&self) -> u64 {
+        self.due_ps / 32
+    }
+
+    fn checkpoint_if_due(&self) -> Result<bool> {
+        let tail = self.debt.tail();
+        let idle = self.seen_tail.swap(tail, Ordering::Relaxed) == tail && tail >= self.least_ps();
+        let stuck = !self.index.layers().frozen.is_empty();
+        if tail >= self.due_ps || idle || stuck { self.checkpoint() } else { Ok(false) }
+    }
+
+    /// Writes a frozen tail out, where there is one, or freezes the tail and writes it out. False: it is empty.
+    pub(crate) fn checkpoint(&self) -> Result<bool> {
+        if self.index.layers().frozen.is_empty() {
+            let _order = self.order.lock();
+            if !self.index.freeze(self.wal.cut()) {
+                return Ok(false);
+            }
+            self.debt.freeze();
+        }
+        if !planted::has(Fault::CheckpointEarly) {
+            self.wal.sync()?;
+        }
+        let layers = self.index.layers();
+        let Some(frozen) = layers.frozen.last() else { return Ok(false) };
+        let low = self.shelf.manifest.lock().through();
+        let (named, table) = self.shelf.write_tail(&self.wal, (low, frozen.high), &frozen.tail)?;
+        self.shelf.name(&self.wal, |manifest| {
+            manifest.tables.push(named);
+            manifest.rates = self.rates;
+        })?;
+        self.index.thaw(table);
+        self.debt.thaw();
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Merges tables as long as too many of a size stand beside each other.
+    fn merge(&self) -> Result<()> {
+        loop {
+            let layers = self.index.layers();
+            let versions: Vec<u64> = layers.tables.iter().map(|table| table.facts().versions).collect();
+            let Some(count) = tiers::due(&versions) else { return Ok(()) };
+            let oldest = count == layers.tables.len();
+            self.merge_these(&layers.tables[..count], oldest, &mut KeepAll)?;
+        }
+    }
+
+    /// Merges `tables`, neighbours, newest first, into one.
+    fn merge_these(&self, tables: &[Arc<Table>], oldest: bool, judge: &mut dyn Judge) -> Result<()> {
+        let numbers: Vec<u64> = tables.iter().map(|table| table.facts().number).collect();
+        let range = {
+            let manifest = self.shelf.manifest.lock();
+            let merged = || manifest.tables.iter().filter(|table| numbers.contains(&table.number));
+            let (Some(first), Some(last)) = (merged().next(), merged().next_back()) else { return Ok(()) };
+            (first.low, last.high)
+        };
+        let low = tables.iter().map(|table| table.facts().low).min().unwrap_or(range.0);
+        let (named, table) = self.shelf.write(&self.wal, range, low, |writer| {
+            let mut merge = Merge::new(tables, writer, oldest)?;
+            while merge.step(judge, MERGE_STEP)? {
+                if self.closing.load(Ordering::Acquire) {
+                    return Err(Error::new(ErrorKind::Closed, "the store is being closed"));
+                }
+                self.checkpoint_if_due()?;
+            }
+            merge.finish()
+        })?;
+        self.shelf.name(&self.wal, |manifest| {
+            let gone = |table: &crate::manifest::Named| numbers.contains(&table.number);
+            let at = manifest.tables.iter().position(gone).expect("only one merges at a time");
+            manifest.tables.retain(|table| !gone(table));
+            manifest.tables.insert(at, named);
+        })?;
+        self.index.put_in_place(tables, vec![table]);
+        Ok(())
+    }
+
+    /// Makes tables with a damaged page anew, and those that follow them: all that they hold is in the log.
+    fn remake_damaged(&self) -> Result<()> {
+        let layers = self.index.layers();
+        let Some(bad) = layers.tables.iter().rposition(|table| table.is_damaged()) else { return Ok(()) };
+        let gone = &layers.tables[..=bad];
+        let kept = layers.tables.len() - gone.len();
+        let (from, through) = {
+            let manifest = self.shelf.manifest.lock();
+            let from = kept.checked_sub(1).map_or(savehold_wal::Lsn::NONE, |last| manifest.tables[last].high);
+            (from, manifest.through())
+        };
+        let made = remake(&self.wal, &self.shelf, from..through, self.replaying)?;
+        self.shelf.name(&self.wal, |manifest| {
+            manifest.tables.truncate(kept);
+            manifest.tables.extend(made.iter().map(|(named, _)| *named));
+        })?;
+        self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect());
+        Ok(())
+    }
+}
+
+/// How long a commit is held back where so much is due that a restart might take longer than its budget: nothing below
+/// three quarters of it, then more and more, so that what is committed comes to be no more than what is written out.
+fn pause(total_ps: u64, budget_ps: u64) -> Option<Duration> {
+    let free = budget_ps / 4 * 3;
+    let over = total_ps.checked_sub(free)?;
+    let share = over as f64 / (budget_ps - free).max(1) as f64;
+    let pause = Duration::from_millis(1).mul_f64((share * share).min(1e3));
+    Some(pause.min(PAUSE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_held_back_only_near_the_budget_and_then_more_and_more() {
+        let us = |total| pause(total, 1000).map(|pause| pause.as_micros());
+        assert_eq!([0, 500, 749].map(us), [None; 3]);
+        assert_eq!([750, 800, 875, 1000].map(us), [0, 40, 250, 1_000].map(Some));
+        assert_eq!(us(1_500), Some(9_000));
+        assert_eq!(us(u64::MAX), Some(20_000));
+    }
+}

@@ -1,0 +1,50 @@
+//! Pure: a shared value that is replaced as a whole, and read without waiting for one another.
+//!
+//! Each reading thread has a slot, which few others share; whoever replaces the value goes through all slots. So a read
+//! costs one lock that nobody contends for. While a replacement is under way some threads see the value before and
+//! others the new one: both must answer alike.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+const SLOTS: usize = 8;
+
+/// A value behind an [`Arc`], replaced as a whole.
+pub(super) struct Swap<T>([Slot<T>; SLOTS]);
+
+#[repr(align(128))]
+struct Slot<T>(RwLock<Arc<T>>);
+
+thread_local! {
+    static SLOT: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS
+    };
+}
+
+impl<T> Swap<T> {
+    pub(super) fn new(value: Arc<T>) -> Self {
+        Self(std::array::from_fn(|_| Slot(RwLock::new(value.clone()))))
+    }
+
+    /// The value, for a moment: a replacement waits for the guard.
+    #[inline]
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Arc<T>> {
+        self.0[SLOT.with(|slot| *slot)].0.read()
+    }
+
+    /// The value, for as long as it takes.
+    #[inline]
+    pub(super) fn get(&self) -> Arc<T> {
+        self.read().clone()
+    }
+
+    /// Replaces the value. One at a time.
+    pub(super) fn set(&self, value: &Arc<T>) {
+        for slot in &self.0 {
+            *slot.0.write() = value.clone();
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Pure: cells, the versions on a page in order, each key without the bytes that it shares with the one before.
+//!
+//! ```text
+//! cell    +--------+--------+---------------+----------------+------------------+--------+
+//!         | shared | suffix | LSN - low     | offset         | bytes × 2        | suffix |
+//!         | varint | length | varint        | varint         | + removed        | bytes  |
+//!         +--------+--------+---------------+----------------+------------------+--------+
+//!                                           on pages of fences these two are left out
+//!
+//! page    | cell cell … zeros … | … u16 | u16 |  places of the restarts, the first one last, up to offset 4084
+//! ```
+//!
+//! The key of a cell is its collection (four bytes, big-endian) and the key itself: at most [`FULL_BYTES_MAX`]. Cells
+//! stand in the order of these, versions of one key newest first. At a *restart* nothing is shared. One begins after 16
+//! cells or 256 bytes, whichever comes first; a page has at most 32. low is the table's. Varints in their shortest form.
+
+use std::cmp::Ordering;
+
+use super::page::{CONTENT_BYTES, Page};
+use crate::index::entry::Packed;
+use crate::varint;
+use savehold_wal::Lsn;
+
+/// Most bytes of a collection's number and a key behind it.
+pub const FULL_BYTES_MAX: usize = 4 + 1280;
+/// Most restarts of a page.
+pub(super) const RESTARTS_MAX: usize = 32;
+
+const RESTART_CELLS: usize = 16;
+const RESTART_BYTES: usize = 256;
+const CELL_BYTES_MAX: usize = 3 * 10 + 5 + FULL_BYTES_MAX;
+
+const _: () = assert!(2 * (CELL_BYTES_MAX + 2) <= CONTENT_BYTES);
+const _: () = assert!(crate::limits::KEY_BYTES_MAX + 4 <= FULL_BYTES_MAX);
+
+/// Whether cells say where the values stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// Versions: they do.
+    Versions,
+    /// Fences: they do not.
+    Fences,
+}
+
+/// Fills a page with cells.
+pub(super) struct CellWriter {
+    form: Form,
+    low: Lsn,
+    content: Vec<u8>,
+    restarts: Vec<u16>,
+    cells: usize,
+    last: Vec<u8>,
+}
+
+impl CellWriter {
+    pub(super) fn new(form: Form, low: Lsn) -> Self {
+        Self {
+            form,
+            low,
+            content: Vec::with_capacity(CONTENT_BYTES + CELL_BYTES_MAX),
+            restarts: Vec::with_capacity(RESTARTS_MAX),
+            cells: 0,
+            last: Vec::with_capacity(FULL_BYTES_MAX),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.restarts.is_empty()
+    }
+
+    /// Adds a version of the key `full`; gives the restart that it stands behind, or `None` where the page is full.
+    pub(super) fn push(&mut self, full: &[u8], version: Packed) -> Option<usize> {
+        let before = self.content.len();
+        let begun = self.restarts.last().map_or(0, |at| usize::from(*at));
+        let restart = self.is_empty() || self.cells == RESTART_CELLS || before - begun >= RESTART_BYTES;
+        let shared = if restart { 0 } else { common(&self.last, full) };
+        let restarts = self.restarts.len() + usize::from(restart);
+        varint::put(&mut self.content, shared as u64);
+        varint::put(&mut self.content, (full.len() - shared) as u64);
+        varint::put(&mut self.content, version.lsn.raw() - self.low.raw());
+        if self.form == Form::Versions {
+            varint::put(&mut self.content, u64::from(version.offset));
+            varint::put(&mut self.content, u64::from(version.bytes.rotate_left(1)));
+        }
+        self.content.extend_from_slice(&full[shared..]);
+        if self.content.len() + 2 * restarts > CONTENT_BYTES || restarts > RESTARTS_MAX {
+            self.content.truncate(before);
+            return None;
+        }
+        if restart {
+            self.restarts.push(before as u16);
+            self.cells = 0;
+        }
+        self.cells += 1;
+        self.last.truncate(shared);
+        self.last.extend_from_slice(&full[shared..]);
+        Some(restarts - 1)
+    }
+
+    /// Puts the content into `page` and begins anew; says how many restarts there are.
+    pub(super) fn take(&mut self, page: &mut Page) -> u16 {
+        page.fill(0);
+        page[..self.content.len()].copy_from_slice(&self.content);
+        for (n, restart) in self.restarts.iter().enumerate() {
+            let at = CONTENT_BYTES - 2 * (n + 1);
+            page[at..at + 2].copy_from_slice(&restart.to_le_bytes());
+        }
+        let count = self.restarts.len() as u16;
+        self.content.clear();
+        self.restarts.clear();
+        self.last.clear();
+        self.cells = 0;
+        count
+    }
+}
+
+/// One cell.
+#[derive(Clone, Copy)]
+pub(super) struct Cell<'a> {
+    /// Bytes that its key shares with the one before.
+    pub(super) shared: usize,
+    /// The rest of its key.
+    pub(super) suffix: &'a [u8],
+    /// The version; without a place on a page of fences.
+    pub(super) version: Packed,
+}
+
+/// The cells of a page behind one restart, or all of them.
+pub(super) struct Cells<'a> {
+    rest: &'a [u8],
+    form: Form,
+    low: Lsn,
+}
+
+impl<'a> Cells<'a> {
+    /// All cells of a page with `restarts`; `None` where that cannot be.
+    pub(super) fn all(page: &'a Page, restarts: usize, form: Form, low: Lsn) -> Option<Self> {
+        Self::within(page, restarts, 0..restarts, form, low)
+    }
+
+    /// The cells behind restart `n`, up to the next; `None` where there is no such restart.
+    #[inline]
+    pub(super) fn behind(page: &'a Page, restarts: usize, n: usize, form: Form, low: Lsn) -> Option<Self> {
+        Self::within(page, restarts, n..n + 1, form, low)
+    }
+
+    #[inline]
+    fn within(
+        page: &'a Page,
+        restarts: usize,
+        wanted: std::ops::Range<usize>,
+        form: Form,
+        low: Lsn,
+    ) -> Option<Self> {
+        if restarts > RESTARTS_MAX || wanted.end > restarts || wanted.is_empty() {
+            return None;
+        }
+        let end_of_all = CONTENT_BYTES - 2 * restarts;
+        let place = |n: usize| {
+            let at = CONTENT_BYTES - 2 * (n + 1);
+            usize::from(u16::from_le_bytes([page[at], page[at + 1]]))
+        };
+        let end = if wanted.end == restarts { end_of_all } else { place(wanted.end).min(end_of_all) };
+        Some(Self { rest: page.get(place(wanted.start)..end)?, form, low })
+    }
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = Cell<'a>;
+
+    /// The next cell. Zeros, and what is no cell, end them: a checksum stands behind each page, so nothing but zeros
+    /// ever does.
+    #[inline]
+    fn next(&mut self) -> Option<Cell<'a>> {
+        let (shared, rest) = varint::take(self.rest)?;
+        let (length, rest) = varint::take(rest)?;
+        if shared | length == 0 {
+            return None; // no key is empty, so these are the zeros behind the last cell
+        }
+        let (lsn, mut rest) = varint::take(rest)?;
+        let lsn = Lsn::from_raw(self.low.raw().checked_add(lsn)?);
+        let (mut offset, mut bytes) = (0, 0);
+        if self.form == Form::Versions {
+            (offset, rest) = varint::take_u32(rest)?;
+            (bytes, rest) = varint::take_u32(rest)?;
+        }
+        let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.rest = rest;
+        let version = Packed { lsn, offset, bytes: bytes.rotate_right(1) };
+        Some(Cell { shared: usize::try_from(shared).ok()?, suffix, version })
+    }
+}
+
+/// A place in the order of versions: by key (its collection in front), then newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'a> {
+    /// Collection, four bytes big-endian, and key.
+    pub full: &'a [u8],
+    /// The version; [`Lsn::MAX`] stands before all versions of the key, [`Lsn::NONE`] behind them.
+    pub lsn: Lsn,
+}
+
+impl Point<'_> {
+    /// Whether it stands before a version of a key.
+    #[inline]
+    pub(super) fn is_before(&self, full: &[u8], lsn: Lsn) -> bool {
+        self.full < full || (self.full == full && self.lsn > lsn)
+    }
+
+    /// Whether it stands behind a version of a key.
+    #[inline]
+    pub(super) fn is_behind(&self, full: &[u8], lsn: Lsn) -> bool {
+        self.full > full || (self.full == full && self.lsn < lsn)
+    }
+}
+
+/// What a search behind one restart found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sought {
+    /// The version that was asked for.
+    Version(Packed),
+    /// The key stands there, but what was asked for stands further on.
+    Later,
+    /// The key does not stand behind this restart.
+    Nothing,
+}
+
+/// The newest version of `full` that is not newer than `as_of` among the cells behind one restart. Copies nothing: of
+/// the key before it knows how far it agrees with `full`, and that it is smaller.
+#[inline]
+pub(super) fn seek(cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
+    let (mut agrees, mut met) = (0, false);
+    for cell in cells {
+        if met {
+            match (cell.shared == full.len(), cell.suffix.is_empty()) {
+                (true, true) if cell.version.lsn <= as_of => return Sought::Version(cell.version),
+                (true, true) => continue,
+                _ => return Sought::Nothing, // past the key, and all its versions were newer
+            }
+        }
+        match cell.shared.cmp(&agrees) {
+            Ordering::Greater => continue, // it differs from `full` where the one before did
+            Ordering::Less => return Sought::Nothing,
+            Ordering::Equal => {}
+        }
+        let rest = &full[agrees..];
+        let more = common(rest, cell.suffix);
+        if more == rest.len() && more == cell.suffix.len() {
+            if cell.version.lsn <= as_of {
+                return Sought::Version(cell.version);
+            }
+            met = true;
+        } else if more == rest.len() || cell.suffix.get(more).is_some_and(|byte| *byte > rest[more]) {
+            return Sought::Nothing;
+        }
+        agrees += more;
+    }
+    if met { Sought::Later } else { Sought::Nothing }
+}
+
+/// How many bytes two strings begin with alike.
+#[inline]
+pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
+    let mut whole = 0;
+    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        let differ = number(x) ^ number(y);
+        if differ != 0 {
+            return whole + (differ.trailing_zeros() / 8) as usize;
+        }
+        whole += 8;
+    }
+    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(x, y)| x == y).count()
+}
+
+fn number(eight: &[u8]) -> u64 {
+    u64::from_le_bytes(eight.try_into().expect("chunks of eight"))
+}

@@ -1,0 +1,233 @@
+//! Pure: the versions of a table in order, from any place, in both directions.
+//!
+//! A page is decoded as a whole when the cursor comes to it: then a step costs next to nothing either way.
+
+use std::cmp::Reverse;
+
+use savehold_wal::Lsn;
+
+use super::cell::{Cells, Form, Point};
+use super::facts::Shard;
+use super::read::{Table, damaged, no_page};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::index::entry::{Packed, VersionRef};
+
+/// A place between two versions of a table.
+pub struct Cursor<'t> {
+    table: &'t Table,
+    shard: usize,
+    /// Page of cells in the shard.
+    page: u32,
+    decoded: Decoded,
+    /// The item of the page that `next` gives.
+    at: usize,
+}
+
+/// A page, decoded.
+#[derive(Default)]
+struct Decoded {
+    keys: Vec<u8>,
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Copy)]
+struct Item {
+    start: u32,
+    end: u32,
+    version: Packed,
+}
+
+impl Table {
+    /// A cursor that stands before everything.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor { table: self, shard: 0, page: 0, decoded: Decoded::default(), at: 0 }
+    }
+
+    /// Verifies every page, and that the versions stand in order; says how many pages there are.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: the first page that is damaged. [`ErrorKind::Io`].
+    pub fn verify(&self) -> Result<u32> {
+        for number in 0..self.facts.pages {
+            self.pages.get(number).map_err(|e| no_page(&self.path, number, e))?;
+        }
+        let (mut cursor, mut versions) = (self.cursor(), 0);
+        let mut before = (Vec::new(), Lsn::NONE);
+        cursor.seek_first()?;
+        while let Some((full, version)) = cursor.next()? {
+            if (&before.0[..], Reverse(before.1)) >= (full, Reverse(version.lsn)) {
+                return Err(damaged(&self.path, "its versions are not in order"));
+            }
+            before.0.clear();
+            before.0.extend_from_slice(full);
+            before.1 = version.lsn;
+            versions += 1;
+        }
+        if versions != self.facts.versions {
+            return Err(damaged(&self.path, "it has not as many versions as it says"));
+        }
+        Ok(self.facts.pages)
+    }
+}
+
+impl<'t> Cursor<'t> {
+    /// Goes before the first version of all.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: a page is damaged. [`ErrorKind::Io`].
+    pub fn seek_first(&mut self) -> Result<()> {
+        self.seek(&Point { full: &[], lsn: Lsn::MAX })
+    }
+
+    /// Goes behind the last version of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    pub fn seek_last(&mut self) -> Result<()> {
+        self.shard = self.table.shards.len().saturating_sub(1);
+        self.page = self.shard_here().map_or(0, |shard| shard.cells - 1);
+        self.load()?;
+        self.at = self.decoded.items.len();
+        Ok(())
+    }
+
+    /// Goes before the first version that does not stand before `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    pub fn seek(&mut self, to: &Point<'_>) -> Result<()> {
+        let begun = self.table.shards.partition_point(|shard| !to.is_before(&shard.key, shard.lsn));
+        self.shard = begun.saturating_sub(1);
+        self.page = match self.table.shards.get(self.shard) {
+            Some(shard) => self.table.page_of(shard, to)?,
+            None => 0,
+        };
+        self.load()?;
+        let decoded = &self.decoded;
+        self.at = decoded.items.partition_point(|item| to.is_behind(decoded.key(item), item.version.lsn));
+        Ok(())
+    }
+
+    /// The next version: its key, the collection in front, and itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    #[expect(clippy::should_implement_trait, reason = "what it gives is lent, and reading may fail")]
+    pub fn next(&mut self) -> Result<Option<(&[u8], VersionRef)>> {
+        if !self.settle()? {
+            return Ok(None);
+        }
+        self.at += 1;
+        Ok(Some(self.decoded.get(self.at - 1)))
+    }
+
+    /// What [`Cursor::next`] would give.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<(&[u8], VersionRef)>> {
+        Ok(if self.settle()? { Some(self.decoded.get(self.at)) } else { None })
+    }
+
+    /// Goes on to the page on which the next version stands; false where there is none.
+    #[inline]
+    fn settle(&mut self) -> Result<bool> {
+        while self.at >= self.decoded.items.len() {
+            let Some(shard) = self.shard_here() else { return Ok(false) };
+            if self.page + 1 < shard.cells {
+                self.page += 1;
+            } else if self.shard + 1 < self.table.shards.len() {
+                (self.shard, self.page) = (self.shard + 1, 0);
+            } else {
+                return Ok(false);
+            }
+            self.load()?;
+            self.at = 0;
+        }
+        Ok(true)
+    }
+
+    /// The version before: its key, the collection in front, and itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    pub fn back(&mut self) -> Result<Option<(&[u8], VersionRef)>> {
+        while self.at == 0 {
+            if self.page > 0 {
+                self.page -= 1;
+            } else if self.shard > 0 {
+                self.shard -= 1;
+                self.page = self.table.shards[self.shard].cells - 1;
+            } else {
+                return Ok(None);
+            }
+            self.load()?;
+            self.at = self.decoded.items.len();
+        }
+        self.at -= 1;
+        Ok(Some(self.decoded.get(self.at)))
+    }
+
+    fn shard_here(&self) -> Option<&'t Shard> {
+        self.table.shards.get(self.shard)
+    }
+
+    /// Decodes the page that it stands on.
+    fn load(&mut self) -> Result<()> {
+        self.decoded.keys.clear();
+        self.decoded.items.clear();
+        let Some(shard) = self.shard_here() else { return Ok(()) };
+        let (page, restarts) = self.table.cells(shard, self.page)?;
+        let cells = Cells::all(&page, restarts, Form::Versions, self.table.facts.low);
+        for cell in cells.ok_or_else(|| self.table.disordered(shard.first + self.page))? {
+            if !self.decoded.push(cell.shared, cell.suffix, cell.version) {
+                return Err(self.table.disordered(shard.first + self.page));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decoded {
+    /// Adds a cell; false where it shares more than the key before it has.
+    fn push(&mut self, shared: usize, suffix: &[u8], version: Packed) -> bool {
+        let start = self.keys.len();
+        if shared > 0 {
+            let Some(last) = self.items.last() else { return false };
+            let (from, to) = (last.start as usize, last.end as usize);
+            if shared > to - from {
+                return false;
+            }
+            if shared == to - from && suffix.is_empty() {
+                self.items.push(Item { version, ..*last }); // another version of the same key
+                return true;
+            }
+            self.keys.extend_from_within(from..from + shared);
+        }
+        self.keys.extend_from_slice(suffix);
+        self.items.push(Item { start: start as u32, end: self.keys.len() as u32, version });
+        true
+    }
+
+    #[inline]
+    fn key(&self, item: &Item) -> &[u8] {
+        &self.keys[item.start as usize..item.end as usize]
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> (&[u8], VersionRef) {
+        let item = &self.items[at];
+        (self.key(item), item.version.into())
+    }
+}

@@ -1,0 +1,109 @@
+//! Pure: one key in a table, through the hash section.
+//!
+//! A point read looks at the directory in memory, at one line of a bucket, and at the cells behind one restart. A key
+//! that the table does not hold costs the bucket alone, nearly always.
+
+use savehold_wal::Lsn;
+
+use super::cell::{Cells, Form, Point, Sought, seek};
+use super::page::PageKind;
+use super::read::Table;
+use super::spread::{BUCKET_BYTES, Bucket, bucket_of, hash};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::index::entry::VersionRef;
+
+impl Table {
+    /// The newest version of a key that is not newer than `as_of`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: a page is damaged. [`ErrorKind::Io`].
+    pub fn at(&self, collection: u32, key: &[u8], as_of: Lsn) -> Result<Option<VersionRef>> {
+        if as_of < self.facts.low {
+            return Ok(None);
+        }
+        let mut buffer = [0; FULL_ON_STACK];
+        let mut heap = Vec::new();
+        let full = full_key(collection, key, &mut buffer, &mut heap);
+        // where a shard begins with this very key, its newest version stands there, or the shard goes on inside it
+        let begun = self.shards.partition_point(|shard| *shard.key < *full);
+        let hash = hash(self.facts.random, collection, key);
+        for n in [Some(begun).filter(|n| self.begins_with(*n, full)), begun.checked_sub(1)] {
+            let Some(n) = n else { continue };
+            match self.in_shard(n, hash, full, as_of)? {
+                Sought::Version(version) => return Ok(Some(version.into())),
+                Sought::Later => return self.seek_version(full, as_of),
+                Sought::Nothing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn begins_with(&self, shard: usize, full: &[u8]) -> bool {
+        self.shards.get(shard).is_some_and(|shard| *shard.key == *full)
+    }
+
+    #[inline]
+    fn in_shard(&self, n: usize, hash: u64, full: &[u8], as_of: Lsn) -> Result<Sought> {
+        let shard = &self.shards[n];
+        let buckets = shard.buckets as usize;
+        let mut at = bucket_of(hash, buckets);
+        for _ in 0..buckets {
+            let (number, place) = shard.bucket(at);
+            let (page, count) = self.page(number, PageKind::Buckets)?;
+            let bytes = page.get(place * BUCKET_BYTES..).and_then(<[u8]>::first_chunk);
+            let Some(bytes) = bytes.filter(|_| place < count) else { return Err(self.disordered(number)) };
+            let bucket = Bucket(bytes);
+            for spot in bucket.spots(hash) {
+                if u32::from(spot.page) >= shard.cells {
+                    return Err(self.disordered(number));
+                }
+                let (page, restarts) = self.cells(shard, u32::from(spot.page))?;
+                let cells =
+                    Cells::behind(&page, restarts, usize::from(spot.restart), Form::Versions, self.facts.low);
+                let cells = cells.ok_or_else(|| self.disordered(shard.first + u32::from(spot.page)))?;
+                match seek(cells, full, as_of) {
+                    Sought::Nothing => {}
+                    found => return Ok(found),
+                }
+            }
+            if !bucket.goes_on() {
+                break;
+            }
+            at = if at + 1 == buckets { 0 } else { at + 1 };
+        }
+        Ok(Sought::Nothing)
+    }
+
+    /// A version behind the restart of its key's newest one.
+    #[cold]
+    fn seek_version(&self, full: &[u8], as_of: Lsn) -> Result<Option<VersionRef>> {
+        let mut cursor = self.cursor();
+        cursor.seek(&Point { full, lsn: as_of })?;
+        Ok(cursor.next()?.filter(|(key, _)| *key == full).map(|(_, version)| version))
+    }
+}
+
+/// Keys up to this length, the collection in front, need no allocation to be looked for.
+const FULL_ON_STACK: usize = 132;
+
+/// The collection in front of the key.
+fn full_key<'a>(
+    collection: u32,
+    key: &[u8],
+    buffer: &'a mut [u8; FULL_ON_STACK],
+    heap: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    let bytes = 4 + key.len();
+    let full = if bytes <= FULL_ON_STACK {
+        &mut buffer[..bytes]
+    } else {
+        heap.resize(bytes, 0);
+        &mut heap[..]
+    };
+    full[..4].copy_from_slice(&collection.to_be_bytes());
+    full[4..].copy_from_slice(key);
+    full
+}

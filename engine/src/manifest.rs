@@ -1,0 +1,142 @@
+//! Pure: what the engine keeps in MANIFEST: the index tables, and the rates by which a restart is estimated.
+//!
+//! ```text
+//! +--------+------+--------+-----------+--------+------------+----------------------+
+//! | format | next | version| kib       | judging| count      | tables, oldest first |
+//! | 1      |      | ps     | ps        | µs     |            |                      |
+//! +--------+------+--------+-----------+--------+------------+----------------------+
+//! table    number, random, low, high, versions, pages
+//! ```
+//!
+//! As all small records of the store (see `meta`). next: no table has this number or a larger one. Each table holds every
+//! version v with low ≤ v < high that was not dropped by retention; the first begins where the log does, each next
+//! one where the one before ends, so the log need be replayed only from the last one's high on.
+
+use savehold_wal::Lsn;
+
+use crate::estimate::Rates;
+use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
+
+/// What the engine keeps in MANIFEST.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    /// No table has this number, or a larger one.
+    pub(crate) next: u64,
+    /// What earlier restarts measured.
+    pub(crate) rates: Rates,
+    /// Oldest first.
+    pub(crate) tables: Vec<Named>,
+}
+
+/// A table that MANIFEST names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// The number in its file's name.
+    pub(crate) number: u64,
+    /// What binds its pages to it.
+    pub(crate) random: u64,
+    /// It holds what the log says from here on,
+    pub(crate) low: Lsn,
+    /// up to here.
+    pub(crate) high: Lsn,
+    /// Its versions.
+    pub(crate) versions: u64,
+    /// Its pages.
+    pub(crate) pages: u32,
+}
+
+impl Manifest {
+    /// Everything older is in a table.
+    pub(crate) fn through(&self) -> Lsn {
+        self.tables.last().map_or(Lsn::NONE, |table| table.high)
+    }
+}
+
+impl Encode for Manifest {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.next.encode(encoder)?;
+        self.rates.version_ps.encode(encoder)?;
+        self.rates.kib_ps.encode(encoder)?;
+        self.rates.judging_us.encode(encoder)?;
+        self.tables.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Manifest {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let next = Decode::decode(decoder)?;
+        let rates = Rates {
+            version_ps: Decode::decode(decoder)?,
+            kib_ps: Decode::decode(decoder)?,
+            judging_us: Decode::decode(decoder)?,
+        };
+        let tables: Vec<Named> = Decode::decode(decoder)?;
+        let in_order = tables.windows(2).all(|pair| pair[0].high == pair[1].low);
+        if !in_order || tables.iter().any(|table| table.number >= next || table.low > table.high) {
+            return Err(DecodeError::Other("tables that do not follow one another"));
+        }
+        Ok(Self { next, rates, tables })
+    }
+}
+
+impl Encode for Named {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.number.encode(encoder)?;
+        self.random.encode(encoder)?;
+        self.low.raw().encode(encoder)?;
+        self.high.raw().encode(encoder)?;
+        self.versions.encode(encoder)?;
+        self.pages.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Named {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: Decode::decode(decoder)?,
+            random: Decode::decode(decoder)?,
+            low: Lsn::from_raw(Decode::decode(decoder)?),
+            high: Lsn::from_raw(Decode::decode(decoder)?),
+            versions: Decode::decode(decoder)?,
+            pages: Decode::decode(decoder)?,
+        })
+    }
+}
+
+impl Meta for Manifest {
+    const FORMAT: u8 = 1;
+    const WHAT: &'static str = "what MANIFEST says of the index tables";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta;
+
+    fn table(number: u64, low: u64, high: u64) -> Named {
+        let (low, high) = (Lsn::from_raw(low), Lsn::from_raw(high));
+        Named { number, random: 1 << (40 + number), low, high, versions: 9, pages: 5 }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let tables = vec![table(1, 0, 4096), table(4, 4096, 1 << 50)];
+        let manifest = Manifest { next: 5, rates: Rates::default(), tables };
+        assert_eq!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).unwrap(), manifest);
+        assert_eq!(manifest.through(), Lsn::from_raw(1 << 50));
+        assert_eq!(Manifest::default().through(), Lsn::NONE);
+    }
+
+    #[test]
+    fn tables_with_a_gap_or_an_overlap_between_them_are_none() {
+        for tables in [
+            vec![table(1, 0, 10), table(2, 11, 20)],
+            vec![table(1, 0, 10), table(2, 9, 20)],
+            vec![table(5, 0, 10)],
+            vec![table(1, 10, 0)],
+        ] {
+            let manifest = Manifest { next: 5, rates: Rates::default(), tables };
+            assert!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).is_err(), "{manifest:?}");
+        }
+    }
+}

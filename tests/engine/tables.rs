@@ -1,0 +1,166 @@
+//! Index tables that are missing or damaged: noticed, said, made anew from the log, and nothing else breaks.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use savehold::sim::Sim;
+use savehold::{ErrorKind, Next, Options, Result, Store};
+use savehold_wal::sim::SimDisk;
+
+const KEYS: u64 = 40;
+const ROUNDS: u64 = 6;
+
+fn options() -> Options {
+    Options::new().recovery_budget(Duration::from_micros(16)) // a checkpoint every score of commits
+}
+
+/// A closed store with several tables. Each key has the number of its last round; every seventh was removed.
+fn filled() -> Sim {
+    let mut sim = Sim::new(3);
+    let store = sim.open_with(options()).expect("opens");
+    let raw = store.raw("raw").expect("a name");
+    for round in 0..ROUNDS {
+        for key in 0..KEYS {
+            raw.set(key, &Bytes::from(round.to_string())).expect("writes");
+        }
+    }
+    for key in (0..KEYS).step_by(7) {
+        raw.remove(key).expect("removes");
+    }
+    assert!(store.stats().tables > 1, "{:?}", store.stats());
+    store.close().expect("nothing failed");
+    sim
+}
+
+/// Everything that is there, each answer asked for again where a table is being made anew.
+fn expect_all(sim: &mut Sim, store: &Store) -> Result<()> {
+    let raw = store.raw("raw")?;
+    let mut patient = |ask: &dyn Fn() -> Result<usize>| -> Result<usize> {
+        for _ in 0..3 {
+            match ask() {
+                Err(e) if e.kind() == ErrorKind::Busy => {
+                    assert_eq!(e.next(), Next::Retry);
+                    assert!(e.message().contains(".idx"), "{e}");
+                    sim.advance(Duration::from_secs(1));
+                }
+                answer => return answer,
+            }
+        }
+        ask()
+    };
+    for key in 0..KEYS {
+        let (removed, versions) = (key % 7 == 0, ROUNDS as usize + usize::from(key % 7 == 0));
+        let value = || Ok(raw.get(key)?.map_or(0, |e| usize::from(e.value == (ROUNDS - 1).to_string())));
+        assert_eq!(patient(&value)?, usize::from(!removed), "key {key}");
+        let count = || raw.versions(key)?.try_fold(0, |n, v| v.map(|_| n + 1));
+        assert_eq!(patient(&count)?, versions, "key {key}");
+    }
+    let count = || raw.keys("").try_fold(0, |n, key| key.map(|_| n + 1));
+    assert_eq!(patient(&count)?, (0..KEYS).filter(|key| key % 7 != 0).count());
+    Ok(())
+}
+
+fn tables(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
+    let files = disk.files().into_iter().map(|(path, bytes)| (PathBuf::from(path), bytes));
+    files.filter(|(path, _)| path.extension().is_some_and(|end| end == "idx")).collect()
+}
+
+#[test]
+fn tables_that_are_there_spare_the_replay() -> Result<()> {
+    let mut sim = filled();
+    let store = sim.open_with(options())?;
+    assert_eq!((store.recovery().replayed_records, store.stats().tables_remade), (0, 0));
+    expect_all(&mut sim, &store)?;
+    store.raw("raw")?.set("more", &Bytes::new())?;
+    drop(store);
+    sim.kill();
+    let store = sim.open_with(Options::new())?;
+    assert!(store.recovery().replayed_records <= 1, "{:?}", store.recovery());
+    assert_eq!(store.raw("raw")?.get("more")?.map(|e| e.value.len()), Some(0));
+    store.raw("raw")?.remove("more")?;
+    expect_all(&mut sim, &store)
+}
+
+#[test]
+fn a_missing_table_is_made_anew_at_open() -> Result<()> {
+    for n in 0..tables(&filled().disk()).len() {
+        let mut sim = filled();
+        let disk = sim.disk();
+        let all = tables(&disk);
+        disk.uproot(&all[n].0).expect("a file");
+        let store = sim.open_with(options())?;
+        assert_eq!(store.stats().tables_remade, 1);
+        expect_all(&mut sim, &store)?;
+        store.close()?;
+        let store = sim.open_with(options())?;
+        assert_eq!((store.stats().tables_remade, store.recovery().replayed_records), (0, 0));
+        expect_all(&mut sim, &store)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn all_tables_may_go_and_the_log_makes_them_anew() -> Result<()> {
+    let mut sim = filled();
+    let disk = sim.disk();
+    for (path, _) in tables(&disk) {
+        disk.uproot(&path).expect("a file");
+    }
+    let store = sim.open_with(options())?;
+    expect_all(&mut sim, &store)
+}
+
+#[test]
+fn a_bit_that_goes_bad_anywhere_in_a_table_is_noticed_and_the_table_made_anew() -> Result<()> {
+    let all = tables(&filled().disk());
+    for (path, bytes) in &all {
+        for page in 0..bytes / 4096 {
+            for byte in [3, 1000, 4085] {
+                let mut sim = filled();
+                sim.disk().flip_bit(path, page * 4096 + byte, 2).expect("it has that byte");
+                let store = sim.open_with(options())?;
+                expect_all(&mut sim, &store)?;
+                store.close()?;
+                let store = sim.open_with(options())?;
+                expect_all(&mut sim, &store)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn files_that_nothing_names_are_removed_at_open_and_strangers_are_left_alone() -> Result<()> {
+    let mut sim = filled();
+    let disk = sim.disk();
+    let before = tables(&disk);
+    let dir = before[0].0.parent().expect("in a directory").to_path_buf();
+    disk.plant(&dir.join("999.idx"), b"left by a crash").expect("a file");
+    disk.plant(&dir.join("notes.txt"), b"not ours").expect("a file");
+    let store = sim.open_with(options())?;
+    expect_all(&mut sim, &store)?;
+    drop(store);
+    let disk = sim.disk();
+    assert!(!disk.files().iter().any(|(path, _)| path.ends_with("999.idx")));
+    assert!(disk.files().iter().any(|(path, _)| Path::new(path).ends_with("notes.txt")));
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_comes_when_the_store_is_idle_too() -> Result<()> {
+    let mut sim = Sim::new(9);
+    let store = sim.open_with(Options::new().recovery_budget(Duration::from_micros(320)))?; // due after 400 versions
+    let raw = store.raw("raw")?;
+    for key in 0..100 {
+        raw.set(key, &Bytes::new())?;
+    }
+    assert_eq!(store.stats().checkpoints, 0, "{:?}", store.stats());
+    let before = store.stats().estimated_recovery;
+    for _ in 0..5 {
+        sim.advance(Duration::from_secs(1));
+    }
+    assert_eq!(store.stats().checkpoints, 1);
+    assert!(store.stats().estimated_recovery < before);
+    Ok(())
+}
