@@ -212,21 +212,25 @@ impl<'s> Tx<'s> {
         Ok(())
     }
 
-    /// Sets a key back to what it was: the same bytes, user ids and metadata, or absent.
+    /// Sets a key back to what it was: the same bytes, user ids and metadata, or absent. Says whether it is not so now.
     pub(crate) fn put_back(
         &self,
         table: &Table,
         key: &KeyRef<'_>,
         then: Option<&crate::entry::Entry>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         match self.standing(table, key) {
             Err(e) if e.kind() == ErrorKind::Damaged => drop(self.read_past(table, key, &e)?),
-            now => drop(now?),
+            now => {
+                if now?.stored.as_ref().map(|stored| &stored.entry) == then {
+                    return Ok(false);
+                }
+            }
         }
         let full = (table.ensure_id()?, table.key(key)?);
         let write = then.map_or(Write::Remove, |entry| Write::Put(entry.clone()));
         self.state.borrow_mut().writes.insert(full, write);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes as the holder of the lease `token`, too: the transaction commits only while that lease stands, and may

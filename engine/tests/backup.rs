@@ -204,3 +204,87 @@ fn links_and_pipes_in_a_destination_are_not_followed() {
         );
     }
 }
+
+#[test]
+fn chosen_keys_come_back_out_of_a_backup_and_the_others_go_on() {
+    let world = World::new();
+    world.store.collection::<i64>("other").unwrap().set("1", &5).unwrap();
+    for key in ["a-1", "a-2", "b-1"] {
+        world.coins.update(key, |_| savehold::Change::write(1).user_ids([42])).unwrap();
+    }
+    let then = world.coins.remove("a-2").unwrap().map_or(world.store.version(), |_| world.store.version());
+    world.store.backup(world.path("backups")).unwrap();
+    for key in ["a-1", "a-2", "a-3", "b-1"] {
+        world.coins.set(key, &9).unwrap();
+    }
+    let selection = savehold::Selection::collection("coins").range("a-");
+    let done = world.store.restore_keys(world.path("backups"), &selection, then, Restore::new()).unwrap();
+    assert_eq!((done.written, done.removed, done.unchanged), (1, 1, 0));
+    let expected = [("a-1".to_owned(), 1), ("a-3".to_owned(), 9), ("b-1".to_owned(), 9)];
+    assert_eq!(all(&world.store), BTreeMap::from(expected));
+    let back = world.coins.get("a-1").unwrap().unwrap();
+    assert_eq!(back.attributes.user_ids().len(), 1);
+    let again = world.store.restore_keys(world.path("backups"), &selection, then, Restore::new()).unwrap();
+    assert_eq!((again.written, again.removed, again.unchanged), (0, 0, 2));
+    let unknown = savehold::Selection::collection("none");
+    let refused =
+        world.store.restore_keys(world.path("backups"), &unknown, then, Restore::new()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Missing);
+}
+
+#[test]
+fn under_load_two_hundred_restores_equal_what_the_store_held() {
+    use savehold::backup::restore_in;
+    use savehold_wal::sim::Draw;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let env = savehold_wal::sim::memory();
+    let store = Options::new().open_in(env.clone(), Path::new("/store")).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..3_u64 {
+            let (store, stop) = (&store, &stop);
+            scope.spawn(move || {
+                let coins = store.collection::<i64>("coins").unwrap();
+                let mut draw = Draw::from_seed(thread);
+                while !stop.load(Ordering::Relaxed) {
+                    let (one, two) = (format!("{}", draw.below(40)), format!("{}", draw.below(40)));
+                    let moved = store.transaction(|tx| -> savehold::Result<()> {
+                        tx.increment(&coins, &one, -1)?;
+                        tx.increment(&coins, &two, 1)?;
+                        Ok(())
+                    });
+                    moved.unwrap();
+                }
+            });
+        }
+        let mut draw = Draw::from_seed(99);
+        let mut first = store.version().lsn().raw();
+        for n in 0..200_u64 {
+            if n % 5 == 0 {
+                store.backup(Path::new("/backups")).unwrap();
+            }
+            let done = store.backup(Path::new("/backups")).unwrap();
+            let span = done.version.lsn().raw() - first;
+            let at = Version::from(savehold_wal::Lsn::from_raw(first + draw.below(span + 1)));
+            let to = std::path::PathBuf::from(format!("/restored-{n}"));
+            let restored = match n % 3 {
+                0 => restore_in(&env, Path::new("/backups"), &to, &At::Time(done.time_us), Restore::new()),
+                _ => restore_in(&env, Path::new("/backups"), &to, &At::Version(at), Restore::new()),
+            };
+            let restored = restored.unwrap();
+            let made = Options::new().open_in(env.clone(), &to).unwrap();
+            let version = made.version().min(restored.version);
+            assert_eq!(
+                made.digest_at(version).unwrap(),
+                store.digest_at(restored.version).unwrap(),
+                "{n}: {at}"
+            );
+            let coins = made.collection::<i64>("coins").unwrap();
+            let sum: i64 = coins.scan("").map(|entry| entry.unwrap().value).sum();
+            assert_eq!(sum, 0, "never half a transaction");
+            first = first.max(version.lsn().raw().saturating_sub(1 << 16));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}

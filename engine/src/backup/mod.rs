@@ -5,15 +5,17 @@
 
 mod carry;
 mod in_place;
+mod keys;
 mod look;
 mod lost;
 mod restore;
 mod take;
 
 pub use in_place::{InPlace, restore_in_place};
+pub use keys::KeysRestored;
 pub use look::{Drilled, Held, backups, drill, prune, verify_backups};
 pub use lost::{Lost, LostHour, Receipt};
-pub use restore::{Preview, Restore, Restored, preview, restore, restore_with};
+pub use restore::{Preview, Restore, Restored, preview, restore, restore_in, restore_with};
 pub use savehold_wal::backup::{BackupName, Checked, Damaged, Do, Fault, Keep, Pruned, Window};
 pub use take::{Backup, BackupOptions};
 

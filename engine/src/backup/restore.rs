@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use savehold_wal::backup::{BackupName, Moment, Source};
+use savehold_wal::backup::{BackupName, Cut, Moment, Source};
 use savehold_wal::env::Env;
 
 use super::carry::Gather;
@@ -135,13 +135,17 @@ pub fn restore_with(
 }
 
 /// [`restore`] in the world `env`.
-pub(super) fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
-    let source = how.source(env, from)?;
-    let (name, cut) = source.choose(moment(env, at))?;
+///
+/// # Errors
+///
+/// As [`restore`].
+#[doc(hidden)]
+pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
+    let known = how.known;
+    let (source, name, cut, progress) = chosen(env, from, at, how)?;
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
-    let tell = how.progress.unwrap_or(&mut silent);
-    let done = source.restore(name, cut, to, how.known, &mut gather, tell)?;
+    let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
     let made = Options::new().create(Create::Never).mapped(false).open_in(env.clone(), to)?;
     made.close()?;
     Ok(Restored {
@@ -164,12 +168,23 @@ pub(super) fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restor
 /// As [`restore`].
 pub fn preview(from: impl AsRef<Path>, at: impl Into<At>, how: Restore<'_>) -> Result<Preview> {
     let env = Env::os();
-    let source = how.source(&env, from.as_ref())?;
-    let (name, cut) = source.choose(moment(&env, &at.into()))?;
+    let (source, name, cut, progress) = chosen(&env, from.as_ref(), &at.into(), how)?;
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
-    source.rehearse(name, cut, &mut gather, how.progress.unwrap_or(&mut silent))?;
+    source.rehearse(name, cut, &mut gather, progress.unwrap_or(&mut silent))?;
     Ok(Preview { backup: name, lost: gather.tally.lost(), leases_ended: gather.leases() })
+}
+
+/// The backup that holds a moment, and what of it is kept.
+pub(super) fn chosen<'a>(
+    env: &Env,
+    from: &Path,
+    at: &At,
+    how: Restore<'a>,
+) -> Result<(Source, BackupName, Cut, Option<Tell<'a>>)> {
+    let source = how.source(env, from)?;
+    let (name, cut) = source.choose(moment(env, at))?;
+    Ok((source, name, cut, how.progress))
 }
 
 fn moment(env: &Env, at: &At) -> Moment {

@@ -1,0 +1,149 @@
+//! Corridor: chosen keys out of a backup into the live store, as new versions.
+//!
+//! The backup is read through once; of each chosen key what it was at the moment is kept in memory. Then the keys are
+//! written, a thousand in a transaction, while everybody else goes on.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use bytes::Bytes;
+use savehold_wal::Frame;
+use savehold_wal::backup::{Carry, Passing};
+
+use super::restore::{Restore, chosen};
+use super::{Tell, go_on};
+use crate::at::At;
+use crate::entry::Entry;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
+use crate::ids::CollectionId;
+use crate::key::{Key, KeyRef};
+use crate::load::unreadable;
+use crate::naming::collection_in;
+use crate::record::{Effect, Head};
+use crate::selection::Selection;
+use crate::store::Store;
+
+/// Keys of one transaction.
+const BATCH: usize = 1000;
+
+/// What [`Store::restore_keys`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeysRestored {
+    /// Keys that have their value of that moment again.
+    pub written: u64,
+    /// Keys that were absent then, and are absent again.
+    pub removed: u64,
+    /// Keys that were as they had been.
+    pub unchanged: u64,
+}
+
+/// What the chosen keys were.
+struct Wanted<'s> {
+    selection: &'s Selection,
+    keys: Option<HashSet<Key>>,
+    /// The collection's number in the backup.
+    id: Option<CollectionId>,
+    found: BTreeMap<Key, Option<Entry>>,
+}
+
+impl Wanted<'_> {
+    fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
+        if !passing.kept {
+            return Ok(());
+        }
+        for entry in Head::decode(passing.head())?.entries() {
+            let entry = entry?;
+            if let Some((name, number)) = collection_in(entry.collection, entry.key)
+                && name == self.selection.collection
+            {
+                self.id = Some(CollectionId(number));
+            }
+            if self.id != Some(entry.collection) || !self.selection.range.own.borrow().contains(entry.key) {
+                continue;
+            }
+            let key = Key::new(entry.key)?;
+            if self.keys.as_ref().is_some_and(|keys| !keys.contains(&key)) {
+                continue;
+            }
+            let value = match entry.effect {
+                Effect::Remove => None,
+                Effect::Put(part) => {
+                    let bytes = passing.part(part.offset, part.bytes).ok_or_else(|| damaged(&key))?;
+                    Some(Entry::decode(&Bytes::copy_from_slice(bytes))?)
+                }
+            };
+            self.found.insert(key, value);
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn damaged(key: &Key) -> Error {
+    let say =
+        format!("the value of {key} is damaged in the backup: choose a moment before or behind that version");
+    Error::new(crate::error::ErrorKind::Damaged, say)
+}
+
+impl Carry for Wanted<'_> {
+    fn record(&mut self, passing: &Passing<'_>) -> savehold_wal::Result<()> {
+        self.note(passing).map_err(|e| unreadable(passing.lsn, &e))
+    }
+
+    fn first_records(&mut self) -> savehold_wal::Result<Vec<Frame>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Store {
+    /// Gives the chosen keys the values that a backup in `from` holds of them as of the moment `at`, as new versions with
+    /// user ids and metadata, in transactions of up to 1,000 keys, while everybody else goes on. Keys that the backup
+    /// never knew are left alone. All chosen values are in memory meanwhile; origin and time of a selection are not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Missing`], [`ErrorKind::Gone`], [`ErrorKind::Corrupt`]: as [`restore`](super::restore); or the
+    ///   backup knows no such collection.
+    /// - As [`Store::revert`]: transactions before the error stand.
+    pub fn restore_keys(
+        &self,
+        from: impl AsRef<Path>,
+        selection: &Selection,
+        at: impl Into<At>,
+        how: Restore<'_>,
+    ) -> Result<KeysRestored> {
+        let env = self.core.wal.env();
+        let (source, name, cut, progress) = chosen(env, from.as_ref(), &at.into(), how)?;
+        let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
+        let mut wanted = Wanted { selection, keys, id: None, found: BTreeMap::new() };
+        let mut silent = go_on;
+        let tell: Tell<'_> = progress.unwrap_or(&mut silent);
+        source.rehearse(name, cut, &mut wanted, tell)?;
+        if wanted.id.is_none() {
+            let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
+            return Err(Error::new(crate::error::ErrorKind::Missing, say));
+        }
+        let table = self.any(&selection.collection)?.table;
+        let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
+        let found: Vec<(Key, Option<Entry>)> = wanted.found.into_iter().collect();
+        for batch in found.chunks(BATCH) {
+            let counted = self.transaction(|tx| -> Result<[u64; 3]> {
+                let mut counted = [0; 3];
+                for (key, then) in batch {
+                    let changed = tx.put_back(&table, &KeyRef::from(key), then.as_ref())?;
+                    counted[if !changed { 2 } else { usize::from(then.is_none()) }] += 1;
+                }
+                Ok(counted)
+            })?;
+            let [written, removed, unchanged] = counted.value;
+            done.written += written;
+            done.removed += removed;
+            done.unchanged += unchanged;
+        }
+        Ok(done)
+    }
+}
