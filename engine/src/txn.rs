@@ -212,7 +212,8 @@ impl<'s> Tx<'s> {
         Ok(())
     }
 
-    /// Sets a key back to what it was: the same bytes, user ids and metadata, or absent. Says whether it is not so now.
+    /// Sets a key back to what it was: the same bytes, user ids and metadata, or absent. Says whether it is not so now. A lease
+    /// on it ends.
     pub(crate) fn put_back(
         &self,
         table: &Table,
@@ -229,7 +230,9 @@ impl<'s> Tx<'s> {
         }
         let full = (table.ensure_id()?, table.key(key)?);
         let write = then.map_or(Write::Remove, |entry| Write::Put(entry.clone()));
-        self.state.borrow_mut().writes.insert(full, write);
+        let mut state = self.state.borrow_mut();
+        state.claim.restored.insert(full.clone());
+        state.writes.insert(full, write);
         Ok(true)
     }
 

@@ -206,6 +206,25 @@ fn links_and_pipes_in_a_destination_are_not_followed() {
 }
 
 #[test]
+fn leases_that_stood_at_the_moment_have_ended_and_their_tokens_are_fenced() {
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    let server = world.store.external_holder("server", 7).unwrap();
+    let session = server.acquire([world.coins.key("42")], savehold::Start::new()).unwrap();
+    let done = world.store.backup(world.path("backups")).unwrap();
+    let restored = restore(world.path("backups"), world.path("to"), done.version).unwrap();
+    assert_eq!(restored.leases_ended, 1);
+    let store = opened(&world.path("to"));
+    let coins = store.collection::<i64>("coins").unwrap();
+    let fenced = coins.with_token(session.token()).set("42", &2).unwrap_err();
+    assert_eq!(fenced.kind(), ErrorKind::Fenced, "{fenced}");
+    coins.set("42", &3).unwrap();
+    let again = store.external_holder("server", 7).unwrap();
+    let newer = again.acquire([coins.key("42")], savehold::Start::new()).unwrap();
+    assert!(newer.token() > session.token());
+}
+
+#[test]
 fn chosen_keys_come_back_out_of_a_backup_and_the_others_go_on() {
     let world = World::new();
     world.store.collection::<i64>("other").unwrap().set("1", &5).unwrap();

@@ -133,3 +133,24 @@ fn more_keys_than_one_transaction_takes_come_back_all() {
     let versions: std::collections::BTreeSet<_> = back.iter().map(|b| b.version).collect();
     assert_eq!(versions.len(), 3);
 }
+
+#[test]
+fn who_plays_a_key_that_is_set_back_learns_it_and_the_others_play_on() {
+    let store = Store::in_memory().unwrap();
+    let players = players(&store);
+    for key in ["hurt", "fine"] {
+        players.set(key, &1).unwrap();
+    }
+    let then = now(&store);
+    let room = store.holder("room").unwrap();
+    let sessions =
+        ["hurt", "fine"].map(|key| room.acquire([players.key(key)], savehold::Start::new()).unwrap());
+    players.with_token(sessions[0].token()).set("hurt", &0).unwrap();
+    let back = store.revert(Selection::collection("players"), then).unwrap();
+    assert_eq!((back.len(), all(&store)["hurt"]), (1, 1));
+    assert_eq!(sessions[0].ended().now(), Some(savehold::Ended::Restored));
+    let fenced = players.with_token(sessions[0].token()).set("hurt", &0).unwrap_err();
+    assert_eq!(fenced.kind(), ErrorKind::Fenced);
+    assert!(sessions[1].is_live());
+    players.with_token(sessions[1].token()).set("fine", &2).unwrap();
+}

@@ -1,5 +1,6 @@
 //! Pure: what a commit brings to write leased keys, and whether that is enough.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub(crate) struct Claim {
     pub(crate) covers: Vec<(FullKey, Token)>,
     /// Keys that it writes whoever has them: a lease on one of them ends.
     pub(crate) forced: Vec<FullKey>,
+    /// Keys that it sets back to an earlier state, whoever has them: a lease on one of them ends with
+    /// [`Ended::Restored`].
+    pub(crate) restored: BTreeSet<FullKey>,
     /// Leases that it ends: it has removed all their keys from `$lease`.
     pub(crate) ends: Vec<Ending>,
     /// A lease that it grants.
@@ -42,8 +46,9 @@ pub(crate) struct Granted {
 impl Claim {
     /// Whether it asks for nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { tokens, covers, forced, ends, grants } = self;
-        tokens.is_empty() && covers.is_empty() && forced.is_empty() && ends.is_empty() && grants.is_none()
+        let Self { tokens, covers, forced, restored, ends, grants } = self;
+        let keys = covers.is_empty() && forced.is_empty() && restored.is_empty();
+        tokens.is_empty() && keys && ends.is_empty() && grants.is_none()
     }
 
     /// Claims what `more` claims, too.
@@ -52,6 +57,7 @@ impl Claim {
         more.tokens.into_iter().for_each(|token| self.bring(token));
         self.covers.extend(more.covers);
         self.forced.extend(more.forced);
+        self.restored.extend(more.restored);
         self.ends.extend(more.ends);
         self.grants = more.grants.or(self.grants.take());
     }
@@ -113,6 +119,8 @@ pub(crate) fn check<'a>(
         }
         if let Some(why) = state.stale(lease, now) {
             over.push((lease.clone(), why.ended()));
+        } else if claim.is_some_and(|claim| claim.restored.contains(key)) {
+            over.push((lease.clone(), Ended::Restored));
         } else if claim.is_some_and(|claim| claim.forced.contains(key)) {
             over.push((lease.clone(), Ended::Stolen("a forced write".to_owned())));
         } else if let Some(held) = claim.and_then(|claim| claim.tokens.first()) {
