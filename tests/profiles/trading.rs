@@ -192,3 +192,63 @@ fn mail_in_a_transaction_is_told_to_who_plays() -> Result<()> {
     assert_eq!((player.read().coins, coins(&store, "1")), (4, Some(4)));
     Ok(())
 }
+
+/// What comes between a transaction and its place is not lost, and not overwritten: the transaction runs again, and then
+/// has the profile to itself.
+#[test]
+fn an_update_or_a_save_in_the_middle_of_a_transaction_makes_it_run_again() -> Result<()> {
+    let store = Store::in_memory()?;
+    let players = players(&store)?;
+    let player = rich(&players, "1", 0)?;
+    for save in [false, true] {
+        player.update(|p| (p.coins, p.level) = (0, 0))?;
+        let mut runs = 0;
+        store.transaction(|tx| -> Result<()> {
+            let mut edit = tx.edit(&player)?;
+            runs += 1;
+            if runs == 1 {
+                let between = || -> Result<()> {
+                    player.update(|p| p.level += 1)?;
+                    if save { player.save().map(drop) } else { Ok(()) }
+                };
+                std::thread::scope(|scope| scope.spawn(between).join().expect("no panic"))?;
+            }
+            edit.coins += 10;
+            Ok(())
+        })?;
+        assert_eq!((runs, player.read().coins, player.read().level), (2, 10, 1));
+        assert_eq!((coins(&store, "1"), player.unsaved_for()), (Some(10), None));
+    }
+    Ok(())
+}
+
+#[test]
+fn two_transactions_over_the_same_profiles_in_any_order_both_count() -> Result<()> {
+    let store = Store::in_memory()?;
+    let players = players(&store)?;
+    let all = (0..4).map(|id| rich(&players, &id.to_string(), 100)).collect::<Result<Vec<_>>>()?;
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let (store, all) = (&store, &all);
+            scope.spawn(move || {
+                for round in 0..100_usize {
+                    let (from, to) = ((thread + round) % 4, (thread * 3 + round * 2 + 1) % 4);
+                    if from == to {
+                        continue;
+                    }
+                    let moved = store.transaction(|tx| -> Result<()> {
+                        let (mut a, mut b) = (tx.edit(&all[from])?, tx.edit(&all[to])?);
+                        let coins = a.coins.min(3);
+                        (a.coins, b.coins) = (a.coins - coins, b.coins + coins);
+                        Ok(())
+                    });
+                    moved.expect("it commits in the end");
+                }
+            });
+        }
+    });
+    let sum = |coins: &dyn Fn(usize) -> u64| (0..4).map(coins).sum::<u64>();
+    assert_eq!(sum(&|n| all[n].read().coins), 400);
+    assert_eq!(sum(&|n| coins(&store, &n.to_string()).unwrap_or(0)), 400, "and in the store");
+    Ok(())
+}

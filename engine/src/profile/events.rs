@@ -185,11 +185,10 @@ mod tests {
             queue.push(Event::Critical(true));
         }
         assert_eq!(queue.take(None), Some(Event::Missed(1)));
+        let critical = || queue.take(None) == Some(Event::Critical(true));
+        assert!(critical());
         queue.push(mail());
-        assert_eq!(
-            (0..EVENTS_MAX).filter(|_| queue.take(None) == Some(Event::Critical(true))).count(),
-            EVENTS_MAX
-        );
+        assert_eq!((1..EVENTS_MAX).filter(|_| critical()).count(), EVENTS_MAX - 1);
         assert_eq!((queue.take(None), queue.take(None)), (Some(mail()), None));
     }
 }
