@@ -289,7 +289,9 @@ impl Request {
         let mut state = self.holder.0.core.leases.lock();
         match state.queue.get_mut(self.id) {
             Some(request) if matches!(request.turn, Turn::Waits) => {
-                request.sleeper = Some(sleeper);
+                let before = request.sleeper.replace(sleeper);
+                drop(state);
+                drop(before); // whatever it holds goes without the lock
                 true
             }
             _ => false,

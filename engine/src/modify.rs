@@ -22,7 +22,7 @@ use crate::format::Format;
 use crate::guard;
 use crate::ids::{CollectionId, Token};
 use crate::key::Key;
-use crate::lease::Claim;
+use crate::lease::{Barred, Claim};
 use crate::planted::{self, Fault};
 use crate::record::{Author, Cause, check_id};
 use crate::standing::Standing;
@@ -337,7 +337,11 @@ impl Core {
         let full = (id, call.key.clone());
         let checked =
             self.leases.check(call.right.claim(&full).as_ref(), std::iter::once(&full), self.boot());
-        checked.map_err(|barred| Error::new(ErrorKind::Fenced, format!("{barred:?}")))
+        match checked {
+            Err(Barred::Leased(..)) => Err(Error::new(ErrorKind::Leased, "found early")),
+            Err(Barred::Fenced(_)) => Err(Error::new(ErrorKind::Fenced, "found early")),
+            _ => Ok(()),
+        }
     }
 
     /// What stands there in commit order; nothing, where the collection was never written to.

@@ -93,12 +93,12 @@ impl Core {
         if failed { Some(next.map_or(RETRY_AFTER, |next| next.max(RETRY_AFTER))) } else { next }
     }
 
-    /// Ends leases that are over by a record that says so.
+    /// Ends leases that are over by a record that says so, as durable as any other: refusals are decided on it.
     pub(crate) fn sweep(&self, over: &[Ending]) -> Result<()> {
         if over.is_empty() {
             return Ok(());
         }
-        match self.end_leases(over, self.how_own()) {
+        match self.end_leases(over, self.how()) {
             Ok(Some(placed)) => drop(self.wal.settle(placed)),
             Ok(None) => {}
             Err(NotCommitted::Conflict(_)) => self.bell.ring(), // one had ended before: look again

@@ -6,4 +6,6 @@ mod fences;
 mod handoff;
 mod lives;
 mod queue;
+mod schedules;
+mod threads;
 mod world;
