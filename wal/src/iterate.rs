@@ -111,7 +111,7 @@ impl Iterator for Replay {
     }
 }
 
-fn damaged(segment: &Segment, at: Lsn) -> Error {
+pub(crate) fn damaged(segment: &Segment, at: Lsn) -> Error {
     let say = format!(
         "the log is damaged at {at} ({}, offset {}): run `savehold verify`",
         segment.path.display(),

@@ -96,6 +96,7 @@ impl Log {
             return Err(self.halt(&e));
         }
         self.durable.raise(through);
+        self.wake_followers(self.settled());
         let mut order = self.order.lock();
         if behind.is_some() {
             order.unmarked = Some(self.env.clock.boot());
@@ -117,6 +118,7 @@ impl Log {
             return Err(self.halt(&e));
         }
         self.durable.raise(end);
+        self.wake_followers(self.settled());
         self.counters.marks.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -65,13 +65,16 @@ mod replay;
 mod iterate;
 mod retire;
 mod times;
+mod follow;
 mod stats;
 mod open;
 mod wal;
+mod past;
 pub mod inspect;
 pub mod backup;
 
 pub use error::{Error, ErrorKind, Next, Result};
+pub use follow::{Followed, Follower};
 pub use format::frame::Frame;
 pub use group::Placed;
 pub use iterate::Replay;

@@ -40,6 +40,8 @@ pub(crate) struct Log {
     pub(crate) order: Mutex<Order>,
     pub(crate) segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     pub(crate) waiters: Waiters,
+    /// Who waits for more to become durable.
+    pub(crate) followers: Waiters,
 
     /// Woken when the writer thread is handed the writing.
     pub(crate) hand_over: Condvar,
@@ -65,6 +67,8 @@ pub(crate) struct Log {
     pub(crate) durable: Watermark,
     /// Commits before it have their answer.
     pub(crate) acknowledged: Watermark,
+    /// No record at or behind it was given up.
+    pub(crate) complete: Watermark,
     pub(crate) latch: Latch,
     pub(crate) failure: OnceLock<Error>,
     pub(crate) closed: AtomicBool,
@@ -190,6 +194,7 @@ impl Log {
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
         }
+        self.wake_followers(Lsn::MAX);
         failure
     }
 
@@ -203,6 +208,18 @@ impl Log {
     /// Wakes everybody who waited for `place`.
     pub(crate) fn wake_reached(&self, place: Lsn) {
         for sleeper in self.waiters.reached(place) {
+            sleeper.wake();
+        }
+    }
+
+    /// Everything before it is durable and has its answer.
+    pub(crate) fn settled(&self) -> Lsn {
+        self.durable.get().min(self.acknowledged.get())
+    }
+
+    /// Wakes everybody who waited for `settled` to become durable.
+    pub(crate) fn wake_followers(&self, settled: Lsn) {
+        for sleeper in self.followers.reached(settled) {
             sleeper.wake();
         }
     }

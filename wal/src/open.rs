@@ -98,6 +98,12 @@ impl Log {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        let done = self.settle_down();
+        self.wake_followers(Lsn::MAX);
+        done
+    }
+
+    fn settle_down(&self) -> Result<()> {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
@@ -298,6 +304,7 @@ fn build(
         order: Mutex::new(order),
         segments: RwLock::new(Arc::new(recovered.segments)),
         waiters: Waiters::default(),
+        followers: Waiters::default(),
         hand_over: Condvar::new(),
         drained: Condvar::new(),
         keeper: KeeperBell::default(),
@@ -308,6 +315,7 @@ fn build(
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),
+        complete: Watermark::new(Lsn::NONE),
         latch: Latch::new(),
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),

@@ -41,6 +41,7 @@ impl Log {
         }
         named.segments.retain(|e| !going.contains(e));
         self.name(&mut catalog, named)?;
+        going.iter().filter_map(|e| e.end).for_each(|end| self.complete.raise(end));
         let mut freed = 0;
         for segment in files {
             self.drop_segment(segment.base, segment.generation);

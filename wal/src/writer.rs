@@ -353,6 +353,7 @@ impl Log {
         drop(order);
         self.drained.notify_all();
         self.wake_reached(end);
+        self.wake_followers(self.settled());
         if due {
             self.keeper.ring();
         } else {

@@ -136,11 +136,12 @@ impl Catalog {
         self.segments.iter_mut().find(|e| (e.base, e.generation) == (base, generation))
     }
 
-    /// Where the timeline of `lsn` was left, if `lsn` lies behind that and before the timeline that went on from there.
+    /// Where the log left the timeline of `lsn`, if `lsn` lies behind that: the earliest place, where a later timeline
+    /// left before an earlier one did.
     #[must_use]
     pub fn undone(&self, lsn: Lsn) -> Option<Lsn> {
-        let next = self.timelines.iter().find(|timeline| timeline.number > lsn.timeline())?;
-        (next.branch != Lsn::NONE && lsn >= next.branch).then_some(next.branch)
+        let left = |t: &&Timeline| t.branch != Lsn::NONE && t.number > lsn.timeline() && t.branch <= lsn;
+        self.timelines.iter().filter(left).map(|t| t.branch).min()
     }
 
     /// Adds a report and forgets the oldest over the limit.

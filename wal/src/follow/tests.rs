@@ -1,0 +1,213 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+
+use super::*;
+use crate::options::{Durability, Options};
+use crate::sim::{self, Sim};
+use crate::{Append, Frame, Wal};
+
+fn open(sim: &mut Sim) -> Wal {
+    let options = Options { segment_bytes_min: 16 << 10, segment_bytes_max: 32 << 10, ..Options::default() };
+    Wal::open_in(sim.env(), sim.dir(), options).unwrap()
+}
+
+fn append(log: &Wal, head: &str, bytes: usize) -> Lsn {
+    log.append(head.as_bytes(), &vec![7; bytes]).unwrap().wait().unwrap()
+}
+
+fn buffer(log: &Wal, head: &str) -> Lsn {
+    let how = Append { durability: Durability::Buffered, ..Append::default() };
+    log.commit(Frame::record(head.as_bytes(), &[]).unwrap(), how).unwrap()
+}
+
+fn heads(follower: &mut Follower) -> Vec<String> {
+    let records = std::iter::from_fn(|| follower.try_next().unwrap());
+    records.map(|record| String::from_utf8(record.head.to_vec()).unwrap()).collect()
+}
+
+#[test]
+fn every_record_is_handed_out_once_and_in_order_over_many_segments() {
+    let mut sim = Sim::new(1);
+    let log = open(&mut sim);
+    let mut follower = log.follow(Lsn::NONE);
+    let mut expected = Vec::new();
+    for n in 0..300 {
+        append(&log, &format!("{n}"), n * 17 % 5000);
+        expected.push(format!("{n}"));
+        if n % 7 == 0 {
+            assert_eq!(heads(&mut follower), std::mem::take(&mut expected), "as they come");
+        }
+    }
+    assert_eq!(heads(&mut follower), expected);
+    assert!(log.stats().segments > 10);
+}
+
+#[test]
+fn a_follower_begins_at_any_place_with_the_first_record_not_before_it() {
+    let mut sim = Sim::new(2);
+    let log = open(&mut sim);
+    let batch: Vec<Vec<u8>> = (0..40).map(|n: u32| n.to_string().into_bytes()).collect();
+    for some in batch.chunks(5) {
+        log.append_batch(some.iter().map(|head| (&head[..], &[9; 700][..])))
+            .unwrap()
+            .unwrap()
+            .wait()
+            .unwrap();
+    }
+    let places: Vec<Lsn> = log.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().lsn).collect();
+    assert_eq!(places.len(), 40);
+    for (n, place) in places.iter().enumerate() {
+        let expected: Vec<String> = (n..40).map(|n| n.to_string()).collect();
+        assert_eq!(heads(&mut log.follow(*place)), expected, "at {place}");
+        let behind = Lsn::from_raw(place.raw() + 1);
+        assert_eq!(heads(&mut log.follow(behind)), expected[1..], "behind {place}");
+    }
+}
+
+#[test]
+fn what_is_not_durable_is_not_handed_out() {
+    let mut sim = Sim::new(3);
+    let log = open(&mut sim);
+    let mut follower = log.follow(Lsn::NONE);
+    append(&log, "synced", 0);
+    buffer(&log, "buffered");
+    assert_eq!(heads(&mut follower), ["synced"]);
+    sim.advance(std::time::Duration::from_secs(2));
+    assert!(follower.wait(None), "what is due is done where a thread would sleep");
+    assert_eq!(heads(&mut follower), ["buffered"]);
+    assert!(!follower.wait(None));
+}
+
+#[test]
+fn after_a_crash_it_goes_on_behind_the_record_that_it_stood_at() {
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed);
+        let log = open(&mut sim);
+        for n in 0..9 {
+            append(&log, &format!("{n}"), 2000);
+        }
+        let mut follower = log.follow(Lsn::NONE);
+        let seen: Vec<Lsn> = (0..4).map(|_| follower.try_next().unwrap().unwrap().lsn).collect();
+        for n in 9..12 {
+            buffer(&log, &format!("{n}"));
+        }
+        sim.cut_power();
+        drop((follower, log));
+        let log = open(&mut sim);
+        append(&log, "new", 0);
+        let rest = heads(&mut log.follow(Lsn::from_raw(seen[3].raw() + 1)));
+        let kept = rest.len() - 1;
+        assert!((5..=8).contains(&kept), "seed {seed}: {rest:?}");
+        let expected: Vec<String> = (4..4 + kept).map(|n| n.to_string()).chain(["new".to_owned()]).collect();
+        assert_eq!(rest, expected);
+    }
+}
+
+#[test]
+fn whoever_is_behind_what_was_given_up_is_told_from_where_it_is_whole() {
+    let mut sim = Sim::new(4);
+    let log = open(&mut sim);
+    let mut slow = log.follow(Lsn::NONE);
+    append(&log, "first", 0);
+    assert_eq!(heads(&mut slow), ["first"]);
+    let (mut at_end, mut all) = (log.follow(Lsn::NONE), Vec::new());
+    for n in 0..60 {
+        all.push(append(&log, &format!("{n}"), 3000));
+    }
+    assert_eq!(heads(&mut at_end).len(), 61);
+    assert!(log.retire(all[40]).unwrap() > 0, "a follower holds nothing");
+    let gone = slow.try_next().unwrap_err();
+    let oldest = gone.lsn().unwrap();
+    assert_eq!((gone.kind(), oldest), (ErrorKind::Gone, log.complete()));
+    let rest = heads(&mut log.follow(oldest));
+    assert_eq!(rest.len(), all.iter().filter(|lsn| **lsn >= oldest).count());
+    assert_eq!(heads(&mut log.follow(Lsn::NONE)), rest, "from the oldest that there is");
+    append(&log, "new", 0);
+    assert_eq!(heads(&mut at_end), ["new"], "nothing is missing for one that had it all");
+}
+
+#[test]
+fn a_halted_log_hands_out_what_is_durable_and_then_says_why_there_is_no_more() {
+    let mut sim = Sim::new(5);
+    let log = open(&mut sim);
+    append(&log, "durable", 0);
+    let mut follower = log.follow(Lsn::NONE);
+    sim.fail_sync(1);
+    assert!(log.append(b"lost", b"").unwrap().wait().is_err());
+    assert_eq!(follower.try_next().unwrap().unwrap().head, "durable");
+    assert!(follower.wait(None));
+    assert_eq!(follower.try_next().unwrap_err().kind(), ErrorKind::Halted);
+}
+
+#[test]
+fn a_sleeping_follower_is_woken_by_the_sync_and_by_the_close() {
+    let log = Wal::open_in(sim::memory(), Path::new("/log"), Options::default()).unwrap();
+    let mut follower = log.follow(Lsn::NONE);
+    std::thread::scope(|scope| {
+        let found = scope.spawn(|| {
+            let mut found = Vec::new();
+            while follower.wait(None) {
+                match follower.try_next() {
+                    Ok(Some(record)) => found.push(record.lsn),
+                    Ok(None) => {}
+                    Err(e) => return (found, e.kind()),
+                }
+            }
+            unreachable!("it waits without end")
+        });
+        let expected: Vec<Lsn> = (0..50).map(|n| append(&log, "x", n * 100)).collect();
+        buffer(&log, "late");
+        log.shut().unwrap();
+        let (found, why) = found.join().unwrap();
+        assert_eq!(why, ErrorKind::Closed);
+        assert!(expected.starts_with(&found) || found.starts_with(&expected), "{found:?}");
+    });
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_is_woken_when_more_is_durable_and_leaves_nothing_behind() {
+    let mut sim = Sim::new(6);
+    let log = open(&mut sim);
+    let flag = Arc::new(Flag(AtomicBool::new(false)));
+    let waker = Waker::from(flag.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut follower = log.follow(Lsn::NONE);
+    assert!(follower.poll_more(&mut cx).is_pending() && follower.poll_more(&mut cx).is_pending());
+    append(&log, "one", 0);
+    assert!(flag.0.load(Ordering::SeqCst) && follower.poll_more(&mut cx).is_ready());
+    assert_eq!(heads(&mut follower), ["one"]);
+    assert!(follower.poll_more(&mut cx).is_pending());
+    drop(follower);
+    assert_eq!(Arc::strong_count(&flag), 2, "its waker went with it");
+}
+
+#[test]
+fn undone_is_what_lies_behind_the_branch_of_a_later_timeline() {
+    use crate::format::checksum::StoreId;
+    use crate::segment::catalog::{Catalog, Timeline};
+    let timeline = |number, branch| Timeline { number, branch, begun_us: 0 };
+    let mut catalog = Catalog::new(StoreId([1; 16]), timeline(1, Lsn::NONE));
+    assert_eq!(catalog.undone(Lsn::new(1, 900)), None);
+    catalog.timelines.extend([timeline(2, Lsn::new(1, 500)), timeline(4, Lsn::new(1, 300))]);
+    for (lsn, expected) in [
+        (Lsn::new(1, 0), None),
+        (Lsn::new(1, 299), None),
+        (Lsn::new(1, 300), Some(Lsn::new(1, 300))),
+        (Lsn::new(1, 700), Some(Lsn::new(1, 300))),
+        (Lsn::new(2, 0), Some(Lsn::new(1, 300))),
+        (Lsn::new(3, 9), Some(Lsn::new(1, 300))),
+        (Lsn::new(4, 0), None),
+        (Lsn::new(5, 0), None),
+    ] {
+        assert_eq!(catalog.undone(lsn), expected, "{lsn}");
+    }
+}
