@@ -39,7 +39,12 @@ fn entry(record: &[u8], at: usize) -> Entry<'_> {
     Entry {
         collection: 7,
         key: &record[..16],
-        version: VersionRef { lsn: Lsn::new(1, at as u64), place, kind: Kind::Put },
+        version: VersionRef {
+            lsn: Lsn::new(1, at as u64),
+            place,
+            kind: Kind::Put,
+            cause: savehold::record::Cause::Explicit,
+        },
     }
 }
 

@@ -95,12 +95,12 @@ pub(crate) fn apply(target: &mut impl Target, lsn: Lsn, body_offset: u32, head: 
         target.put(Entry {
             collection: entry.collection.0,
             key: entry.key,
-            version: VersionRef { lsn, place, kind },
+            version: VersionRef { lsn, place, kind, cause: head.author.cause },
         });
         entries += 1;
     }
     if let Some(id) = head.author.id.filter(|_| !planted::has(Fault::LoseId)) {
-        let version = VersionRef { lsn, place: NOWHERE, kind: Kind::Put };
+        let version = VersionRef { lsn, place: NOWHERE, kind: Kind::Put, cause: head.author.cause };
         target.put(Entry { collection: CollectionId::ONCE.0, key: id, version });
     }
     Ok(entries)

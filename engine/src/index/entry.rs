@@ -3,6 +3,7 @@
 use savehold_wal::Lsn;
 
 use crate::limits::RESERVED_KEY_BYTES_MAX;
+use crate::record::Cause;
 
 /// Where a version's part stands in its record, as first written. Compaction keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,7 +16,7 @@ pub struct Place {
 
 impl Place {
     /// Longest part that the index can name: more than any record may hold.
-    pub const BYTES_MAX: u32 = REMOVED - 1;
+    pub const BYTES_MAX: u32 = AUTOSAVED - 1;
 }
 
 const _: () = assert!(savehold_wal::limits::BODY_BYTES_MAX < Place::BYTES_MAX as usize);
@@ -38,6 +39,8 @@ pub struct VersionRef {
     pub place: Place,
     /// A value or a removal.
     pub kind: Kind,
+    /// Whether a call asked for it: what retention goes by.
+    pub cause: Cause,
 }
 
 /// One entry of a record: the version that a commit gave one key.
@@ -66,13 +69,15 @@ impl Entry<'_> {
 
 /// Set in [`Packed::bytes`] where the version is a removal.
 const REMOVED: u32 = 1 << 31;
+/// Set in [`Packed::bytes`] where the autosave wrote the version.
+const AUTOSAVED: u32 = 1 << 30;
 
 /// A [`VersionRef`] in 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Packed {
     pub(super) lsn: Lsn,
     pub(super) offset: u32,
-    /// The length of the part; its top bit says that the version is a removal.
+    /// The length of the part; its top bit says that the version is a removal, the next that the autosave wrote it.
     pub(super) bytes: u32,
 }
 
@@ -80,7 +85,9 @@ impl From<VersionRef> for Packed {
     #[inline]
     fn from(version: VersionRef) -> Self {
         let removed = if version.kind == Kind::Remove { REMOVED } else { 0 };
-        Self { lsn: version.lsn, offset: version.place.offset, bytes: version.place.bytes | removed }
+        let autosaved = if version.cause == Cause::Autosave { AUTOSAVED } else { 0 };
+        let bytes = version.place.bytes | removed | autosaved;
+        Self { lsn: version.lsn, offset: version.place.offset, bytes }
     }
 }
 
@@ -89,8 +96,9 @@ impl From<Packed> for VersionRef {
     fn from(packed: Packed) -> Self {
         Self {
             lsn: packed.lsn,
-            place: Place { offset: packed.offset, bytes: packed.bytes & !REMOVED },
+            place: Place { offset: packed.offset, bytes: packed.bytes & !(REMOVED | AUTOSAVED) },
             kind: if packed.bytes & REMOVED == 0 { Kind::Put } else { Kind::Remove },
+            cause: if packed.bytes & AUTOSAVED == 0 { Cause::Explicit } else { Cause::Autosave },
         }
     }
 }

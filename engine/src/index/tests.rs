@@ -10,6 +10,7 @@ use super::hash::KeyHasher;
 use super::ordered::{Address, Keys, Ordered};
 use super::{Direction, Entry, KeyRange, Kind, Page, Place, TailIndex, VersionRef};
 use crate::limits::RESERVED_KEY_BYTES_MAX;
+use crate::record::Cause;
 use crate::tests::Dice;
 
 /// All of a hash; the partition alone; the tag alone; a few bits of each; nothing, so that every key collides.
@@ -29,7 +30,8 @@ fn lsn(number: usize) -> Lsn {
 fn version(number: usize) -> VersionRef {
     let kind = if number % 5 == 4 { Kind::Remove } else { Kind::Put };
     let place = Place { offset: number as u32 * 3, bytes: Place::BYTES_MAX - number as u32 };
-    VersionRef { lsn: lsn(number), place, kind }
+    let cause = if number % 5 == 2 { Cause::Autosave } else { Cause::Explicit };
+    VersionRef { lsn: lsn(number), place, kind, cause }
 }
 
 #[derive(Clone)]

@@ -1,0 +1,189 @@
+//! Pure: which versions of a key stay. All is said in places of the log: who asks has looked up where times stand.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use savehold_wal::Lsn;
+
+use super::settings::{Retention, Versions};
+use crate::index::{Kind, VersionRef};
+use crate::record::Cause;
+
+/// The moments that are kept, as places.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Every moment at or behind it.
+    every: Lsn,
+    /// Single moments, ascending: full minutes and hours, pins.
+    marks: Vec<Lsn>,
+    /// Open snapshots and running transactions, ascending: they hold collections without history too.
+    held: Vec<Lsn>,
+}
+
+impl Kept {
+    /// Every moment from `every` on, and the single ones `marks` and `held`, in any order.
+    #[must_use]
+    pub fn new(every: Lsn, mut marks: Vec<Lsn>, mut held: Vec<Lsn>) -> Self {
+        marks.sort_unstable();
+        marks.dedup();
+        held.sort_unstable();
+        held.dedup();
+        Self { every, marks, held }
+    }
+
+    /// Whether `moment` is kept.
+    #[must_use]
+    pub fn holds(&self, moment: Lsn) -> bool {
+        moment >= self.every
+            || self.marks.binary_search(&moment).is_ok()
+            || self.held.binary_search(&moment).is_ok()
+    }
+
+    /// The newest kept moment that is not newer than `moment`; `None` where all are newer.
+    #[must_use]
+    pub fn at_or_before(&self, moment: Lsn) -> Option<Lsn> {
+        if moment >= self.every {
+            return Some(moment);
+        }
+        let last = |list: &[Lsn]| list[..list.partition_point(|mark| *mark <= moment)].last().copied();
+        last(&self.marks).max(last(&self.held))
+    }
+
+    /// The oldest kept moment.
+    #[must_use]
+    pub fn oldest(&self) -> Lsn {
+        let first = |list: &[Lsn]| list.first().copied().unwrap_or(Lsn::MAX);
+        self.every.min(first(&self.marks)).min(first(&self.held))
+    }
+
+    /// Whether a kept moment lies in `from..before`, where a version is the newest of its key.
+    fn any_in(&self, from: Lsn, before: Lsn) -> bool {
+        before > self.every || any_in(&self.marks, from, before) || any_in(&self.held, from, before)
+    }
+}
+
+fn any_in(list: &[Lsn], from: Lsn, before: Lsn) -> bool {
+    list.get(list.partition_point(|mark| *mark < from)).is_some_and(|mark| *mark < before)
+}
+
+/// What is kept of a collection, as places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// What the moments keep, and versions for themselves.
+    History {
+        /// Versions of explicit commits at or behind it stay.
+        explicit: Lsn,
+        /// Versions that the autosave wrote at or behind it stay.
+        autosaves: Lsn,
+        /// The newest so many stay.
+        newest: u32,
+    },
+    /// The newest version, and what snapshots hold.
+    NewestOnly,
+    /// Nothing that is older, the newest version neither: outcomes of commits.
+    Passing(Lsn),
+}
+
+impl Rule {
+    /// The rule of a collection; `since` says which place stood at a time before now.
+    pub fn of(retention: Retention, since: impl Fn(Duration) -> Lsn) -> Self {
+        match retention {
+            Retention::NewestOnly => Self::NewestOnly,
+            Retention::History(Versions { explicit, autosaves, newest }) => {
+                Self::History { explicit: since(explicit), autosaves: since(autosaves), newest }
+            }
+        }
+    }
+
+    /// From where on a version stays for itself.
+    fn alone(&self, cause: Cause) -> Lsn {
+        match (self, cause) {
+            (Self::History { explicit, .. }, Cause::Explicit) => *explicit,
+            (Self::History { autosaves, .. }, Cause::Autosave) => *autosaves,
+            _ => Lsn::MAX,
+        }
+    }
+}
+
+/// How much of a key's history is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Older versions may stand elsewhere: removals stay.
+    Part,
+    /// Nothing older stands in the index, and the files of the log before this place hold nothing that the index does not
+    /// list.
+    All(Lsn),
+}
+
+/// Decides which versions of a key stay: the hook of merges.
+pub trait Judge: Send + Sync {
+    /// Says of each of a key's `versions`, newest first, whether it stays, into `stay`, which is emptied first.
+    fn judge(&self, collection: u32, key: &[u8], versions: &[VersionRef], reach: Reach, stay: &mut Vec<bool>);
+}
+
+impl Kept {
+    /// Says of each of a key's `versions`, newest first, whether it stays by `rule`.
+    pub fn judge(&self, rule: &Rule, versions: &[VersionRef], reach: Reach, stay: &mut Vec<bool>) {
+        stay.clear();
+        let mut newer = Lsn::MAX;
+        for (n, version) in versions.iter().enumerate() {
+            debug_assert!(version.lsn < newer, "newest first");
+            stay.push(self.stays(rule, n, version, newer));
+            newer = version.lsn;
+        }
+        let Reach::All(settled) = reach else { return };
+        // What an ending ended is in no table any more, and in no file: only now may it go, the oldest first.
+        for (version, stay) in versions.iter().zip(stay).rev() {
+            let own = version.lsn >= rule.alone(version.cause) || version.lsn >= self.every;
+            if version.kind == Kind::Put || version.lsn >= settled || own {
+                break;
+            }
+            *stay = false;
+        }
+    }
+
+    fn stays(&self, rule: &Rule, n: usize, version: &VersionRef, newer: Lsn) -> bool {
+        match rule {
+            Rule::Passing(from) => version.lsn >= *from,
+            _ if n == 0 => true,
+            Rule::NewestOnly => any_in(&self.held, version.lsn, newer),
+            Rule::History { newest, .. } => {
+                n < *newest as usize
+                    || version.lsn >= rule.alone(version.cause)
+                    || self.any_in(version.lsn, newer)
+            }
+        }
+    }
+}
+
+/// What is kept of every collection.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The moments.
+    pub kept: Kept,
+    /// Of every collection that is not among `rules`.
+    pub usual: Rule,
+    /// By the number of the collection.
+    pub rules: HashMap<u32, Rule>,
+}
+
+impl Plan {
+    /// The rule of a collection.
+    #[must_use]
+    pub fn rule(&self, collection: u32) -> &Rule {
+        self.rules.get(&collection).unwrap_or(&self.usual)
+    }
+}
+
+impl Judge for Plan {
+    fn judge(
+        &self,
+        collection: u32,
+        _key: &[u8],
+        versions: &[VersionRef],
+        reach: Reach,
+        stay: &mut Vec<bool>,
+    ) {
+        self.kept.judge(self.rule(collection), versions, reach, stay);
+    }
+}

@@ -1,0 +1,20 @@
+//! Pure: how long history is kept, and which moments and versions that means. Decides; merges of index tables carry it
+//! out, and compaction drops what the index no longer lists.
+//!
+//! A *moment* is kept for all keys: there every key is as it was. A *version* is kept for itself: it can be read by its
+//! number. Invariants, whatever the settings and however often this is applied:
+//!
+//! - *Nested*: a moment that is not kept is never kept again. Moments of minutes and hours stand on the clock, so the
+//!   coarser ones are among the finer.
+//! - *Whole*: the version that was the newest of its key at a kept moment stays.
+//! - *Newest*: the newest version of a key stays, a removal as long as anything older may still stand anywhere.
+
+mod horizon;
+mod judge;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use horizon::Horizon;
+pub use judge::{Judge, Kept, Plan, Reach, Rule};
+pub use settings::{Moments, Retention, Versions};
