@@ -63,7 +63,10 @@ fn main() -> Result<()> {
     let another = sell(&store, &players, "trade-2", ("ben", "anna"), ("sword", 1000));
     assert!(matches!(another, Err(TradeError::Poor)));
     let missing = sell(&store, &players, "trade-3", ("anna", "ben"), ("sword", 1));
-    assert!(matches!(missing, Err(TradeError::NotHis)));
+    match missing {
+        Err(TradeError::Store(e)) => return Err(e),
+        other => assert!(matches!(other, Err(TradeError::NotHis))),
+    }
 
     let of = |name: &str| players.get(name).map(|e| e.map(|e| e.value).unwrap_or_default());
     assert_eq!(of("anna")?, Player { coins: 80, bag: vec![] });

@@ -16,6 +16,8 @@ pub enum At {
     Time(u64),
     /// This long before now.
     Ago(Duration),
+    /// The moment that was pinned under this name.
+    Pin(String),
 }
 
 impl At {

@@ -26,6 +26,7 @@ use crate::key::FullKey;
 use crate::leases::Leases;
 use crate::load::Replaying;
 use crate::memory::Hears;
+use crate::moments::Moments;
 use crate::options::Options;
 use crate::planted::{self, Fault};
 use crate::recovery::Recovered;
@@ -82,7 +83,8 @@ pub(crate) struct Core {
     sequenced: AtomicU64,
     pub(crate) commits: Latencies,
     pub(crate) conflicts: AtomicU64,
-    pub(crate) snapshots: AtomicU64,
+    /// The moments that somebody holds open.
+    pub(crate) moments: Arc<Moments>,
 
     /// What answers the command line, or why nothing does; empty where it was not asked for.
     pub(crate) desk: OnceLock<Result<Desk>>,
@@ -140,7 +142,7 @@ impl Core {
             sequenced,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
-            snapshots: AtomicU64::new(0),
+            moments: Arc::default(),
             desk: OnceLock::new(),
         }
     }
@@ -301,7 +303,7 @@ pub(crate) fn damaged(lsn: Lsn, e: savehold_wal::Error) -> Error {
 }
 
 /// The largest place before `lsn`: a moment includes the place it names.
-fn before(lsn: Lsn) -> Lsn {
+pub(crate) fn before(lsn: Lsn) -> Lsn {
     Lsn::from_raw(lsn.raw().saturating_sub(1))
 }
 

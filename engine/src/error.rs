@@ -133,7 +133,8 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     version: Option<Version>,
-    older: Option<Version>,
+    /// Another version that serves in place of the one asked for.
+    instead: Option<Version>,
     lease: Option<Box<Facts>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -153,7 +154,7 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Arc::new(Inner { kind, message, version: None, older: None, lease: None, source: None }))
+        Self(Arc::new(Inner { kind, message, version: None, instead: None, lease: None, source: None }))
     }
 
     /// The same error, naming the version it is about: of [`ErrorKind::Unknown`] the commit in doubt.
@@ -166,7 +167,7 @@ impl Error {
     /// The same error, naming the newest readable version before the damaged one.
     #[must_use]
     pub fn or_older(mut self, version: Version) -> Self {
-        Arc::make_mut(&mut self.0).older = Some(version);
+        Arc::make_mut(&mut self.0).instead = Some(version);
         self
     }
 
@@ -188,6 +189,13 @@ impl Error {
     pub(crate) fn already(mut self, current: Token) -> Self {
         Arc::make_mut(&mut self.0).lease.get_or_insert_default().current = Some(current);
         self
+    }
+
+    /// The same error, naming a version to go on from: of [`ErrorKind::Gone`] the oldest that is kept, of
+    /// [`ErrorKind::Undone`] the last before the branch.
+    #[must_use]
+    pub fn or_from(self, version: Version) -> Self {
+        self.or_older(version)
     }
 
     /// The same error with what caused it.
@@ -233,7 +241,19 @@ impl Error {
     /// Of [`ErrorKind::Damaged`]: the newest version of the key before it that can be read, where there is one.
     #[must_use]
     pub fn older(&self) -> Option<Version> {
-        self.0.older
+        self.0.instead.filter(|_| self.kind() == ErrorKind::Damaged)
+    }
+
+    /// Of [`ErrorKind::Gone`]: the version from which on what was asked for is kept, where that is known.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Version> {
+        self.0.instead.filter(|_| self.kind() == ErrorKind::Gone)
+    }
+
+    /// Of [`ErrorKind::Undone`]: the last version that the undone future and the present one share.
+    #[must_use]
+    pub fn branched_at(&self) -> Option<Version> {
+        self.0.instead.filter(|_| self.kind() == ErrorKind::Undone)
     }
 
     /// Of [`ErrorKind::Leased`], and of [`ErrorKind::Fenced`] where somebody has the key: the holder.

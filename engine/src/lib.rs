@@ -20,9 +20,12 @@ pub mod value;
 mod at;
 mod pattern;
 pub mod options;
+mod moments;
 mod stats;
 #[doc(hidden)]
 pub mod index;
+#[doc(hidden)]
+pub mod retention;
 mod range;
 mod ticket;
 mod guard;
@@ -52,6 +55,8 @@ mod checkpoint;
 mod commit;
 mod fence;
 mod naming;
+mod setting;
+mod pin;
 mod table;
 mod standing;
 mod modify;
@@ -61,12 +66,15 @@ mod listing;
 mod collection;
 mod txn;
 mod snapshot;
+mod diff;
+mod feed;
 mod batch;
 mod upkeep;
 mod holder;
 mod session;
 mod acquire;
 mod store;
+mod past;
 mod profile;
 mod selection;
 mod revert;
@@ -90,14 +98,18 @@ pub use backup::{
 pub use batch::Batch;
 pub use change::{Change, Entry, Once, Outcome, Updated};
 pub use collection::{Collection, LeaseKey};
+pub use diff::{Diff, Difference};
 pub use error::{Error, ErrorKind, Next, Result};
+pub use feed::{Changes, Commit, KeyChange};
 pub use holder::{Events, Holder, HolderEvent, HolderOptions, Start};
 pub use ids::{Token, Version};
 pub use inspect::{Repaired, Verified, repair, verify};
 pub use key::{Key, KeyRef};
 pub use lease::{Ended, HeldKey, Policy, Wanted};
 pub use listing::{Keys, KeysOf, Page, Scan, Versions};
+pub use moments::OpenSnapshot;
 pub use options::{Control, Create, Durability, Options, Progress};
+pub use pin::Pin;
 pub use profile::{
     Adjustment, Builder, CloseReport, Compatible, Doc, DryRun, Edit, Event, Letter, Migrated, Mismatch,
     Playable, Profile, ProfileEvents, Profiles, RestoredProfile, Saved, Starting, View,

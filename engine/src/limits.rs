@@ -8,6 +8,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// Longest key of a reserved collection: it carries a key of the user, and whose or which it is.
 pub const RESERVED_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 128;
 
+/// Longest name of a pin, in bytes.
+pub const PIN_BYTES_MAX: usize = 256;
+
 /// Longest name of a collection, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 128;
 

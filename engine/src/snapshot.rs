@@ -1,10 +1,12 @@
 //! Corridor: one moment of the whole store, held.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use savehold_wal::Lsn;
+
+use crate::at::At;
 
 use crate::change::Entry;
 use crate::collection::Collection;
@@ -13,28 +15,50 @@ use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
 use crate::listing::{Keys, Scan};
+use crate::moments::Hold;
 use crate::range::Range;
 
-/// One moment of the store: reads through it see that moment, whatever is written meanwhile. Blocks nobody.
+/// One moment of the store: reads through it see that moment, whatever is written meanwhile. Blocks nobody. What it shows
+/// stays on the disk until it is dropped: [`Stats::open_snapshots`](crate::Stats) says which are open, how long and whose.
 pub struct Snapshot {
     core: Arc<Core>,
-    moment: Lsn,
+    hold: Hold,
 }
 
 impl Snapshot {
-    pub(crate) fn new(core: Arc<Core>, moment: Lsn) -> Self {
-        core.snapshots.fetch_add(1, Ordering::Relaxed);
-        Self { core, moment }
+    /// Holds the moment `at`, for the caller of the public call at `place`.
+    pub(crate) fn at(core: &Arc<Core>, at: &At, place: &'static Location<'static>) -> Result<Self> {
+        let now = core.wal.env().clock.monotonic();
+        let hold = core.moments.hold(place, now, || core.moment(at))?;
+        Ok(Self { core: core.clone(), hold })
+    }
+
+    /// Holds the newest moment.
+    pub(crate) fn now(core: &Arc<Core>, place: &'static Location<'static>) -> Self {
+        let now = core.wal.env().clock.monotonic();
+        let Ok(hold) = core.moments.hold(place, now, || Ok::<Lsn, std::convert::Infallible>(core.visible()));
+        Self { core: core.clone(), hold }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The same, under a name that statistics show in place of where it was opened.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.hold.name(name.into());
+        self
     }
 
     pub(crate) fn parts(&self) -> (&Arc<Core>, Lsn) {
-        (&self.core, self.moment)
+        (&self.core, self.hold.moment)
     }
 
     /// The moment.
     #[must_use]
     pub fn version(&self) -> Version {
-        Version::from(self.moment)
+        Version::from(self.hold.moment)
     }
 
     /// The value of a key at this moment.
@@ -49,30 +73,24 @@ impl Snapshot {
     ) -> Result<Option<Entry<T>>> {
         let key = key.into();
         collection.table.check_of(&self.core)?;
-        let Some(stored) = collection.table.get(&key, self.moment)? else { return Ok(None) };
+        let Some(stored) = collection.table.get(&key, self.hold.moment)? else { return Ok(None) };
         collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
     }
 
     /// The keys of a range at this moment, in order.
     pub fn keys<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Keys {
-        Keys(collection.table.list_of(&self.core, range.into(), self.moment))
+        Keys(collection.table.list_of(&self.core, range.into(), self.hold.moment))
     }
 
     /// The entries of a range at this moment, in order of their keys.
     pub fn scan<T>(&self, collection: &Collection<T>, range: impl Into<Range>) -> Scan<T> {
-        let listing = collection.table.list_of(&self.core, range.into(), self.moment);
+        let listing = collection.table.list_of(&self.core, range.into(), self.hold.moment);
         Scan { listing, form: collection.form }
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        self.core.snapshots.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({})", self.moment)
+        write!(f, "Snapshot({})", self.hold.moment)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ids::Version;
+use crate::moments::OpenSnapshot;
 
 /// Buckets of a histogram: bucket `n` holds times below `2^n` microseconds that the one before does not.
 const BUCKETS: usize = 32;
@@ -89,6 +90,8 @@ pub struct Stats {
     pub segments: u64,
     /// Snapshots that are open.
     pub snapshots: u64,
+    /// Which snapshots are open, the oldest moment first: each keeps what it shows on the disk.
+    pub open_snapshots: Vec<OpenSnapshot>,
     /// Everything up to here is durable.
     pub durable: Version,
     /// How long plain commits took, from call to answer.

@@ -12,7 +12,6 @@ use savehold_wal::{RecoveryReport, Verify, Wal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::at::At;
 use crate::attributes::UserId;
 use crate::batch::Batch;
 use crate::change::{Once, Outcome};
@@ -33,7 +32,6 @@ use crate::options::Control;
 use crate::options::{ARCHIVE_INTERVAL, Options};
 use crate::range::Range;
 use crate::recovery::recover;
-use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::ticket::Ticket;
@@ -220,21 +218,6 @@ impl Store {
         }
     }
 
-    /// One moment of the whole store, held: now.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.core.clone(), self.core.visible())
-    }
-
-    /// One moment of the whole store, held.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`].
-    pub fn snapshot_at(&self, at: impl Into<At>) -> Result<Snapshot> {
-        Ok(Snapshot::new(self.core.clone(), self.core.moment(&at.into())?))
-    }
-
     /// Makes everything durable that was committed so far, buffered commits too.
     ///
     /// # Errors
@@ -301,7 +284,8 @@ impl Store {
             log_bytes_written: log.bytes,
             log_bytes: log.capacity,
             segments: log.segments,
-            snapshots: core.snapshots.load(Ordering::Relaxed),
+            snapshots: core.moments.count() as u64,
+            open_snapshots: core.moments.open(core.wal.env().clock.monotonic()),
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
             archive: core.archive.get().map(|archive| archive.stats(&core.wal)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use savehold_wal::Lsn;
 
 use crate::at::At;
-use crate::core::{Core, Stored};
+use crate::core::{Core, Stored, before};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, VersionRef};
@@ -129,6 +129,10 @@ impl Table {
 
 impl Core {
     /// The place up to which a reader at `at` sees.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Undone`]: a restore or a repair undid that version.
     pub(crate) fn moment(&self, at: &At) -> Result<Lsn> {
         let visible = self.visible();
         let until = |time_us| -> Result<Lsn> {
@@ -137,16 +141,34 @@ impl Core {
         };
         match at {
             At::Now => Ok(visible),
-            At::Version(version) => match self.wal.undone(version.lsn()) {
-                None => Ok(version.lsn().min(visible)),
-                Some(branch) => Err(undone(*version, branch)),
-            },
+            At::Pin(name) => self.pinned(name).map(|lsn| lsn.min(visible)),
+            At::Version(version) => self.standing(*version).map(|lsn| lsn.min(visible)),
             At::Time(time_us) => until(*time_us),
             At::Ago(time) => {
                 let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                 until(self.wal.time_us().saturating_sub(ago_us))
             }
         }
+    }
+
+    /// [`Core::moment`] as it was asked for: a version need not be visible yet, but it must have its place.
+    pub(crate) fn moment_asked(&self, at: &At) -> Result<Lsn> {
+        let At::Version(version) = at else { return self.moment(at) };
+        let lsn = self.standing(*version)?;
+        if lsn > self.sequenced() {
+            let say = format!(
+                "there is no version {version} yet: the newest is {}",
+                Version::from(self.sequenced())
+            );
+            return Err(Error::new(ErrorKind::Invalid, say).at(*version));
+        }
+        Ok(lsn)
+    }
+
+    /// The place of a version that no restore and no repair undid.
+    fn standing(&self, version: Version) -> Result<Lsn> {
+        let Some(branch) = self.wal.undone(version.lsn()) else { return Ok(version.lsn()) };
+        Err(undone(version, branch))
     }
 }
 
@@ -156,7 +178,7 @@ fn undone(version: Version, branch: Lsn) -> Error {
         "version {version} belongs to a future that was undone: the store was set back to {branch} and went on from there; \
          a backup made before may hold it (`savehold backup list`)"
     );
-    Error::new(ErrorKind::Undone, say).at(version)
+    Error::new(ErrorKind::Undone, say).at(version).or_from(before(branch).into())
 }
 
 /// Keys of a range; see [`Table::list`].

@@ -22,7 +22,7 @@ fn damaged() -> (Sim, Version, Version) {
 }
 
 /// Flips a bit of every place on the medium where these bytes stand.
-fn hurt_where(sim: &mut Sim, bytes: &[u8]) {
+pub(crate) fn hurt_where(sim: &mut Sim, bytes: &[u8]) {
     let disk = sim.disk();
     let mut hits = 0;
     for (path, _) in disk.files() {

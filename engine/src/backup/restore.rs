@@ -11,9 +11,7 @@ use super::carry::Gather;
 use super::lost::Lost;
 use super::{Tell, go_on};
 use crate::at::At;
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
 use crate::options::{Create, Options, Progress};
 
@@ -183,12 +181,12 @@ pub(super) fn chosen<'a>(
     how: Restore<'a>,
 ) -> Result<(Source, BackupName, Cut, Option<Tell<'a>>)> {
     let source = how.source(env, from)?;
-    let (name, cut) = source.choose(moment(env, at))?;
+    let (name, cut) = source.choose(moment(env, at)?)?;
     Ok((source, name, cut, how.progress))
 }
 
-fn moment(env: &Env, at: &At) -> Moment {
-    match at {
+fn moment(env: &Env, at: &At) -> Result<Moment> {
+    Ok(match at {
         At::Now => Moment::Latest,
         At::Version(version) => Moment::At(version.lsn()),
         At::Time(time_us) => Moment::Time(*time_us),
@@ -196,5 +194,11 @@ fn moment(env: &Env, at: &At) -> Moment {
             let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
             Moment::Time(env.clock.wall_us().saturating_sub(ago_us))
         }
-    }
+        At::Pin(name) => {
+            let say = format!(
+                "the pin {name:?} stands in the store, not in the backup: name its version, which `Store::pins` says"
+            );
+            return Err(Error::new(ErrorKind::Invalid, say));
+        }
+    })
 }

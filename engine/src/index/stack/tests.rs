@@ -9,6 +9,7 @@ use savehold_wal::format::checksum::StoreId;
 use super::*;
 use crate::index::table::{Bytes, Identity, Page as TablePage, Writer};
 use crate::index::{Judge, KeepAll, Kind, Merge, Place};
+use crate::record::Cause;
 use crate::tests::Dice;
 
 const STORE: StoreId = StoreId([3; 16]);
@@ -21,13 +22,23 @@ fn lsn(number: usize) -> Lsn {
 
 fn version(number: usize) -> VersionRef {
     match number % 6 {
-        5 => VersionRef { lsn: lsn(number), place: Place { offset: 0, bytes: 0 }, kind: Kind::Remove },
+        5 => VersionRef {
+            lsn: lsn(number),
+            place: Place { offset: 0, bytes: 0 },
+            kind: Kind::Remove,
+            cause: cause(number),
+        },
         _ => VersionRef {
             lsn: lsn(number),
             place: Place { offset: number as u32, bytes: 7 * number as u32 },
             kind: Kind::Put,
+            cause: cause(number),
         },
     }
+}
+
+fn cause(number: usize) -> Cause {
+    if number % 3 == 1 { Cause::Autosave } else { Cause::Explicit }
 }
 
 struct World {

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The key of a cell is its collection (four bytes, big-endian) and the key itself: at most [`FULL_BYTES_MAX`]. Cells
-//! stand in the order of these, versions of one key newest first. At a *restart* nothing is shared. One begins after 16
+//! stand in the order of these, versions of one key newest first. 2³¹ more than bytes × 2: the autosave wrote it. At a *restart* nothing is shared. One begins after 16
 //! cells or 256 bytes, whichever comes first; a page has at most 32. low is the table's. Varints in their shortest form.
 
 use std::cmp::Ordering;

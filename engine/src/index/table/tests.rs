@@ -13,6 +13,7 @@ use super::spread::{BUCKET_BYTES, Bucket, Spot, bucket_of, buckets_for, hash, sp
 use super::{Bytes, Identity, PAGE_BYTES, Page, Point, Table, Writer};
 use crate::error::ErrorKind;
 use crate::index::{Entry, Kind, Place, VersionRef};
+use crate::record::Cause;
 use crate::tests::Dice;
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -27,13 +28,23 @@ fn lsn(number: usize) -> Lsn {
 
 fn version(number: usize) -> VersionRef {
     match number % 5 {
-        4 => VersionRef { lsn: lsn(number), place: Place { offset: 0, bytes: 0 }, kind: Kind::Remove },
+        4 => VersionRef {
+            lsn: lsn(number),
+            place: Place { offset: 0, bytes: 0 },
+            kind: Kind::Remove,
+            cause: cause(number),
+        },
         _ => VersionRef {
             lsn: lsn(number),
             place: Place { offset: number as u32 * 7, bytes: Place::BYTES_MAX - number as u32 },
             kind: Kind::Put,
+            cause: cause(number),
         },
     }
+}
+
+fn cause(number: usize) -> Cause {
+    if number % 3 == 1 { Cause::Autosave } else { Cause::Explicit }
 }
 
 fn model(writes: impl IntoIterator<Item = (u32, Vec<u8>)>) -> Model {

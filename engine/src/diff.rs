@@ -1,0 +1,201 @@
+//! Corridor: what is different between two moments, key by key.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Bound;
+
+use savehold_wal::Lsn;
+
+use crate::change::Entry;
+use crate::error::{Error, Result};
+use crate::form::Form;
+use crate::ids::{CollectionId, Version};
+use crate::index::{Direction, Kind, VersionRef};
+use crate::key::{Key, KeyRef};
+use crate::range::OwnRange;
+use crate::snapshot::Snapshot;
+use crate::value::Value;
+
+/// Keys that are looked at at a time.
+const PAGE: usize = 256;
+
+/// A key that is not the same at two moments.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The name of the collection.
+    pub collection: String,
+    /// The key.
+    pub key: Key,
+    /// What stood there at the first moment; `None` where nothing did.
+    pub old: Option<Entry<Value>>,
+    /// What stood there at the second one.
+    pub new: Option<Entry<Value>>,
+}
+
+/// The keys that are not the same at two moments: by collection, then by key, in order. Both moments are held.
+///
+/// ```
+/// # fn main() -> savehold::Result<()> {
+/// # let store = savehold::Store::in_memory()?;
+/// use savehold::At;
+///
+/// let coins = store.collection::<u64>("coins")?;
+/// let before = coins.set("42", &100)?;
+/// coins.set("42", &0)?;
+/// for difference in store.diff(before, At::Now)?.collection("coins") {
+///     println!("{}", difference?.key);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Diff {
+    from: Snapshot,
+    to: Snapshot,
+    only: Option<String>,
+    range: OwnRange,
+    /// What is still to be gone through; `None` before the first step.
+    collections: Option<VecDeque<(String, CollectionId)>>,
+    after: Option<Vec<u8>>,
+    found: VecDeque<Differs>,
+}
+
+/// A key with its versions at the older and the newer moment.
+struct Differs {
+    collection: String,
+    key: Key,
+    older: Option<VersionRef>,
+    newer: Option<VersionRef>,
+}
+
+impl Diff {
+    pub(crate) fn new(from: Snapshot, to: Snapshot) -> Self {
+        let range = OwnRange { from: Bound::Unbounded, to: Bound::Unbounded, prefix: Vec::new() };
+        Self { from, to, only: None, range, collections: None, after: None, found: VecDeque::new() }
+    }
+
+    /// Only keys of this collection.
+    pub fn collection(mut self, name: impl Into<String>) -> Self {
+        self.only = Some(name.into());
+        self
+    }
+
+    /// Only keys that begin with `prefix`.
+    pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.range.prefix = prefix.as_ref().to_vec();
+        self
+    }
+
+    /// Only this key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): no key.
+    pub fn key<'k>(mut self, key: impl Into<KeyRef<'k>>) -> Result<Self> {
+        let key = key.into().to_key()?.as_bytes().to_vec();
+        let behind = key.iter().copied().chain([0]).collect();
+        self.range.from = Bound::Included(key);
+        self.range.to = Bound::Excluded(behind);
+        Ok(self)
+    }
+
+    /// The first moment: the one that is kept and was asked for, or the kept one before.
+    #[must_use]
+    pub fn from(&self) -> Version {
+        self.from.version()
+    }
+
+    /// The second moment.
+    #[must_use]
+    pub fn to(&self) -> Version {
+        self.to.version()
+    }
+
+    fn step(&mut self) -> Result<Option<Difference>> {
+        loop {
+            while let Some(differs) = self.found.pop_front() {
+                if let Some(difference) = self.read(differs)? {
+                    return Ok(Some(difference));
+                }
+            }
+            if !self.look()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Goes through the next page of keys; false where there is none.
+    fn look(&mut self) -> Result<bool> {
+        let (older, newer) = (self.moments().0, self.moments().1);
+        if self.collections.is_none() {
+            let all = self.to.core().collections(newer)?;
+            let wanted =
+                all.into_iter().filter(|(name, _)| self.only.as_ref().is_none_or(|only| only == name));
+            self.collections = Some(wanted.collect());
+        }
+        let collections = self.collections.get_or_insert_default();
+        let Some((name, id)) = collections.front().cloned() else { return Ok(false) };
+        let index = &self.to.core().index;
+        let (range, after) = (self.range.borrow(), self.after.as_deref());
+        let page = index.range(id.0, range, after, newer, PAGE, Direction::Ascending)?;
+        for (key, version) in page.iter() {
+            let before = if version.lsn <= older { Some(version) } else { index.at(id.0, key, older)? };
+            let value = |version: Option<VersionRef>| version.filter(|version| version.kind == Kind::Put);
+            let (before, now) = (value(before), value(Some(version)));
+            if before.map(|v| v.lsn) != now.map(|v| v.lsn) {
+                let key = Key::new(key)?;
+                self.found.push_back(Differs { collection: name.clone(), key, older: before, newer: now });
+            }
+        }
+        if page.len() == PAGE {
+            self.after = page.last_key().map(<[u8]>::to_vec);
+        } else {
+            collections.pop_front();
+            self.after = None;
+        }
+        Ok(true)
+    }
+
+    /// Reads both values; `None` where another version says the same.
+    fn read(&self, differs: Differs) -> Result<Option<Difference>> {
+        let Differs { collection, key, older, newer } = differs;
+        let entry = |version: Option<VersionRef>| -> Result<Option<Entry<Value>>> {
+            let Some(version) = version else { return Ok(None) };
+            let stored = self.to.core().stored(version);
+            let entry = stored.and_then(|stored| Form::ANY.entry(key.clone(), &stored));
+            entry
+                .map(Some)
+                .map_err(|e: Error| e.within(format_args!("{collection}/{key}")).at(version.lsn.into()))
+        };
+        let (older, newer) = (entry(older)?, entry(newer)?);
+        let says =
+            |entry: &Option<Entry<Value>>| entry.as_ref().map(|e| (e.value.clone(), e.attributes.clone()));
+        if says(&older) == says(&newer) {
+            return Ok(None);
+        }
+        let forward = self.from.version() <= self.to.version();
+        let (old, new) = if forward { (older, newer) } else { (newer, older) };
+        Ok(Some(Difference { collection, key, old, new }))
+    }
+
+    /// The older moment, then the newer one.
+    fn moments(&self) -> (Lsn, Lsn) {
+        let (from, to) = (self.from.version().lsn(), self.to.version().lsn());
+        (from.min(to), from.max(to))
+    }
+}
+
+impl Iterator for Diff {
+    type Item = Result<Difference>;
+
+    fn next(&mut self) -> Option<Result<Difference>> {
+        self.step().transpose()
+    }
+}
+
+impl fmt::Debug for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Diff({}, {})", self.from.version(), self.to.version())
+    }
+}

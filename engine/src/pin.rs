@@ -1,0 +1,114 @@
+//! Corridor: pins: moments with a name, kept until they are unpinned.
+
+use savehold_wal::Lsn;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::Version;
+use crate::limits::PIN_BYTES_MAX;
+use crate::setting::Setting;
+use crate::value::{Map, Value};
+
+const PIN: &str = "pin/";
+const VERSION: &str = "version";
+
+/// A moment with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pin {
+    /// Its name.
+    pub name: String,
+    /// The moment.
+    pub version: Version,
+    /// Engine time at which it was pinned, microseconds since 1970.
+    pub pinned_us: u64,
+}
+
+impl Core {
+    /// Pins a moment that is held meanwhile. Durable on return.
+    pub(crate) fn pin(&self, name: &str, moment: Lsn) -> Result<()> {
+        check(name)?;
+        let mut value = Map::default();
+        value.insert(VERSION, Version::from(moment).to_string());
+        let value = Value::Map(value);
+        let done = self.change_setting(PIN, name, |stands| match stands {
+            Some(other) => Err(taken(other)),
+            None => Ok(Some(value.clone())),
+        });
+        done.map(drop)
+    }
+
+    /// Gives a pin up; says whether there was one. Durable on return.
+    pub(crate) fn unpin(&self, name: &str) -> Result<bool> {
+        check(name)?;
+        let mut there = true;
+        let done = self.change_setting(PIN, name, |stands| match stands {
+            Some(_) => Ok(None),
+            None => {
+                there = false;
+                Err(absent(name))
+            }
+        });
+        match done {
+            Err(e) if !there && e.kind() == ErrorKind::Gone => Ok(false),
+            done => done.map(|_| true),
+        }
+    }
+
+    /// Every pin, by name.
+    pub(crate) fn pins(&self) -> Result<Vec<Pin>> {
+        self.settings(PIN, self.visible())?.into_iter().map(pin_of).collect()
+    }
+
+    /// The moment of a pin.
+    pub(crate) fn pinned(&self, name: &str) -> Result<Lsn> {
+        check(name)?;
+        match self.setting(PIN, name, self.visible())? {
+            Some(setting) => Ok(pin_of(setting)?.version.lsn()),
+            None => Err(absent(name)),
+        }
+    }
+}
+
+fn pin_of(setting: Setting) -> Result<Pin> {
+    let version = setting.value.get(VERSION).and_then(Value::as_str).and_then(|text| text.parse().ok());
+    match version {
+        Some(version) => Ok(Pin { name: setting.name, version, pinned_us: setting.made_us }),
+        None => {
+            let say = format!(
+                "the pin {:?} names no version: run `savehold verify`, then `savehold repair`",
+                setting.name
+            );
+            Err(Error::new(ErrorKind::Corrupt, say).at(setting.version))
+        }
+    }
+}
+
+fn check(name: &str) -> Result<()> {
+    let refuse = |say: &str| Err(Error::new(ErrorKind::Invalid, format!("the name of a pin {say}")));
+    match name {
+        "" => refuse("is empty: give it at least one character"),
+        name if name.len() > PIN_BYTES_MAX => {
+            let say =
+                format!("the name of a pin has {} bytes: at most {PIN_BYTES_MAX} are allowed", name.len());
+            Err(Error::new(ErrorKind::TooLarge, say))
+        }
+        name if name.contains(char::is_control) => {
+            refuse("holds a control character: use letters, digits and blanks")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn taken(other: &Setting) -> Error {
+    let say =
+        format!("there is a pin {:?} already: choose another name, or unpin that one first", other.name);
+    Error::new(ErrorKind::Conflict, say).at(other.version)
+}
+
+fn absent(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Gone,
+        format!("there is no pin {name:?}: `savehold pin` lists those that there are"),
+    )
+}
