@@ -40,7 +40,7 @@ fn model(mut data: &[u8]) -> Model {
             Kind::Put => Place { offset: u32::from(length), bytes: u32::from(length) * 1000 },
             Kind::Remove => Place { offset: 0, bytes: 0 },
         };
-        model.insert((u32::from(length % 3), key, std::cmp::Reverse(lsn)), VersionRef { lsn, place, kind });
+        model.insert((u32::from(length % 3), key, std::cmp::Reverse(lsn)), VersionRef { lsn, place, kind, cause: savehold::record::Cause::Explicit });
     }
     model
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use savehold::index::table::{Bytes, Identity, PAGE_BYTES, Page, Table, Writer};
 use savehold::index::{Entry, Kind, Place, VersionRef};
+use savehold::record::Cause;
 use savehold_wal::Lsn;
 use savehold_wal::format::checksum::StoreId;
 
@@ -26,7 +27,7 @@ fn versions() -> Vec<(u32, Vec<u8>, VersionRef)> {
             Kind::Put => Place { offset: 40 + n as u32, bytes: 100 * n as u32 },
             Kind::Remove => Place { offset: 0, bytes: 0 },
         };
-        VersionRef { lsn: Lsn::new(2192, at), place, kind }
+        VersionRef { lsn: Lsn::new(2192, at), place, kind, cause: Cause::Explicit }
     };
     let mut all = Vec::new();
     for n in 0..300_u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use savehold_wal::Lsn;
 
 use super::settings::{Retention, Versions};
-use crate::index::{Kind, VersionRef};
+use crate::index::{Judge, Kind, VersionRef};
 use crate::record::Cause;
 
 /// The moments that are kept, as places.
@@ -115,12 +115,6 @@ pub enum Reach {
     All(Lsn),
 }
 
-/// Decides which versions of a key stay: the hook of merges.
-pub trait Judge: Send + Sync {
-    /// Says of each of a key's `versions`, newest first, whether it stays, into `stay`, which is emptied first.
-    fn judge(&self, collection: u32, key: &[u8], versions: &[VersionRef], reach: Reach, stay: &mut Vec<bool>);
-}
-
 impl Kept {
     /// Says of each of a key's `versions`, newest first, whether it stays by `rule`.
     pub fn judge(&self, rule: &Rule, versions: &[VersionRef], reach: Reach, stay: &mut Vec<bool>) {
@@ -165,6 +159,8 @@ pub struct Plan {
     pub usual: Rule,
     /// By the number of the collection.
     pub rules: HashMap<u32, Rule>,
+    /// The files of the log before this place hold nothing that the index does not list.
+    pub settled: Lsn,
 }
 
 impl Plan {
@@ -176,14 +172,10 @@ impl Plan {
 }
 
 impl Judge for Plan {
-    fn judge(
-        &self,
-        collection: u32,
-        _key: &[u8],
-        versions: &[VersionRef],
-        reach: Reach,
-        stay: &mut Vec<bool>,
-    ) {
-        self.kept.judge(self.rule(collection), versions, reach, stay);
+    fn judge(&mut self, collection: u32, _: &[u8], versions: &[VersionRef], oldest: bool, keep: &mut [bool]) {
+        let reach = if oldest { Reach::All(self.settled) } else { Reach::Part };
+        let mut stay = Vec::new();
+        self.kept.judge(self.rule(collection), versions, reach, &mut stay);
+        keep.iter_mut().zip(stay).for_each(|(keep, stay)| *keep &= stay);
     }
 }

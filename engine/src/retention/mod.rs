@@ -16,5 +16,5 @@ mod settings;
 mod tests;
 
 pub use horizon::Horizon;
-pub use judge::{Judge, Kept, Plan, Reach, Rule};
+pub use judge::{Kept, Plan, Reach, Rule};
 pub use settings::{Moments, Retention, Versions};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use savehold_wal::Lsn;
 
 use super::*;
-use crate::index::{Kind, Place, VersionRef};
+use crate::index::{Judge, Kind, Place, VersionRef};
 use crate::record::Cause;
 use crate::tests::Dice;
 
@@ -31,12 +31,13 @@ fn plan(horizon: Horizon, retention: Retention, now_us: u64, pins: &[u64], held:
         kept: Kept::new(place(horizon.every_us), marks, places(&mut held.iter().copied())),
         usual: Rule::of(retention, since),
         rules: HashMap::new(),
+        settled: Lsn::NONE,
     }
 }
 
 fn thin(plan: &Plan, versions: &mut Vec<VersionRef>, reach: Reach) {
     let mut stay = Vec::new();
-    plan.judge(16, b"k", versions, reach, &mut stay);
+    plan.kept.judge(plan.rule(16), versions, reach, &mut stay);
     let mut stays = stay.iter();
     versions.retain(|_| *stays.next().expect("one for each"));
 }
@@ -168,7 +169,7 @@ fn each_rule_keeps_what_it_says() {
     for (name, retention, rows) in cases {
         let versions: Vec<VersionRef> = rows.iter().map(|row| version(ago(row.0), row.1, row.2)).collect();
         let (mut stay, plan) = (Vec::new(), plan(horizon, *retention, now, &[], &[]));
-        plan.judge(16, b"k", &versions, Reach::Part, &mut stay);
+        plan.kept.judge(plan.rule(16), &versions, Reach::Part, &mut stay);
         assert_eq!(stay, rows.iter().map(|row| row.3).collect::<Vec<_>>(), "{name}");
     }
 }
@@ -349,5 +350,24 @@ fn a_thousand_players_who_change_every_second_take_less_than_forty_gigabytes() {
         let bytes = versions.len() as u64 * DOCUMENT_BYTES * PLAYERS;
         assert!(versions.len().abs_diff(expected) <= 2, "{} versions after {after} µs", versions.len());
         assert!(bytes <= 40_000_000_000, "{bytes} bytes after {after} µs");
+    }
+}
+
+/// The hook of merges says the same: a removal goes only where no older table is left out.
+#[test]
+fn a_merge_asks_the_plan() {
+    let now = 100 * DAY_US;
+    let mut plan =
+        plan(Horizon::default().advanced(&Moments::NONE, now), Retention::default(), now, &[], &[]);
+    plan.settled = place(50 * DAY_US);
+    let ended = [version(10 * DAY_US, Kind::Remove, Cause::Explicit)];
+    let passed =
+        [version(12 * DAY_US, Kind::Put, Cause::Explicit), version(11 * DAY_US, Kind::Put, Cause::Explicit)];
+    for (versions, oldest, expected) in
+        [(&ended[..], false, vec![true]), (&ended, true, vec![false]), (&passed, false, vec![true, false])]
+    {
+        let mut keep = vec![true; versions.len()];
+        Judge::judge(&mut plan, 16, b"k", versions, oldest, &mut keep);
+        assert_eq!(keep, expected);
     }
 }
