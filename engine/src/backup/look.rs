@@ -51,7 +51,7 @@ pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
         Held {
             name,
             made_us: inventory.made_us,
-            version: Version::from(savehold_wal::Lsn::from_raw(inventory.through.raw() - 1)),
+            version: Version::from(savehold_wal::Lsn::from_raw(inventory.through.raw().saturating_sub(1))),
             time_us: inventory.time_us,
             bytes: inventory.bytes(),
             own_bytes: pieces.filter(|(piece, _)| !elsewhere(piece)).map(|(_, bytes)| bytes).sum(),

@@ -115,7 +115,7 @@ impl Store {
         let done = self.core.wal.back_up(to.as_ref(), &[], options.damaged, tell)?;
         Ok(Backup {
             name: done.name,
-            version: Version::from(savehold_wal::Lsn::from_raw(done.through.raw() - 1)),
+            version: Version::from(savehold_wal::Lsn::from_raw(done.through.raw().saturating_sub(1))),
             time_us: done.time_us,
             bytes: done.bytes,
             copied_bytes: done.copied_bytes,
