@@ -82,6 +82,7 @@ mod digest;
 pub mod backup;
 pub mod control;
 mod open;
+pub mod guide;
 pub mod inspect;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -12,7 +12,10 @@ use clap::{CommandFactory, Parser, ValueEnum};
 
 pub use backup::{Backup, BackupVerb, Check, Drill, Make, Place, Prune, Restore, Revert};
 pub use bench::{Bench, BenchVerb, Durability, Workload};
-pub use options::{Demo, Get, History, Json, List, Load, Once, Remove, Repair, Scope, Set, Stat, Update};
+pub use options::{
+    Break, Demo, Get, History, Json, List, Load, Once, Remove, Repair, Scope, Sessions, SessionsVerb, Set,
+    Stat, Update,
+};
 pub use verbs::Verb;
 
 use crate::exit::{Exit, Failure, codes};

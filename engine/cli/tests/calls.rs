@@ -101,6 +101,11 @@ fn bench_open_tells_value_floor_and_ratio() {
 }
 
 #[test]
+fn bench_sessions_tells_value_floor_and_ratio() {
+    bench(&["sessions", "--threads", "2"]);
+}
+
+#[test]
 fn a_bench_leaves_what_exists_alone() {
     let here = env!("CARGO_MANIFEST_DIR");
     let answer = savehold(&["bench", "commit", "--dir", here]);

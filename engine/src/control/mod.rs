@@ -12,6 +12,7 @@ mod read;
 mod write;
 mod state;
 mod care;
+mod sessions;
 mod client;
 
 use std::path::Path;
@@ -58,6 +59,8 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "revert" => care::revert(store, asked),
         "digest" => care::digest(store, asked),
         "health" => care::health(store, asked),
+        "sessions" => sessions::sessions(store, asked),
+        "break" => sessions::end(store, asked),
         other => Err(wrong(format!("there is no verb {other:?}"))),
     }
 }

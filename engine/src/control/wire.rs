@@ -18,7 +18,7 @@ use savehold_wal::Lsn;
 
 use crate::at::At;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::Version;
+use crate::ids::{Token, Version};
 use crate::key::Key;
 use crate::value::{Map, Value, json};
 
@@ -83,6 +83,15 @@ pub(crate) fn error(e: &Error) -> Map {
     said.insert("message", e.message());
     said.insert("version", version(e.version()));
     said.insert("older", version(e.older()));
+    let token = |token: Option<Token>| token.map(|token| token.to_string());
+    let left = e.time_left().map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    let lease = [
+        ("holder", Value::from(e.holder())),
+        ("time_left_us", left.into()),
+        ("held", token(e.held()).into()),
+        ("current", token(e.current()).into()),
+    ];
+    said.extend(lease.into_iter().filter(|(_, fact)| !fact.is_nil()));
     said
 }
 
@@ -98,7 +107,12 @@ pub(crate) fn error_of(said: &Map) -> Error {
     });
     let e = Error::new(kind, text("message"));
     let e = version("version").into_iter().fold(e, Error::at);
-    version("older").into_iter().fold(e, Error::or_older)
+    let e = version("older").into_iter().fold(e, Error::or_older);
+    let left = said.get("time_left_us").and_then(Value::as_u64).map(Duration::from_micros);
+    let e =
+        said.get("holder").and_then(Value::as_str).into_iter().fold(e, |e, holder| e.held_by(holder, left));
+    let token = |name: &'static str| text(name).parse::<Token>().ok();
+    token("held").into_iter().fold(e, |e, held| e.fenced(held, token("current")))
 }
 
 /// Every kind that travels.
@@ -133,6 +147,7 @@ const KINDS: &[ErrorKind] = &[
     ErrorKind::Leased,
     ErrorKind::Fenced,
     ErrorKind::Ended,
+    ErrorKind::AlreadyActive,
     ErrorKind::MailboxFull,
     ErrorKind::Refused,
     ErrorKind::Superseded,

@@ -31,6 +31,9 @@ pub enum BenchVerb {
     Restore(Workload),
     /// Opening a store after a kill and after a clean close, against reading its files
     Open(Workload),
+    /// Sessions: acquired with their document, updated, saved, released, against bare writes and syncs; heartbeats,
+    /// handoffs, takeover after a kill
+    Sessions(Workload),
 }
 
 /// What is measured: how much, how large, how many at once, how durable.

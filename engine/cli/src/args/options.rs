@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, Subcommand};
 use savehold::limits::ONCE_ID_BYTES_MAX;
 use savehold::value::json;
 use savehold::{Value, Version};
@@ -156,6 +156,37 @@ pub struct Stat {
     /// Show the reports of the newest recoveries instead
     #[arg(long)]
     pub recoveries: bool,
+}
+
+/// Options of `sessions`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Sessions {
+    /// What to do about them; to list them where nothing is said.
+    #[command(subcommand)]
+    pub verb: Option<SessionsVerb>,
+}
+
+/// What to do about sessions.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum SessionsVerb {
+    /// End the session on a key; its holder learns the reason and can write no more
+    ///
+    /// Asks first, or wants `--yes`: what the holder has not saved is lost. Ends with code 7 if nobody has the key.
+    #[command(after_help = "\
+Examples:
+  savehold sessions break players/42 --reason 'ticket 812'")]
+    Break(Break),
+}
+
+/// Options of `sessions break`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Break {
+    /// The key, as collection/key
+    #[arg(value_name = "KEY")]
+    pub key: Keypath,
+    /// Why; the holder is told
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// Options of `repair`.

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::backup::{Backup, Check, Restore, Revert};
 use super::bench::Bench;
-use super::options::{Demo, Get, History, List, Load, Remove, Repair, Scope, Set, Stat, Update};
+use super::options::{Demo, Get, History, List, Load, Remove, Repair, Scope, Sessions, Set, Stat, Update};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
@@ -129,6 +129,17 @@ Examples:
   savehold stat --recoveries --format json")]
     Stat(Stat),
 
+    /// List who plays what, or end one session
+    ///
+    /// For each key in play: its holder, since when, how long the holder may be silent, who waits for it, and its token.
+    /// `savehold sessions break KEY --reason TEXT` ends a session: its holder is told, and its token is refused.
+    #[command(after_help = "\
+Examples:
+  savehold sessions
+  savehold sessions --format json
+  savehold sessions break players/42 --reason 'ticket 812'")]
+    Sessions(Sessions),
+
     /// Read every byte and say what is proven
     ///
     /// Every record is read and its checksums are verified; nothing is changed. Ends with code 4 if anything that was
@@ -206,6 +217,7 @@ Examples:
   savehold bench commit --threads 64 --value-size 1KiB
   savehold bench update --hot --threads 64
   savehold bench replay --records 1M --format json
+  savehold bench sessions --threads 16
   savehold bench get --dir bench-on-this-disk")]
     Bench(Bench),
 }

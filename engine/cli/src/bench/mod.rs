@@ -17,6 +17,7 @@ mod race;
 mod replay;
 mod sample;
 mod scan;
+mod sessions;
 mod slots;
 mod sync;
 mod update;
@@ -49,6 +50,7 @@ pub fn run(args: &Args, bench: &Bench) -> Result<Exit, Failure> {
         BenchVerb::Open(work) => open::measure(&env, &place, work),
         BenchVerb::Backup(work) => backup::measure(&env, &place, work),
         BenchVerb::Restore(work) => backup::restoring(&env, &place, work),
+        BenchVerb::Sessions(work) => sessions::measure(&env, &place, work),
     }?;
     std::io::stdout()
         .write_all(figure.shown(args.format, &TimeZone::system()).as_bytes())

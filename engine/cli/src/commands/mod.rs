@@ -17,6 +17,7 @@ pub mod history;
 pub mod load;
 pub mod dump;
 pub mod stat;
+pub mod sessions;
 pub mod verify;
 pub mod repair;
 pub mod backup;
@@ -45,6 +46,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Load(load) => load::run(args, load),
         Verb::Dump(scope) => dump::run(args, scope),
         Verb::Stat(stat) => stat::run(args, stat),
+        Verb::Sessions(which) => sessions::run(args, which),
         Verb::Verify => verify::run(args),
         Verb::Repair(repair) => repair::run(args, repair),
         Verb::Backup(backup) => backup::run(args, backup),

@@ -11,6 +11,7 @@ both_ways!(
     list_shows_collections_then_keys_then_values_in_pages,
     stat_counts_what_users_wrote,
     an_answer_that_nobody_reads_on_ends_quietly,
+    sessions_are_listed_and_one_is_ended_with_a_reason,
 );
 
 /// A store with two players, one of them changed, and a counter.
@@ -150,4 +151,26 @@ fn an_answer_that_nobody_reads_on_ends_quietly(world: World) {
         let (way, said) = way(std::str::from_utf8(&ended.stderr).expect("text"));
         assert_eq!((ended.status.code(), said.as_str(), way.is_some()), (Some(0), "", true), "{words:?}");
     }
+}
+
+fn sessions_are_listed_and_one_is_ended_with_a_reason(world: World) {
+    played(&world);
+    let token = world.leased("players/42", "eu-1", 7);
+    let listed = json(&world.ok(&["sessions", "--format", "json"]));
+    let session = &listed.as_array().expect("a list")[0];
+    assert_eq!(
+        (&session["key"], &session["holder"]),
+        (&json(r#""players/42""#), &json(r#""eu-1 (life 7)""#))
+    );
+    assert_eq!(session["token"], token.as_str());
+    assert!(session["since"].is_string() && session["wanted_by"].is_null(), "{session}");
+    let refused = world.refused(&["set", "players/42", "1"], 5);
+    assert!(refused.contains("eu-1"), "{refused}");
+    let words = ["sessions", "break", "players/42", "--reason", "ticket 812"];
+    assert!(world.refused(&words, 2).contains("add `--yes`"));
+    let ended = world.ok(&[&words[..], &["--yes", "--format", "json"]].concat());
+    assert_eq!(json(&ended)["token"], token.as_str());
+    assert_eq!(world.ok(&["sessions", "--format", "json"]), "[]\n");
+    world.ok(&["set", "players/42", "1"]);
+    assert!(world.refused(&[&words[..], &["--yes"]].concat(), 7).contains("nobody has players/42"));
 }

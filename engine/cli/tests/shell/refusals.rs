@@ -137,7 +137,7 @@ fn every_verb_says_which_way_it_came_to_the_store_and_gives_it_up_at_once() {
     let alone = World::new();
     alone.ok(&["set", "a/b", "1"]);
     alone.write("one.jsonl", "{\"key\":\"a/b\",\"value\":1}\n");
-    let verbs = [CALLS, &[&["load", "one.jsonl"], &["stat", "--recoveries"]]].concat();
+    let verbs = [CALLS, &[&["load", "one.jsonl"], &["stat", "--recoveries"], &["sessions"]]].concat();
     for words in &verbs {
         assert_eq!(alone.call(words).way, Some(Way::Alone), "{words:?}");
         Options::new()

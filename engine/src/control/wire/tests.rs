@@ -18,6 +18,17 @@ fn every_kind_of_error_travels_with_all_it_says() {
 }
 
 #[test]
+fn what_an_error_knows_of_a_lease_travels() {
+    let (held, current): (Token, Token) = ("7.8".parse().unwrap(), "7.16".parse().unwrap());
+    let leased = Error::new(ErrorKind::Leased, "m").held_by("red", Some(Duration::from_millis(1500)));
+    let came = answered(answer(Err(leased)).as_bytes()).unwrap_err();
+    assert_eq!((came.holder(), came.time_left()), (Some("red"), Some(Duration::from_millis(1500))));
+    let fenced = Error::new(ErrorKind::Fenced, "m").fenced(held, Some(current));
+    let came = answered(answer(Err(fenced)).as_bytes()).unwrap_err();
+    assert_eq!((came.held(), came.current(), came.holder()), (Some(held), Some(current), None));
+}
+
+#[test]
 fn a_kind_of_a_newer_holder_asks_for_the_same_next_move() {
     for (next, kind) in [
         ("Retry", ErrorKind::Busy),

@@ -1,0 +1,4 @@
+//! Pure: guides: what the parts are for, with programs that are compiled and run as they stand here.
+
+pub mod moving_from_roblox;
+pub mod sessions;
