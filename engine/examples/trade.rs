@@ -1,7 +1,7 @@
 //! A trade that happens once and as a whole, however often it is asked for and wherever the process dies.
 //! `cargo run --package savehold --example trade`
 
-use savehold::{Collection, Error, Once, Result, Store};
+use savehold::{Collection, Error, ErrorKind, Once, Result, Store};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,14 @@ enum TradeError {
 impl From<Error> for TradeError {
     fn from(e: Error) -> Self {
         Self::Store(e)
+    }
+}
+
+/// For a program that only wants to say it.
+fn told(e: TradeError) -> Error {
+    match e {
+        TradeError::Store(e) => e,
+        rule => Error::new(ErrorKind::Refused, format!("the trade is not allowed: {rule:?}")),
     }
 }
 
@@ -54,12 +62,12 @@ fn main() -> Result<()> {
     players.set("ben", &Player { coins: 100, bag: vec![] })?;
 
     let deed = ("trade-1", ("anna", "ben"), ("sword", 80));
-    assert!(sell(&store, &players, deed.0, deed.1, deed.2).expect("nothing forbids it"));
+    assert!(sell(&store, &players, deed.0, deed.1, deed.2).map_err(told)?);
     drop((players, store)); // as after a crash: nobody remembers whether it was done
 
     let store = Store::open(&path)?;
     let players = store.collection::<Player>("players")?;
-    assert!(!sell(&store, &players, deed.0, deed.1, deed.2).expect("done before: it says so"));
+    assert!(!sell(&store, &players, deed.0, deed.1, deed.2).map_err(told)?); // done before: it says so
     let another = sell(&store, &players, "trade-2", ("ben", "anna"), ("sword", 1000));
     assert!(matches!(another, Err(TradeError::Poor)));
     let missing = sell(&store, &players, "trade-3", ("anna", "ben"), ("sword", 1));

@@ -96,7 +96,12 @@ fn verbs_that_read_answer_the_same_both_ways() {
     let versions = world.read(r#"{"do":"versions","collection":"a","key":"4","limit":1}"#);
     assert!(versions.contains(r#""removed":true"#) && versions.contains(r#""more":true"#), "{versions}");
     assert!(world.read(r#"{"do":"collections"}"#).contains(r#"{"name":"a","keys":4}"#));
-    assert!(world.read(r#"{"do":"stat"}"#).contains(r#""keys":4"#));
+    // syncs and marks go on by themselves, so only what they do not touch is compared
+    let here: Value = answer(&world.store, &request(r#"{"do":"stat"}"#)).unwrap().into();
+    for member in ["collections", "keys", "versions", "opening", "last_recovery"] {
+        assert_eq!(world.ok(r#"{"do":"stat"}"#).get(member), here.get(member), "{member}");
+    }
+    assert_eq!(here.get("keys"), Some(&4.into()));
     assert_eq!(world.read(r#"{"do":"recoveries"}"#), r#"{"recoveries":[]}"#);
     assert!(world.read(r#"{"do":"outcome","id":"x"}"#).contains("not committed"));
     assert_eq!(world.read(r#"{"do":"time","of":"1.1"}"#), r#"{"time_us":null}"#);
