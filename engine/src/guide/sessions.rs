@@ -74,7 +74,7 @@
 //! - A game server elsewhere, behind your own protocol: [`Store::external_holder`](crate::Store::external_holder) with its
 //!   name and its *life*, a number that it drew at its start. It lives in its heartbeats, one for all its leases, and each
 //!   write with its token is one. Its token travels as text. Its leases outlive our restart, with their full time again;
-//!   [`Holder::resume`](crate::Holder::resume) finds the session of a token. `examples/fleet` is such a server.
+//!   [`Holder::resume`](crate::Holder::resume) finds the session of a token.
 //!
 //! ```
 //! use savehold::{Result, Start, Store, Token};
