@@ -43,7 +43,7 @@ const HEARTBEATS: u32 = 10_000;
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
     let dir = place.join("store");
-    keys::filled(&dir, work)?.close()?;
+    keys::filled(&dir, work, keys::BUDGET)?.close()?;
     let store = Options::new().durability(keys::durability(work)).open(&dir)?;
     let phases: [Phase; 4] = Default::default();
     let figure =
@@ -195,7 +195,7 @@ fn heartbeats(clock: &dyn Clock, store: &Store, sessions: u64) -> Result<Vec<(Co
 fn takeover(env: &Env, place: &Place, work: &Workload) -> Result<f64, Failure> {
     let (before, after) = (place.join("played"), place.join("killed"));
     let work = Workload { records: TAKEN_OVER, ..work.clone() };
-    let store = keys::filled(&before, &work)?;
+    let store = keys::filled(&before, &work, keys::NO_CHECKPOINT)?;
     let (players, holder) = (keys::players(&store)?, store.holder("before the kill")?);
     let held = (0..TAKEN_OVER).map(|number| holder.acquire([players.key(&keys::key(number))], Start::new()));
     let held = held.collect::<savehold::Result<Vec<Session>>>()?;
