@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use savehold::planted::{Fault, plant};
 use savehold::{Change, Collection, Error, ErrorKind, Once, Options, Result, Store};
@@ -152,10 +153,13 @@ fn assert_halted(e: &Error) {
 
 /// How many of so many histories do not check out.
 pub(crate) fn refused(histories: u64, fault: Option<Fault>) -> Vec<Vec<Event>> {
-    let store = Store::in_memory().expect("threads");
+    refused_in(&Store::in_memory().expect("threads"), histories, fault)
+}
+
+fn refused_in(store: &Store, histories: u64, fault: Option<Fault>) -> Vec<Vec<Event>> {
     let mut refused = Vec::new();
     for seed in 0..histories {
-        let place = Place::new(&store, format!("h{seed}-")).expect("a name");
+        let place = Place::new(store, format!("h{seed}-")).expect("a name");
         let events = record(&place, seed, fault);
         if !is_serializable(&events) {
             refused.push(events);
@@ -170,9 +174,25 @@ fn a_thousand_histories_are_strictly_serializable() {
     assert!(refused.is_empty(), "{} of them are not: {:#?}", refused.len(), refused[0]);
 }
 
+#[test]
+fn histories_beside_checkpoints_and_merges_are_strictly_serializable() {
+    let (env, dir) = (savehold_wal::sim::memory(), Path::new("/memory"));
+    let store = options(1).open_in(env, dir).expect("opens");
+    let refused = refused_in(&store, scaled(200), None);
+    assert!(refused.is_empty(), "{} of them are not: {:#?}", refused.len(), refused[0]);
+    let stats = store.stats();
+    assert!(stats.checkpoints > 8 && stats.tables < stats.checkpoints, "checkpoints and merges: {stats:?}");
+}
+
 fn env(disk: &SimDisk) -> Env {
     let (clock, entropy) = (Arc::new(OsClock), Arc::new(OsEntropy));
     Env { vfs: Arc::new(disk.clone()), clock, entropy, threads: Threads::Own }
+}
+
+/// In every other one, checkpoints come while it goes on, and a merge now and then.
+fn options(seed: u64) -> Options {
+    let budget_us = if seed.is_multiple_of(2) { 100_000 } else { 100 };
+    Options::new().recovery_budget(Duration::from_micros(budget_us))
 }
 
 /// The same with a crash in the middle, and a look at what is left.
@@ -181,7 +201,7 @@ fn histories_with_a_crash_are_strictly_serializable() {
     let mut crashed = 0;
     for seed in 0..scaled(100) {
         let disk = SimDisk::new(seed);
-        let store = Options::new().open_in(env(&disk), Path::new("/store")).expect("opens");
+        let store = options(seed).open_in(env(&disk), Path::new("/store")).expect("opens");
         let place = Place::new(&store, "h-".to_owned()).expect("a name");
         place.counts.set("first", &0).expect("writes");
         let mut draw = Draw::from_seed(seed);
@@ -201,7 +221,7 @@ fn histories_with_a_crash_are_strictly_serializable() {
             None => closed.map(|()| disk.restart()).expect("nothing failed"),
         };
         crashed += u64::from(events.iter().any(|e| e.answer == Answer::Unknown));
-        let store = Options::new().open_in(env(&disk), Path::new("/store")).expect("opens again");
+        let store = options(seed).open_in(env(&disk), Path::new("/store")).expect("opens again");
         let place = Place::new(&store, "h-".to_owned()).expect("a name");
         let answer = place.run(&Call::Scan).expect("reads");
         events.push(Event { call: Call::Scan, answer, begun: u64::MAX - 1, ended: u64::MAX });
