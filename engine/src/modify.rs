@@ -291,6 +291,7 @@ impl Core {
         };
         let entry = write.as_ref().and_then(Write::entry).cloned();
         let wrote = write.is_some();
+        let claim = call.right.claim(&full);
         let of_key = (full.clone(), now.lsn);
         let (one, two);
         let reads: &[(FullKey, Lsn)] = match of_id {
@@ -318,7 +319,6 @@ impl Core {
                 }
             }
         };
-        let claim = call.right.claim(&writes[0].0);
         let claim = claim.as_ref();
         let draft =
             Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn, claim, memory: None };
