@@ -119,7 +119,9 @@ pub(crate) fn long_before(wal: &Wal, from: Lsn) -> Option<Lsn> {
     if end.bytes_since(begun).is_some_and(|bytes| bytes <= TAIL_BYTES_MAX) {
         return None;
     }
-    let far = |base: &&Lsn| end.bytes_since(**base).is_none_or(|bytes| bytes >= REMAKE_BYTES);
+    let durable = wal.durable(); // a segment that was named may begin behind it
+    let far =
+        |base: &&Lsn| **base <= durable && end.bytes_since(**base).is_none_or(|bytes| bytes >= REMAKE_BYTES);
     bases.iter().rev().find(far).copied().filter(|place| *place > from)
 }
 

@@ -204,7 +204,6 @@ impl Inspector {
             catalog.generation = old.generation + 1;
             catalog.timelines.clone_from(&old.timelines);
             catalog.reports.clone_from(&old.reports);
-            catalog.attachment.clone_from(&old.attachment);
         } else {
             let numbers = self.stock.plots.iter().map(|plot| plot.entry.base.timeline());
             let mut numbers: Vec<u16> = numbers.collect();
