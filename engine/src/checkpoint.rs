@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_secs(2);
 const MERGE_STEP: usize = 1 << 14;
 /// Longest time that one commit is held back.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
+/// Times that opening makes damaged tables anew.
+const REMADE_MAX: usize = 4;
 
 impl Core {
     /// Does what is due for the index, if nobody else does; says after what time to look again.
@@ -164,6 +166,21 @@ impl Core {
         })?;
         self.index.put_in_place(tables, vec![table]);
         Ok(())
+    }
+
+    /// What opening must know before anything can be done later: where a damaged table is in the way it is made anew at
+    /// once.
+    pub(crate) fn on_sound_tables<T>(&self, ask: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        for _ in 0..REMADE_MAX {
+            match ask(self) {
+                Err(e) if e.kind() == ErrorKind::Busy => {
+                    let _work = self.shelf.work.lock();
+                    self.remake_damaged()?;
+                }
+                answer => return answer,
+            }
+        }
+        ask(self)
     }
 
     /// Makes tables with a damaged page anew, and those that follow them: all that they hold is in the log.

@@ -355,7 +355,7 @@ impl Options {
         let archive = self.archive.clone();
         let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);
         let core = Arc::new(Core::new(wal, recovered, replaying, self));
-        core.restore_leases()?;
+        core.on_sound_tables(Core::restore_leases)?;
         core.begin_upkeep()?;
         if let Some(to) = &archive {
             core.begin_archive(to, interval)?;
