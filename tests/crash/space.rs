@@ -182,7 +182,7 @@ fn lost_by_a_sync(crashed: &Crashed, when: When, for_ever: bool) -> bool {
 
 #[test]
 fn a_recovery_without_space_opens_to_read_or_changes_nothing() {
-    let (images, calls) = (budget::stride(60), budget::stride(3));
+    let (images, calls) = (budget::stride(30), if budget::full() { 1 } else { 3 });
     let mut ended = [0_u64; 3];
     let mut asked = 0_u64;
     for script in SCRIPTS {
@@ -217,7 +217,7 @@ fn a_log_open_to_read_only_says_how_much_space_it_needs() {
     const BLOCK: u64 = 4096;
     let (mut read_only, mut at_once) = (0_u64, 0_u64);
     for script in SCRIPTS {
-        crashed(script, budget::stride(5), &mut |world, crashed| {
+        crashed(script, budget::stride(3), &mut |world, crashed| {
             let machine = machine(crashed.disk.fork());
             machine.disk.set_capacity(Some(machine.disk.used()));
             let log = match machine.try_open() {
