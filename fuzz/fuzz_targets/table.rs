@@ -56,7 +56,7 @@ fn written(model: &Model) -> Vec<u8> {
     for ((collection, key, _), version) in model {
         writer.push(Entry { collection: *collection, key, version: *version }).expect("memory");
     }
-    writer.finish().expect("memory");
+    drop(writer.finish().expect("memory"));
     bytes
 }
 
