@@ -14,7 +14,7 @@ struct Player {
 enum TradeError {
     Poor,
     NotHis,
-    Store(#[expect(dead_code, reason = "it is shown")] Error),
+    Store(Error),
 }
 
 impl From<Error> for TradeError {

@@ -298,8 +298,8 @@ fn a_sum_that_every_transaction_keeps_is_kept_at_every_moment() {
             accounts[n].insert(0, version(now, Kind::Put, Cause::Autosave));
             values.insert((n, place(now)), value);
         };
-        for n in 0..ACCOUNTS {
-            write(&mut accounts, &mut values, n, now, balance[n]);
+        for (n, value) in balance.iter().enumerate() {
+            write(&mut accounts, &mut values, n, now, *value);
         }
         for _ in 0..400 {
             now += 1 + dice.next() % [MINUTE_US / 2, HOUR_US, 5 * HOUR_US][dice.below(3)];

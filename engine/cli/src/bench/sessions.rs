@@ -142,11 +142,10 @@ fn handoffs(clock: &dyn Clock, store: &Store) -> Result<f64, Failure> {
                 .map(|()| None),
         });
         let mut next = None;
-        for answer in answers.into_iter().collect::<Result<Vec<_>, Failure>>()? {
-            if let Some((session, took)) = answer {
-                sample.note(took);
-                next = Some(session);
-            }
+        let answers = answers.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+        for (session, took) in answers.into_iter().flatten() {
+            sample.note(took);
+            next = Some(session);
         }
         session =
             next.ok_or_else(|| Failure::new(Exit::Failed, "a handoff ended without a session", "report it"))?;
