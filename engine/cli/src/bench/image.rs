@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use savehold_wal::env::Env;
-use savehold_wal::segment::name::{CONTROL, INDEX_DIR, LOG_DIR};
+use savehold_wal::segment::name::{CONTROL, INDEX_DIR, LOG_DIR, MANIFEST};
 use savehold_wal::vfs::{OpenMode, read_exact_at};
 
 use super::failed;
@@ -13,17 +13,43 @@ use crate::exit::Failure;
 /// Bytes copied at a time.
 const STEP_BYTES: u64 = 1 << 20;
 
+/// How often a store is copied that does not hold still.
+const TRIES_MAX: usize = 100;
+
 /// Copies the files of the store in `from`, which nobody writes to, to `to`, and makes them durable: what the system
 /// has of them is what is left when the process dies.
 ///
-/// The store may be preparing a segment meanwhile. So the catalog is copied first: what it does not name yet does no
-/// harm, and a file that goes away between being listed and being opened was a catalog not yet in its place.
+/// The store may be preparing a segment or writing a table meanwhile. So its catalog must say the same before and after:
+/// then no file came or went that it names. Otherwise all of it is copied again.
 pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
-    let copied = ["", LOG_DIR, INDEX_DIR].into_iter().try_for_each(|dir| {
-        let there = env.vfs.list(&from.join(dir)).is_ok();
-        if there { copy_files(env, &from.join(dir), &to.join(dir)) } else { Ok(()) }
-    });
+    let copied = (0..TRIES_MAX).find_map(|_| whole(env, from, to).transpose());
+    let copied = copied.unwrap_or_else(|| Err(io::Error::other("the store changed all the while")));
     copied.map_err(|e| failed(&format!("copying {} to {}", from.display(), to.display()), &e))
+}
+
+/// One try; `None` where the store changed meanwhile, and then nothing of it is left.
+fn whole(env: &Env, from: &Path, to: &Path) -> io::Result<Option<()>> {
+    let catalog = || -> io::Result<Option<Vec<u8>>> {
+        let file = match env.vfs.open(&from.join(MANIFEST), OpenMode::Read) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None), // just being replaced
+            file => file?,
+        };
+        let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+        read_exact_at(&*file, &mut bytes, 0)?;
+        Ok(Some(bytes))
+    };
+    let Some(before) = catalog()? else { return Ok(None) };
+    let dirs = ["", LOG_DIR, INDEX_DIR].into_iter().filter(|dir| env.vfs.list(&from.join(dir)).is_ok());
+    dirs.clone().try_for_each(|dir| copy_files(env, &from.join(dir), &to.join(dir)))?;
+    if catalog()?.is_some_and(|after| after == before) {
+        return Ok(Some(()));
+    }
+    for dir in dirs.map(|dir| to.join(dir)) {
+        for name in env.vfs.list(&dir)?.into_iter().filter(|name| env.vfs.list(&dir.join(name)).is_err()) {
+            env.vfs.remove(&dir.join(name))?;
+        }
+    }
+    Ok(None)
 }
 
 /// Copies the files of one directory to another, durably.
