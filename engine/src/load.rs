@@ -88,7 +88,7 @@ pub(crate) fn load(wal: &Wal, index: &TailIndex, range: Range<Lsn>, how: Replayi
 /// As [`load`]; [`ErrorKind::Full`](crate::ErrorKind::Full), [`ErrorKind::Io`](crate::ErrorKind::Io).
 pub(crate) fn remake(wal: &Wal, shelf: &Shelf, range: Range<Lsn>, how: Replaying) -> Result<Vec<Made>> {
     let mut made = Vec::new();
-    for (low, high) in parts(&wal.bases(), range) {
+    for (low, high) in parts(&wal.spans(), range) {
         let index = TailIndex::new(wal.env().entropy.next_u64());
         load(wal, &index, low..high, how)?;
         made.push(shelf.write_tail(wal, (low, high), &index)?);
@@ -96,33 +96,44 @@ pub(crate) fn remake(wal: &Wal, shelf: &Shelf, range: Range<Lsn>, how: Replaying
     Ok(made)
 }
 
-/// A range of the log in parts that begin and end where segments begin, each a few segments long.
-fn parts(bases: &[Lsn], range: Range<Lsn>) -> Vec<(Lsn, Lsn)> {
-    let (mut parts, mut low) = (Vec::new(), range.start);
-    let mut first = None;
-    for base in bases.iter().filter(|base| range.start < **base && **base < range.end) {
-        let begun = *first.get_or_insert(low.max(bases[0]));
-        if base.bytes_since(begun).is_none_or(|bytes| bytes >= REMAKE_BYTES) {
-            parts.push((low, *base));
-            (low, first) = (*base, Some(*base));
+/// A range of the log in parts that begin and end where segments begin, each a few segments long. `spans` are the
+/// segments, in order; the log's places may leap from one to the next.
+fn parts(spans: &[Range<Lsn>], range: Range<Lsn>) -> Vec<(Lsn, Lsn)> {
+    let (mut parts, mut low, mut bytes) = (Vec::new(), range.start, 0);
+    for span in spans {
+        if bytes >= REMAKE_BYTES && span.start < range.end {
+            parts.push((low, span.start));
+            (low, bytes) = (span.start, 0);
         }
+        bytes += bytes_in(span, &range);
     }
     parts.push((low, range.end));
     parts
 }
 
 /// Where a tail that begins at `from` and is too long to be held in memory is to be cut: what lies before is made into
-/// tables at once.
+/// tables at once. A table holds nothing that is not durable.
 pub(crate) fn long_before(wal: &Wal, from: Lsn) -> Option<Lsn> {
-    let (bases, end) = (wal.bases(), wal.accepted());
-    let begun = from.max(*bases.first()?);
-    if end.bytes_since(begun).is_some_and(|bytes| bytes <= TAIL_BYTES_MAX) {
+    cut(&wal.spans(), from, wal.durable())
+}
+
+fn cut(spans: &[Range<Lsn>], from: Lsn, durable: Lsn) -> Option<Lsn> {
+    let tail = from..Lsn::MAX;
+    if spans.iter().map(|span| bytes_in(span, &tail)).sum::<u64>() <= TAIL_BYTES_MAX {
         return None;
     }
-    let durable = wal.durable(); // a segment that was named may begin behind it
-    let far =
-        |base: &&Lsn| **base <= durable && end.bytes_since(**base).is_none_or(|bytes| bytes >= REMAKE_BYTES);
-    bases.iter().rev().find(far).copied().filter(|place| *place > from)
+    let mut bytes = 0;
+    let behind = |span: &&Range<Lsn>| {
+        bytes += bytes_in(span, &tail);
+        bytes >= REMAKE_BYTES && span.start <= durable
+    };
+    spans.iter().rev().find(behind).map(|span| span.start).filter(|place| *place > from)
+}
+
+/// Bytes of a segment that lie in `range`.
+fn bytes_in(span: &Range<Lsn>, range: &Range<Lsn>) -> u64 {
+    let (low, high) = (span.start.max(range.start), span.end.min(range.end));
+    high.bytes_since(low).unwrap_or(0)
 }
 
 /// Verifies what a checkpoint spares the replay, and enters none of it.
@@ -143,4 +154,60 @@ fn threads_for(env: &Env, wanted: Option<NonZeroUsize>) -> usize {
         return 1;
     }
     wanted.map_or_else(|| savehold_wal::schedule::cores().min(THREADS_MAX), NonZeroUsize::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// Segments of 64 MiB, the n-th with `bytes[n]` in it; each in the timeline that `timeline` says.
+    fn segments(bytes: &[u64], timeline: impl Fn(u64) -> u16) -> Vec<Range<Lsn>> {
+        let span = |(n, bytes): (usize, &u64)| {
+            let base = Lsn::new(timeline(n as u64), (n as u64) << 26);
+            base..Lsn::from_raw(base.raw() + bytes)
+        };
+        bytes.iter().enumerate().map(span).collect()
+    }
+
+    #[test]
+    fn a_short_tail_is_not_cut_however_far_its_places_leap() {
+        let full = segments(&[64 * MIB; 8], |_| 1);
+        assert_eq!(cut(&full, Lsn::NONE, Lsn::MAX), None);
+        let leaping = segments(&[10; 100], |n| n as u16 + 1);
+        assert_eq!(cut(&leaping, Lsn::NONE, Lsn::MAX), None);
+        assert_eq!(cut(&[], Lsn::NONE, Lsn::MAX), None);
+    }
+
+    #[test]
+    fn a_long_tail_is_cut_where_a_segment_begins_that_leaves_enough_behind_it() {
+        let spans = segments(&[64 * MIB; 9], |n| n as u16 + 1);
+        assert_eq!(cut(&spans, Lsn::NONE, Lsn::MAX), Some(spans[8].start));
+        let mut begun = spans.clone();
+        begun.push(Lsn::new(20, 0)..Lsn::new(20, MIB));
+        assert_eq!(cut(&begun, Lsn::NONE, Lsn::MAX), Some(begun[8].start), "the last one holds little");
+        assert_eq!(cut(&begun, spans[1].start, Lsn::MAX), Some(begun[8].start));
+        assert_eq!(cut(&begun, spans[2].start, Lsn::MAX), None, "what tables hold is not counted");
+    }
+
+    #[test]
+    fn a_tail_is_never_cut_behind_what_is_durable() {
+        let spans = segments(&[64 * MIB; 9], |_| 1);
+        assert_eq!(cut(&spans, Lsn::NONE, spans[8].start), Some(spans[8].start));
+        let before = Lsn::from_raw(spans[8].start.raw() - 1);
+        assert_eq!(cut(&spans, Lsn::NONE, before), Some(spans[7].start));
+        assert_eq!(cut(&spans, Lsn::NONE, Lsn::NONE), None);
+    }
+
+    #[test]
+    fn parts_follow_each_other_and_take_whole_segments() {
+        let spans = segments(&[40 * MIB; 5], |n| n as u16 + 1);
+        let through = Lsn::from_raw(spans[4].start.raw() + MIB);
+        let cuts = [(Lsn::NONE, spans[2].start), (spans[2].start, spans[4].start), (spans[4].start, through)];
+        assert_eq!(parts(&spans, Lsn::NONE..through), cuts);
+        let inside = Lsn::from_raw(spans[0].start.raw() + MIB)..spans[1].start;
+        assert_eq!(parts(&spans, inside.clone()), [(inside.start, inside.end)]);
+        assert_eq!(parts(&[], Lsn::NONE..Lsn::MAX), [(Lsn::NONE, Lsn::MAX)]);
+    }
 }

@@ -9,7 +9,7 @@ use crate::lsn::Lsn;
 use crate::replay::{Replayed, Replayer};
 use crate::scan::Verify;
 use crate::segment::catalog::Catalog;
-use crate::segment::file::Access;
+use crate::segment::file::{Access, Segment};
 
 impl Wal {
     /// As [`Wal::replay_into`], the records in `range` alone. Nothing is read but the segments that hold some of them,
@@ -27,10 +27,12 @@ impl Wal {
         self.log.replay_into(range, verify, replayers)
     }
 
-    /// Where the segments begin, in order.
+    /// Where each segment begins and where what is written in it ends, in order; a prepared one is empty.
     #[must_use]
-    pub fn bases(&self) -> Vec<Lsn> {
-        self.log.segments.read().iter().map(|segment| segment.base).collect()
+    pub fn spans(&self) -> Vec<Range<Lsn>> {
+        let (segments, accepted) = (self.log.segments.read(), self.log.accepted.get());
+        let end = |segment: &Segment| segment.end().unwrap_or(segment.capacity_end()).min(accepted);
+        segments.iter().map(|segment| segment.base..end(segment).max(segment.base)).collect()
     }
 
     /// Ends the group that is being filled, and says where the next one begins: every record placed so far stands
