@@ -11,18 +11,19 @@
 //! Commits go on all the while; they wait for the lock of step 1, never for a write. A merge is steps 3 to 5 with tables for
 //! a tail, and stops between two steps of its own for a checkpoint that falls due.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use savehold_wal::env::Threads;
-use savehold_wal::schedule;
+use savehold_wal::{Lsn, schedule};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::table::Table;
-use crate::index::{Judge, KeepAll, Merge};
-use crate::load::remake;
+use crate::index::{Frozen, Judge, KeepAll, Merge, TailIndex};
+use crate::load::{load, remake};
 use crate::planted::{self, Fault};
 use crate::tiers;
 
@@ -40,10 +41,10 @@ const REMADE_MAX: usize = 4;
 impl Core {
     /// Does what is due for the index, if nobody else does; says after what time to look again.
     pub(crate) fn tend_index(&self) -> Option<Duration> {
-        if self.wal.failure().is_some() {
-            return None;
-        }
         let _work = self.shelf.work.try_lock()?;
+        if self.wal.failure().is_some() {
+            return self.remake_damaged().is_err().then_some(RETRY_AFTER); // whoever reads is still served
+        }
         let tended = self.remake_damaged().and_then(|()| self.checkpoint_if_due()).and_then(|_| self.merge());
         match tended {
             Err(e) if e.kind() == ErrorKind::Closed => None,
@@ -191,9 +192,12 @@ impl Core {
         let kept = layers.tables.len() - gone.len();
         let (from, through) = {
             let manifest = self.shelf.manifest.lock();
-            let from = kept.checked_sub(1).map_or(savehold_wal::Lsn::NONE, |last| manifest.tables[last].high);
+            let from = kept.checked_sub(1).map_or(Lsn::NONE, |last| manifest.tables[last].high);
             (from, manifest.through())
         };
+        if self.wal.failure().is_some() {
+            return self.hold_in_memory(gone, from..through);
+        }
         let made = remake(&self.wal, &self.shelf, from..through, self.replaying)?;
         self.shelf.name(&self.wal, |manifest| {
             manifest.tables.truncate(kept);
@@ -201,6 +205,15 @@ impl Core {
         })?;
         self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
         self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect());
+        Ok(())
+    }
+
+    /// Takes into memory what damaged tables hold: a store that takes no writes makes no tables either.
+    fn hold_in_memory(&self, gone: &[Arc<Table>], range: Range<Lsn>) -> Result<()> {
+        let (tail, high) = (TailIndex::new(self.wal.env().entropy.next_u64()), range.end);
+        load(&self.wal, &tail, range, self.replaying)?;
+        self.index.hold(gone, Frozen { tail: Arc::new(tail), high });
+        self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 }

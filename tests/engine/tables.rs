@@ -131,6 +131,31 @@ fn a_bit_that_goes_bad_anywhere_in_a_table_is_noticed_and_the_table_made_anew() 
 }
 
 #[test]
+fn a_store_without_space_serves_what_a_bad_table_held() -> Result<()> {
+    let all = tables(&filled().disk());
+    for (path, bytes) in &all {
+        for page in 0..bytes / 4096 {
+            let mut sim = filled();
+            let store = sim.open_with(options())?;
+            store.raw("more")?.set("a", &Bytes::new())?;
+            sim.kill();
+            sim.disk().flip_bit(path, page * 4096 + 1000, 2).expect("it has that byte");
+            sim.fill();
+            let store = sim.open_with(options())?;
+            assert!(store.read_only().is_some());
+            expect_all(&mut sim, &store)?;
+            assert!(store.raw("more")?.get("a")?.is_some());
+            store.close()?;
+            sim.free();
+            let store = sim.open_with(options())?;
+            assert!(store.read_only().is_none());
+            expect_all(&mut sim, &store)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn files_that_nothing_names_are_removed_at_open_and_strangers_are_left_alone() -> Result<()> {
     let mut sim = filled();
     let disk = sim.disk();

@@ -253,6 +253,14 @@ impl Index {
         });
     }
 
+    /// Puts `held`, which holds all that the newest tables `gone` did, in their place: in memory, below the other tails.
+    pub fn hold(&self, gone: &[Arc<Table>], held: Frozen) {
+        self.replace(|layers| {
+            layers.tables.retain(|table| !gone.iter().any(|other| Arc::ptr_eq(table, other)));
+            layers.frozen.push(held);
+        });
+    }
+
     /// The largest number of a collection that any key has; 0 where there is none.
     ///
     /// # Errors
