@@ -55,10 +55,12 @@ pub struct Diff {
     to: Snapshot,
     only: Option<String>,
     range: OwnRange,
+    behind: Option<(String, Key)>,
     /// What is still to be gone through; `None` before the first step.
     collections: Option<VecDeque<(String, CollectionId)>>,
     after: Option<Vec<u8>>,
     found: VecDeque<Differs>,
+    read_bytes: u64,
 }
 
 /// A key with its versions at the older and the newer moment.
@@ -72,7 +74,17 @@ struct Differs {
 impl Diff {
     pub(crate) fn new(from: Snapshot, to: Snapshot) -> Self {
         let range = OwnRange { from: Bound::Unbounded, to: Bound::Unbounded, prefix: Vec::new() };
-        Self { from, to, only: None, range, collections: None, after: None, found: VecDeque::new() }
+        Self {
+            from,
+            to,
+            only: None,
+            range,
+            behind: None,
+            collections: None,
+            after: None,
+            found: VecDeque::new(),
+            read_bytes: 0,
+        }
     }
 
     /// Only keys of this collection.
@@ -100,6 +112,12 @@ impl Diff {
         Ok(self)
     }
 
+    /// Only what comes behind this key of this collection: to go on where another one, of the same moments, was left.
+    pub fn after(mut self, collection: impl Into<String>, key: &Key) -> Self {
+        self.behind = Some((collection.into(), key.clone()));
+        self
+    }
+
     /// The first moment: the one that is kept and was asked for, or the kept one before.
     #[must_use]
     pub fn from(&self) -> Version {
@@ -110,6 +128,11 @@ impl Diff {
     #[must_use]
     pub fn to(&self) -> Version {
         self.to.version()
+    }
+
+    /// Stored bytes of the values that were read so far.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     fn step(&mut self) -> Result<Option<Difference>> {
@@ -132,7 +155,13 @@ impl Diff {
             let all = self.to.core().collections(newer)?;
             let wanted =
                 all.into_iter().filter(|(name, _)| self.only.as_ref().is_none_or(|only| only == name));
-            self.collections = Some(wanted.collect());
+            let mut wanted: VecDeque<_> = wanted.collect();
+            if let Some((collection, key)) = self.behind.take() {
+                let at = wanted.iter().position(|(name, _)| *name == collection).unwrap_or(wanted.len());
+                wanted.drain(..at);
+                self.after = Some(key.as_bytes().to_vec());
+            }
+            self.collections = Some(wanted);
         }
         let collections = self.collections.get_or_insert_default();
         let Some((name, id)) = collections.front().cloned() else { return Ok(false) };
@@ -158,8 +187,10 @@ impl Diff {
     }
 
     /// Reads both values; `None` where another version says the same.
-    fn read(&self, differs: Differs) -> Result<Option<Difference>> {
+    fn read(&mut self, differs: Differs) -> Result<Option<Difference>> {
         let Differs { collection, key, older, newer } = differs;
+        self.read_bytes +=
+            [older, newer].iter().flatten().map(|version| u64::from(version.place.bytes)).sum::<u64>();
         let entry = |version: Option<VersionRef>| -> Result<Option<Entry<Value>>> {
             let Some(version) = version else { return Ok(None) };
             let stored = self.to.core().stored(version);

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::ids::{CollectionId, Token, Version};
 use crate::index::{Kind, Place, VersionRef};
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 use crate::pattern::Pattern;
 use crate::record::{Cause, Effect, Head, HeadEntry};
 use crate::value::Value;
@@ -98,6 +98,7 @@ pub struct Changes {
 struct Wanted {
     collection: Option<String>,
     prefix: Vec<u8>,
+    key: Option<Key>,
     origin: Option<Pattern>,
     new: bool,
     old: bool,
@@ -131,6 +132,16 @@ impl Changes {
         self
     }
 
+    /// Only what was done to this key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no key.
+    pub fn key<'k>(mut self, key: impl Into<KeyRef<'k>>) -> Result<Self> {
+        self.wanted.key = Some(key.into().to_key()?);
+        Ok(self)
+    }
+
     /// Only commits of this origin; a `*` in it stands for any run of characters.
     pub fn origin(mut self, pattern: impl Into<String>) -> Self {
         self.wanted.origin = Some(Pattern::new(pattern));
@@ -162,7 +173,7 @@ impl Changes {
     /// Everything up to here was handed out, or is nothing that this feed is about: a feed from here on misses nothing.
     #[must_use]
     pub fn cursor(&self) -> Version {
-        before(self.follower.place()).into()
+        before(self.follower.place()).min(self.core.sequenced()).into() // behind the last commit may stand padding
     }
 
     /// The next commit, if one is durable by now; `None` also where the feed is over.
@@ -228,7 +239,13 @@ impl Changes {
         }
     }
 
-    fn ended(&self) -> bool {
+    /// The last place that it is about; `None` where it goes on with the store.
+    pub(crate) fn ends(&self) -> Option<Version> {
+        (self.until != Lsn::MAX).then(|| self.until.into())
+    }
+
+    /// Whether nothing will follow.
+    pub(crate) fn ended(&self) -> bool {
         self.over || self.follower.place() > self.until
     }
 
@@ -252,7 +269,7 @@ impl Changes {
         let mut wanted = Vec::new();
         for entry in head.entries() {
             let entry = entry?;
-            if !entry.collection.is_reserved() && entry.key.starts_with(&self.wanted.prefix) {
+            if !entry.collection.is_reserved() && self.wanted.has(entry.key) {
                 let name = self.names.collection(&self.core, entry.collection)?;
                 if self.wanted.collection.as_ref().is_none_or(|wanted| *wanted == name) {
                     wanted.push((name, entry));
@@ -306,6 +323,12 @@ impl Changes {
         };
         let (removed, bytes) = (part.is_none(), part.map_or(0, |part| part.bytes));
         Ok(KeyChange { collection, key, removed, bytes, new, old })
+    }
+}
+
+impl Wanted {
+    fn has(&self, key: &[u8]) -> bool {
+        key.starts_with(&self.prefix) && self.key.as_ref().is_none_or(|only| only.as_bytes() == key)
     }
 }
 

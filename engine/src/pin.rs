@@ -107,5 +107,8 @@ fn taken(other: &Setting) -> Error {
 }
 
 fn absent(name: &str) -> Error {
-    Error::new(ErrorKind::Gone, format!("there is no pin {name:?}: `Store::pins` lists those that there are"))
+    Error::new(
+        ErrorKind::Gone,
+        format!("there is no pin {name:?}: `savehold pins` and `Store::pins` list those that there are"),
+    )
 }

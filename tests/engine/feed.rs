@@ -157,6 +157,22 @@ fn a_feed_ends_where_it_should_and_filtered_commits_move_its_cursor() -> Result<
 }
 
 #[test]
+fn a_feed_goes_on_at_the_cursor_of_one_that_has_caught_up() -> Result<()> {
+    let store = Sim::new(11).open()?;
+    let counts = store.collection::<i64>("counts")?;
+    let mut cursor = counts.set("a", &0)?;
+    for n in 1..50 {
+        let mut before = store.changes(cursor)?;
+        while before.try_next()?.is_some() {}
+        cursor = before.cursor();
+        let written = counts.set("a", &n)?;
+        let next = store.changes(cursor)?.try_next()?.expect("a commit behind the cursor");
+        assert_eq!(next.version, written);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_version_that_is_not_there_yet_begins_no_feed() -> Result<()> {
     let store = Sim::new(3).open()?;
     let version = store.collection::<i64>("counts")?.set("a", &0)?;

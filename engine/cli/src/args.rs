@@ -13,8 +13,8 @@ use clap::{CommandFactory, Parser, ValueEnum};
 pub use backup::{Backup, BackupVerb, Check, Drill, Make, Place, Prune, Restore, Revert};
 pub use bench::{Bench, BenchVerb, Durability, Workload};
 pub use options::{
-    Break, Demo, Get, History, Json, List, Load, Once, Remove, Repair, Scope, Sessions, SessionsVerb, Set,
-    Stat, Update,
+    Break, Demo, Diff, Get, History, Json, List, Load, Once, Pin, Remove, Repair, Scope, Sessions,
+    SessionsVerb, Set, Stat, Tail, Unpin, Update,
 };
 pub use verbs::Verb;
 

@@ -92,7 +92,7 @@ impl Rows {
         match self.format {
             Format::Table => {
                 self.waiting.push(cells);
-                if self.waiting.len() == TABLE_ROWS_MAX { self.table() } else { String::new() }
+                if self.waiting.len() == TABLE_ROWS_MAX { self.table(true) } else { String::new() }
             }
             Format::Json if first => self.line("[\n  ", &cells, ""),
             Format::Json => self.line(",\n  ", &cells, ""),
@@ -100,12 +100,19 @@ impl Rows {
         }
     }
 
+    /// What was given so far and not printed, for an answer that grows while it is read: a table goes on without its
+    /// titles.
+    #[must_use]
+    pub fn so_far(&mut self) -> String {
+        if self.waiting.is_empty() { String::new() } else { self.table(!self.printed) }
+    }
+
     /// What remains to print.
     #[must_use]
     pub fn finish(mut self) -> String {
         match self.format {
             Format::Table if self.waiting.is_empty() && self.printed => String::new(),
-            Format::Table => self.table(),
+            Format::Table => self.table(true),
             Format::Json if self.printed => "\n]\n".to_owned(),
             Format::Json => "[]\n".to_owned(),
             Format::Jsonl => String::new(),
@@ -117,10 +124,12 @@ impl Rows {
         format!("{before}{}{after}", object(self.columns.iter().zip(cells)))
     }
 
-    fn table(&mut self) -> String {
-        self.printed = true;
+    fn table(&mut self, titled: bool) -> String {
         let mut table = blank_table();
-        table.set_header(self.columns.iter().map(|column| column.title));
+        self.printed = true;
+        if titled {
+            table.set_header(self.columns.iter().map(|column| column.title));
+        }
         for (at, column) in table.column_iter_mut().enumerate() {
             if self.waiting.iter().any(|row| row[at].is_number()) {
                 column.set_cell_alignment(CellAlignment::Right);

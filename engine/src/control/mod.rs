@@ -11,6 +11,7 @@ mod wire;
 mod read;
 mod write;
 mod state;
+mod past;
 mod care;
 mod sessions;
 mod client;
@@ -59,6 +60,11 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "revert" => care::revert(store, asked),
         "digest" => care::digest(store, asked),
         "health" => care::health(store, asked),
+        "pins" => past::pins(store, asked),
+        "pin" => past::pin(store, asked),
+        "unpin" => past::unpin(store, asked),
+        "diff" => past::diff(store, asked),
+        "changes" => past::changes(store, asked),
         "sessions" => sessions::sessions(store, asked),
         "break" => sessions::end(store, asked),
         other => Err(wrong(format!("there is no verb {other:?}"))),

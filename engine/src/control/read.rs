@@ -18,7 +18,7 @@ use crate::value::{Map, Value};
 const PAGE_MAX: u64 = 1000;
 
 /// A page of values ends with the one that brings it over this many stored bytes.
-const PAGE_BYTES: u64 = 1 << 20;
+pub(super) const PAGE_BYTES: u64 = 1 << 20;
 
 /// `{"do": "names"}` → `names` of all collections.
 pub(super) fn names(store: &Store, asked: Asked<'_>) -> Result<Map> {
@@ -184,7 +184,7 @@ impl Page {
     }
 }
 
-fn entry_of(entry: Entry<Value>) -> Map {
+pub(super) fn entry_of(entry: Entry<Value>) -> Map {
     let attributes = &entry.attributes;
     let mut said = Map::new();
     said.insert("key", entry.key.to_string());
@@ -212,7 +212,7 @@ fn version_of(info: VersionInfo) -> Map {
     said.insert("bytes", info.bytes);
     said.insert("explicit", info.explicit);
     said.insert("origin", info.origin);
-    said.insert("id", info.id.map(|id| Key::new(&id).map_or_else(|_| String::new(), |id| id.to_string())));
+    said.insert("id", info.id.map(|id| wire::id(&id)));
     said.insert("token", info.token.map(|token| token.to_string()));
     said
 }

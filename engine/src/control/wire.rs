@@ -216,11 +216,17 @@ impl<'a> Asked<'a> {
         Ok(self.text_if(name)?.map(str::parse::<Version>).transpose()?)
     }
 
-    /// A moment: a version as text, a time as a number, `{"ago_us": n}`; now where it is missing.
+    /// A moment: a version as text, a time as a number, `{"ago_us": n}`, `{"pin": name}`; now where it is missing.
     pub(crate) fn at(self, name: &str) -> Result<At> {
         Ok(match self.get(name) {
             None => At::Now,
             Some(Value::String(text)) => At::Version(text.parse()?),
+            Some(Value::Map(pin)) if pin.contains_key("pin") => {
+                match pin.get("pin").and_then(Value::as_str) {
+                    Some(pin) => At::Pin(pin.to_owned()),
+                    None => return Err(kind("pin", "text")),
+                }
+            }
             Some(Value::Map(ago)) => {
                 let ago_us = ago.get("ago_us").and_then(Value::as_u64);
                 At::Ago(Duration::from_micros(ago_us.ok_or_else(|| kind("ago_us", "a whole number"))?))
@@ -243,6 +249,11 @@ fn kind(name: &str, wanted: &str) -> Error {
 /// A version as an answer says it; nothing for the place before all.
 pub(crate) fn version(lsn: Lsn) -> Value {
     if lsn == Lsn::NONE { Value::Nil } else { Version::from(lsn).to_string().into() }
+}
+
+/// An idempotency id as it is shown, `\xNN` for a byte that does not print.
+pub(crate) fn id(id: &[u8]) -> String {
+    Key::new(id).map_or_else(|_| String::new(), |id| id.to_string())
 }
 
 #[cfg(test)]

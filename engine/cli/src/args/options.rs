@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use savehold::limits::ONCE_ID_BYTES_MAX;
 use savehold::value::json;
-use savehold::{Value, Version};
+use savehold::{Key, Value, Version};
 
 use crate::keypath::{Keypath, Prefix};
 use crate::moment::Moment;
@@ -187,6 +187,75 @@ pub struct Break {
     /// Why; the holder is told
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+/// Options of `diff`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Diff {
+    /// A collection, or one key as collection/key
+    #[arg(value_name = "SCOPE")]
+    pub scope: Option<Prefix>,
+    /// Only keys of the collection that begin so
+    #[arg(long, value_name = "PREFIX", requires = "scope")]
+    pub prefix: Option<Key>,
+    /// The first moment
+    #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+    pub from: Moment,
+    /// The second moment
+    #[arg(long, value_name = "MOMENT", default_value = "now", allow_hyphen_values = true)]
+    pub to: Moment,
+    /// At most so many keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+}
+
+/// Options of `tail`.
+#[derive(Args, Clone, Debug, PartialEq)]
+#[command(group = ArgGroup::new("begin").required(true).multiple(true))]
+pub struct Tail {
+    /// A collection, or one key as collection/key
+    #[arg(value_name = "SCOPE")]
+    pub scope: Option<Prefix>,
+    /// Only keys of the collection that begin so
+    #[arg(long, value_name = "PREFIX", requires = "scope")]
+    pub prefix: Option<Key>,
+    /// Commits behind this moment
+    #[arg(long, value_name = "MOMENT", group = "begin", allow_hyphen_values = true)]
+    pub from: Option<Moment>,
+    /// Up to this moment; without it up to now
+    #[arg(long, value_name = "MOMENT", conflicts_with = "follow", allow_hyphen_values = true)]
+    pub to: Option<Moment>,
+    /// Go on with each commit as it becomes durable, beside the process that has the store
+    #[arg(long, group = "begin")]
+    pub follow: bool,
+    /// Only commits of this origin; a * stands for any characters
+    #[arg(long, value_name = "PATTERN")]
+    pub origin: Option<String>,
+    /// Show the values too, before and after
+    #[arg(long)]
+    pub values: bool,
+    /// At most so many changes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+}
+
+/// Options of `pin`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Pin {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Another moment than the present one
+    #[arg(long, value_name = "MOMENT", default_value = "now", allow_hyphen_values = true)]
+    pub at: Moment,
+}
+
+/// Options of `unpin`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct Unpin {
+    /// The pin
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// Options of `repair`.

@@ -4,7 +4,10 @@ use clap::Subcommand;
 
 use super::backup::{Backup, Check, Restore, Revert};
 use super::bench::Bench;
-use super::options::{Demo, Get, History, List, Load, Remove, Repair, Scope, Sessions, Set, Stat, Update};
+use super::options::{
+    Demo, Diff, Get, History, List, Load, Pin, Remove, Repair, Scope, Sessions, Set, Stat, Tail, Unpin,
+    Update,
+};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
@@ -95,6 +98,57 @@ Examples:
   savehold history players/42 --since -90m
   savehold history players/42 --since 'yesterday 18:00' --format jsonl")]
     History(History),
+
+    /// List the keys that are not the same at two moments
+    ///
+    /// With the value at each, null where there was none. The moments may stand in any order; which ones were compared is
+    /// echoed. Of one key, of a collection, or of all.
+    #[command(after_help = "\
+Examples:
+  savehold diff players/42 --from 21:39 --to now
+  savehold diff players --prefix 4 --from 'yesterday 18:00'
+  savehold diff --from 'pin:before update' --format jsonl")]
+    Diff(Diff),
+
+    /// List commits in the order of the log, and follow what comes
+    ///
+    /// A line for each key that a commit changed: version, time, key, what was done, size, origin and idempotency id.
+    /// With `--follow` it goes on until it is interrupted, beside the process that has the store; where nobody has it,
+    /// nothing follows. If history was thinned where it is to begin, it says from where on every commit is there.
+    #[command(after_help = "\
+Examples:
+  savehold tail --from 21:35 --to 21:45 --origin 'build 813*' --format jsonl
+  savehold tail players/42 --from -90m --values
+  savehold tail players --follow")]
+    Tail(Tail),
+
+    /// Give a moment a name, and keep it until it is unpinned
+    ///
+    /// `--at 'pin:NAME'` then reads it, with every verb that takes a moment, and `savehold restore` goes back to it.
+    /// Durable when the command ends. Prints the version that was pinned.
+    #[command(after_help = "\
+Examples:
+  savehold pin 'before update 2.0'
+  savehold pin 'before the bug' --at 21:35
+  savehold get players/42 --at 'pin:before the bug'")]
+    Pin(Pin),
+
+    /// Give a pin up: what only it kept may be dropped
+    ///
+    /// Asks first, or wants `--yes`. Ends with code 7 if there is no such pin.
+    #[command(after_help = "\
+Examples:
+  savehold unpin 'before update 2.0' --yes")]
+    Unpin(Unpin),
+
+    /// List the pins
+    ///
+    /// By name: for each the version that it keeps, the time of that moment, and when it was pinned.
+    #[command(after_help = "\
+Examples:
+  savehold pins
+  savehold pins --format json")]
+    Pins,
 
     /// Write many keys from JSON lines; makes the store if there is none
     ///

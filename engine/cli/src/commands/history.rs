@@ -78,7 +78,10 @@ fn was_there(link: &Link, history: &History) -> Result<bool, Failure> {
 /// The time from which on versions are listed; says what was understood.
 fn since(link: &Link, history: &History) -> Result<u64, Failure> {
     let Some(moment) = &history.since else { return Ok(0) };
-    let at = when::at(link, moment)?;
+    let at = match when::at(link, moment)? {
+        At::Pin(name) => At::Version(when::of_pin(link, &name)?),
+        at => at,
+    };
     let since_us = match &at {
         At::Version(version) => when::of_version(link, *version)?.ok_or_else(|| {
             let say = format!("version {version} is not in this store");

@@ -14,6 +14,10 @@ pub mod update;
 pub mod remove;
 pub mod list;
 pub mod history;
+pub mod past;
+pub mod diff;
+pub mod tail;
+pub mod pins;
 pub mod load;
 pub mod dump;
 pub mod stat;
@@ -43,6 +47,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Remove(remove) => remove::run(args, remove),
         Verb::List(list) => list::run(args, list),
         Verb::History(history) => history::run(args, history),
+        Verb::Diff(diff) => diff::run(args, diff),
+        Verb::Tail(tail) => tail::run(args, tail),
+        Verb::Pin(pin) => pins::pin(args, pin),
+        Verb::Unpin(unpin) => pins::unpin(args, unpin),
+        Verb::Pins => pins::list(args),
         Verb::Load(load) => load::run(args, load),
         Verb::Dump(scope) => dump::run(args, scope),
         Verb::Stat(stat) => stat::run(args, stat),

@@ -34,6 +34,15 @@ impl Out {
         heard(self.0.write_all(text.as_bytes()))
     }
 
+    /// Puts out what is gathered so far, and says whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to write.
+    pub fn flush(&mut self) -> Result<Reader, Failure> {
+        heard(self.0.flush())
+    }
+
     /// Puts out what is still gathered.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use savehold::{Value, Version};
+use savehold::{Map, Value, Version};
 
 use super::open::Link;
 use crate::answer::Said;
@@ -16,14 +16,25 @@ use crate::output::Cell;
 ///
 /// # Errors
 ///
-/// It lies ahead of the clock or before every store, or is a pin that there is not.
+/// It lies ahead of the clock or before every store.
 pub fn at(link: &Link, moment: &Moment) -> Result<At, Failure> {
     let now = timestamp(now_us(link)?).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(TimeZone::system());
-    let at = moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))?;
-    match at {
-        At::Pin(name) => Err(no_pin(&name)),
-        at => Ok(at),
+    moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))
+}
+
+/// The version that a pin names.
+///
+/// # Errors
+///
+/// There is no such pin; the store cannot be read.
+pub fn of_pin(link: &Link, name: &str) -> Result<Version, Failure> {
+    let answer = link.ask("pins", [])?;
+    for pin in Said(&answer).objects("pins")? {
+        if pin.text("name")? == name {
+            return Ok(pin.version("version")?);
+        }
     }
+    Err(no_pin(name))
 }
 
 /// What a moment means on this machine's clock, where no store is open; says what was understood of a time.
@@ -78,7 +89,8 @@ pub fn for_store(at: &At) -> Value {
     match at {
         At::Version(version) => version.to_string().into(),
         At::Time(time) => u64::try_from(time.as_microsecond()).unwrap_or(0).into(),
-        At::Now | At::Pin(_) => Value::Nil,
+        At::Pin(name) => Map::from([("pin", name.as_str())]).into(),
+        At::Now => Value::Nil,
     }
 }
 

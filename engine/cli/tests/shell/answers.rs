@@ -12,6 +12,10 @@ both_ways!(
     stat_counts_what_users_wrote,
     an_answer_that_nobody_reads_on_ends_quietly,
     sessions_are_listed_and_one_is_ended_with_a_reason,
+    a_diff_tells_what_stood_at_two_moments,
+    tail_tells_each_commit_in_order_and_ends,
+    a_pin_names_a_moment_for_every_verb_until_it_is_given_up,
+    long_answers_about_the_past_come_whole,
 );
 
 /// A store with two players, one of them changed, and a counter.
@@ -173,4 +177,153 @@ fn sessions_are_listed_and_one_is_ended_with_a_reason(world: World) {
     assert_eq!(world.ok(&["sessions", "--format", "json"]), "[]\n");
     world.ok(&["set", "players/42", "1"]);
     assert!(world.refused(&[&words[..], &["--yes"]].concat(), 7).contains("nobody has players/42"));
+}
+
+fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(json).collect()
+}
+
+fn a_diff_tells_what_stood_at_two_moments(world: World) {
+    played(&world);
+    let first = lines(&world.ok(&["history", "players/42", "--format", "jsonl"]))[1]["version"].clone();
+    let first = first.as_str().expect("a version");
+    world.ok(&["remove", "players/43", "--yes"]);
+    let all = lines(&world.ok(&["diff", "--from", first, "--format", "jsonl"]));
+    let keys: Vec<&str> = all.iter().filter_map(|row| row["key"].as_str()).collect();
+    assert_eq!(keys, ["players/42", "visits/oak-1"], "what came and went between the two is no difference");
+    assert_eq!(
+        (&all[0]["old"], &all[0]["new"]),
+        (&json(r#"{"coins":100}"#), &json(r#"{"coins":100,"level":2}"#))
+    );
+    assert_eq!(
+        (&all[0]["old_version"], &all[1]["old"], &all[1]["new"]),
+        (&json(&format!("{first:?}")), &json("null"), &json("7"))
+    );
+    let one = world.call(&["diff", "players/42", "--from", "now", "--to", first, "--format", "jsonl"]);
+    assert_eq!(lines(&one.out)[0]["new"], json(r#"{"coins":100}"#), "the moments stand in any order");
+    assert!(one.err.contains(first), "{one:?}");
+    assert_eq!(
+        world.ok(&["diff", "players/4", "--from", first, "--format", "json"]),
+        "[]\n",
+        "one key, whole"
+    );
+    assert_eq!(
+        lines(&world.ok(&["diff", "players", "--prefix", "4", "--from", first, "--format", "jsonl"])).len(),
+        1
+    );
+    let some = world.call(&["diff", "--from", first, "--limit", "1"]);
+    assert!(some.out.starts_with("Key ") && some.err.contains("there are more"), "{some:?}");
+    assert!(world.refused(&["diff", "players/4", "--prefix", "4", "--from", first], 2).contains("one key"));
+    world.refused(&["diff", "--from", "pin:nothing"], 7);
+}
+
+fn tail_tells_each_commit_in_order_and_ends(world: World) {
+    played(&world);
+    world.ok(&["remove", "players/43", "--yes", "--id", "ticket-812"]);
+    let all = lines(&world.ok(&["tail", "--from", "-1h", "--format", "jsonl"]));
+    let column = |name: &str| -> Vec<&str> { all.iter().filter_map(|row| row[name].as_str()).collect() };
+    assert_eq!(column("key"), ["players/42", "players/42", "players/43", "visits/oak-1", "players/43"]);
+    assert_eq!(column("did"), ["written", "written", "written", "written", "removed"]);
+    assert_eq!((column("id"), column("origin").len()), (vec!["ticket-812"], 5));
+    assert!(
+        column("version")
+            .is_sorted_by_key(|version| version.parse::<savehold::Version>().expect("a version"))
+    );
+    let second = column("version")[1];
+    let rest = lines(&world.ok(&["tail", "--from", second, "--values", "--format", "jsonl"]));
+    assert_eq!((rest.len(), &rest[1]["new"], &rest[2]["old"]), (3, &json("7"), &rest[0]["new"]));
+    let until = lines(&world.ok(&["tail", "--from", "-1h", "--to", second, "--format", "jsonl"]));
+    assert_eq!(until.len(), 2);
+    let of = |words: &[&str]| {
+        lines(&world.ok(&[&["tail"], words, &["--from", "-1h", "--format", "jsonl"]].concat())).len()
+    };
+    assert_eq!((of(&["players"]), of(&["players/42"]), of(&["players/4"])), (4, 2, 0));
+    assert_eq!(of(&["players", "--prefix", "4"]), 4);
+    assert_eq!((of(&["--origin", "savehold*"]), of(&["--origin", "build 813*"])), (5, 0));
+    let some = world.call(&["tail", "--from", "-1h", "--limit", "2"]);
+    assert_eq!((some.out.lines().count(), some.err.contains("there are more")), (3, true), "{some:?}");
+    assert!(world.refused(&["tail"], 2).contains("--follow"));
+}
+
+fn a_pin_names_a_moment_for_every_verb_until_it_is_given_up(world: World) {
+    world.ok(&["set", "players/42", "1"]);
+    let pinned = world.ok(&["pin", "before update 2.0", "--format", "json"]);
+    let version = json(&pinned)["version"].clone();
+    world.ok(&["set", "players/42", "2"]);
+    for at in ["pin:before update 2.0", "before update 2.0"] {
+        assert_eq!(world.ok(&["get", "players/42", "--at", at]), "1\n");
+    }
+    let diff = lines(&world.ok(&["diff", "--from", "before update 2.0", "--format", "jsonl"]));
+    assert_eq!((&diff[0]["old"], &diff[0]["new"]), (&json("1"), &json("2")));
+    let since =
+        lines(&world.ok(&["history", "players/42", "--since", "before update 2.0", "--format", "jsonl"]));
+    let number = |text: &serde_json::Value| -> savehold::Version {
+        text.as_str().expect("text").parse().expect("a version")
+    };
+    assert_eq!(since[0]["version"], diff[0]["new_version"]);
+    assert!(since.iter().all(|row| number(&row["version"]) >= number(&diff[0]["old_version"])));
+    world.ok(&["pin", "the first", "--at", version.as_str().expect("a version")]);
+    let pins = json(&world.ok(&["pins", "--format", "json"]));
+    assert_eq!(
+        (&pins[0]["pin"], &pins[1]["pin"]),
+        (&json(r#""before update 2.0""#), &json(r#""the first""#))
+    );
+    assert_eq!((&pins[0]["version"], &pins[1]["version"]), (&version, &version));
+    assert!(world.refused(&["pin", "the first"], 7).contains("another name"));
+    assert!(world.refused(&["unpin", "the first"], 2).contains("--yes"));
+    assert_eq!(world.ok(&["unpin", "the first", "--yes"]), "");
+    assert!(world.refused(&["unpin", "the first", "--yes"], 7).contains("savehold pins"));
+    assert!(world.refused(&["get", "players/42", "--at", "pin:the first"], 7).contains("savehold pins"));
+}
+
+/// More than one page of each.
+fn long_answers_about_the_past_come_whole(world: World) {
+    world.ok(&["set", "a/first", "0"]);
+    world.ok(&["pin", "empty"]);
+    let load = |value: &str| {
+        let all =
+            (0..2500).map(|n| format!("{{\"key\":\"{}/{n:04}\",\"value\":{value}}}\n", ["a", "b"][n % 2]));
+        assert_eq!(world.call_with(&["load"], &all.collect::<String>()).code, 0);
+    };
+    load("1");
+    world.ok(&["pin", "ones"]);
+    load("2");
+    let diff = lines(&world.ok(&["diff", "--from", "ones", "--format", "jsonl"]));
+    assert_eq!(diff.len(), 2500);
+    assert!(diff.iter().all(|row| row["old"] == json("1") && row["new"] == json("2")));
+    assert!(diff.is_sorted_by_key(|row| row["key"].as_str().map(str::to_owned)));
+    assert_eq!(world.ok(&["tail", "--from", "empty", "--format", "jsonl"]).lines().count(), 5000);
+}
+
+#[test]
+fn tail_follows_what_the_holder_writes() {
+    let world = World::held();
+    world.ok(&["set", "players/42", "1"]);
+    let mut tail = world.start(&["tail", "--follow", "--from", "-1h", "--format", "jsonl"]);
+    let mut out = std::io::BufReader::new(tail.stdout.take().expect("a pipe"));
+    let mut said = tail.stderr.take().expect("a pipe");
+    let mut next = || {
+        let (mut line, mut why) = (String::new(), String::new());
+        if std::io::BufRead::read_line(&mut out, &mut line).expect("it can be read") == 0 {
+            said.read_to_string(&mut why).expect("text");
+            panic!("it ended: {why}");
+        }
+        json(&line)["key"].clone()
+    };
+    assert_eq!(next(), "players/42");
+    for key in ["players/43", "players/44"] {
+        world.ok(&["set", key, "1"]);
+        assert_eq!(next(), key);
+    }
+    tail.kill().expect("killed");
+    tail.wait().expect("gone");
+}
+
+#[test]
+fn nothing_follows_where_nobody_has_the_store() {
+    let world = World::new();
+    world.ok(&["set", "players/42", "1"]);
+    let ended = world.call(&["tail", "--follow", "--from", "-1h", "--format", "jsonl"]);
+    assert_eq!((ended.code, ended.out.lines().count()), (0, 1), "{ended:?}");
+    assert!(ended.err.contains("nothing follows"), "{ended:?}");
 }

@@ -84,7 +84,9 @@ impl World {
         let documents = store.any(collection).expect("a collection");
         let holder = store.external_holder(server, life).expect("a holder");
         let session = holder.acquire([documents.key(key)], savehold::Start::new()).expect("free");
-        session.token().to_string()
+        let token = session.token().to_string();
+        opened.into_iter().for_each(|store| store.close().expect("closed")); // not some time after it is dropped
+        token
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
