@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FrameKind, decode};
 use crate::format::group::GroupHead;
+use crate::format::header::SegmentKind;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::reader::Record;
@@ -55,6 +56,10 @@ impl Replay {
                 self.at = self.segments.front().map_or(Lsn::NONE, |(s, _)| s.base);
                 continue;
             }
+            if segment.kind == SegmentKind::Packed {
+                self.next_block(&segment, end)?;
+                return Ok(true);
+            }
             let (bytes, at) = (self.group_bytes(&segment, end)?, self.at);
             let span = Span { base: at, binding: segment.binding, data: &bytes };
             let group = span.group(at).map_err(|_| damaged(&segment, at))?;
@@ -85,6 +90,20 @@ impl Replay {
             }
             _ => Ok(bytes),
         }
+    }
+
+    /// Reads the places of one block of a packed segment's directory.
+    fn next_block(&mut self, segment: &Segment, end: Lsn) -> Result<()> {
+        let directory = segment.directory()?;
+        let block = (0..directory.blocks()).find(|block| directory.fence(*block) >= self.at);
+        let Some(block) = block else {
+            self.at = end;
+            return Ok(());
+        };
+        let places = segment.entries(block)?.into_iter().map(|entry| entry.lsn);
+        self.frames.extend(places.filter(|lsn| *lsn >= self.from));
+        self.at = directory.fence(block + 1).min(end);
+        Ok(())
     }
 
     fn stop<T>(&mut self, e: Error) -> Option<Result<T>> {

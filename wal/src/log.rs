@@ -1,6 +1,6 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
-//! Locks, in the order in which they are taken: `catalog`, then `order`, then the waiters' list; `segments` is a leaf.
+//! Locks, in the order in which they are taken: `packing`, `catalog`, then `order`, then the waiters' list; `segments` is a leaf.
 //! No lock is held across a write or a sync but `catalog`, which no commit takes while there is room.
 
 use std::path::PathBuf;
@@ -37,6 +37,8 @@ pub(crate) struct Log {
     // under their own locks
     pub(crate) lock: Mutex<Option<Box<dyn DirLock>>>,
     pub(crate) catalog: Mutex<Catalog>,
+    /// Held while segments are packed or given up: one at a time.
+    pub(crate) packing: Mutex<()>,
     pub(crate) order: Mutex<Order>,
     pub(crate) segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     pub(crate) waiters: Waiters,
@@ -237,6 +239,16 @@ impl Log {
         let mut list = segments.to_vec();
         let at = list.partition_point(|s| (s.base, s.generation) < (segment.base, segment.generation));
         list.insert(at, segment);
+        *segments = Arc::new(list);
+    }
+
+    /// Puts a packed segment in place of those that it was made of; who reads one of them goes on reading.
+    pub(crate) fn swap_segments(&self, sources: &[Arc<Segment>], packed: Arc<Segment>) {
+        let mut segments = self.segments.write();
+        let is_source = |s: &Arc<Segment>| sources.iter().any(|source| Arc::ptr_eq(source, s));
+        let mut list: Vec<Arc<Segment>> = segments.iter().filter(|s| !is_source(s)).cloned().collect();
+        let at = list.partition_point(|s| (s.base, s.generation) < (packed.base, packed.generation));
+        list.insert(at, packed);
         *segments = Arc::new(list);
     }
 

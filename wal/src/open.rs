@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
+use crate::format::header::SegmentKind;
 use crate::group::Sequencer;
 use crate::holder;
 use crate::limits::BLOCK_BYTES;
@@ -22,7 +23,7 @@ use crate::options::{Create, Options};
 use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::schedule;
-use crate::segment::catalog::{Catalog, Timeline};
+use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
@@ -300,6 +301,8 @@ fn build(
         process: std::process::id(),
         read_only,
         lock: Mutex::new(Some(lock)),
+        packing: Mutex::new(()),
+        complete: Watermark::new(complete_from(&catalog)),
         catalog: Mutex::new(catalog),
         order: Mutex::new(order),
         segments: RwLock::new(Arc::new(recovered.segments)),
@@ -315,11 +318,16 @@ fn build(
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),
-        complete: Watermark::new(Lsn::NONE),
         latch: Latch::new(),
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
         counters: Counters::default(),
         env,
     }
+}
+
+/// Behind the last place from which something may have been dropped.
+fn complete_from(catalog: &Catalog) -> Lsn {
+    let packed = catalog.segments.iter().filter(|e| e.kind == SegmentKind::Packed);
+    packed.map(SegmentEntry::capacity_end).max().unwrap_or(Lsn::NONE)
 }

@@ -1,7 +1,16 @@
 //! Corridor: what an open log answers about its past: following it, and what of it is whole.
 
+use std::ops::ControlFlow;
+
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::follow::Follower;
+use crate::format::header::SegmentKind;
 use crate::lsn::Lsn;
+use crate::pack::{Candidate, Packed, Packing, Stay};
+use crate::segment::catalog::SegmentEntry;
+use crate::segment::file::Segment;
 use crate::wal::Wal;
 
 impl Wal {
@@ -26,5 +35,61 @@ impl Wal {
     #[must_use]
     pub fn complete(&self) -> Lsn {
         self.log.complete.get()
+    }
+
+    /// Packs the sealed segments of a range of places into one file that holds only what `judge` keeps, each part with the
+    /// address that it has; `None` where there is nothing to pack. `pace` is told the bytes gone through since it was told
+    /// last, may wait, and may stop it. Durable on return; commits and readers go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Corrupt`]: something there is damaged. [`ErrorKind::Full`], [`ErrorKind::Io`].
+    ///   [`ErrorKind::Aborted`]: `pace` stopped it. What `judge` answers. Nothing was changed.
+    /// - [`ErrorKind::Halted`]: the catalog could not be replaced.
+    pub fn pack(
+        &self,
+        packing: Packing<'_>,
+        mut judge: impl FnMut(&Candidate<'_>) -> Result<Stay>,
+        mut pace: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Option<Packed>> {
+        self.log.pack(packing, &mut judge, &mut pace)
+    }
+
+    /// Where the first segment begins that was not judged by the number `judgement` or a larger one: before it nothing
+    /// stands in any file that was not kept by such a judgement.
+    #[must_use]
+    pub fn settled(&self, judgement: u64) -> Lsn {
+        let segments = self.log.segments.read();
+        let open = segments.iter().find(|segment| segment.judged() < judgement.max(1));
+        open.map_or(self.log.accepted.get(), |segment| segment.base)
+    }
+
+    /// The largest number by which a packed file was judged, with the note that its judge left in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: the note is damaged. [`ErrorKind::Io`].
+    pub fn judgement(&self) -> Result<Option<(u64, Vec<u8>)>> {
+        let segments = self.log.segments.read().clone();
+        let packed = segments.iter().filter(|segment| segment.kind == SegmentKind::Packed);
+        let last = packed.max_by_key(|segment| segment.judged());
+        last.map(|segment| Ok((segment.judged(), segment.note()?))).transpose()
+    }
+
+    /// Notes that nothing in the sealed segment that begins at `base` is to be dropped by a judgement. Until it is closed:
+    /// only packed files say so themselves.
+    pub fn note_judged(&self, base: Lsn, judgement: u64) {
+        let sealed = self.log.sealed();
+        let is = |segment: &Segment| {
+            segment.base == base
+                && sealed.iter().any(|(e, _)| (e.base, e.generation) == (base, segment.generation))
+        };
+        self.log.segments.read().iter().filter(|s| is(s)).for_each(|segment| segment.set_judged(judgement));
+    }
+
+    /// The segments that [`Wal::pack`] may pack, oldest first, each with the bytes of its file.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<(SegmentEntry, u64)> {
+        self.log.sealed()
     }
 }

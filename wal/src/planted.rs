@@ -33,6 +33,8 @@ pub enum Planted {
     NameLate,
     /// After an unclean stop places are handed out again from the end of the log on.
     ReusePlaces,
+    /// What was packed is removed before MANIFEST names the packed file.
+    RemoveSourcesEarly,
     /// MANIFEST goes on saying that the log was closed.
     KeepCleanEnd,
 }

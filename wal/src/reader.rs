@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{
-    FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_head, decode_part,
+    Bad, FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode, decode_head, decode_part,
 };
+use crate::format::header::SegmentKind;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -41,6 +42,9 @@ impl Log {
     /// The record at `lsn`, every byte verified.
     pub(crate) fn read(&self, lsn: Lsn) -> Result<Record> {
         let segment = self.readable(lsn)?;
+        if segment.kind == SegmentKind::Packed {
+            return read_packed(&segment, lsn);
+        }
         let mut bytes = segment.read(lsn, FIRST_READ_BYTES)?;
         let needed = frame_bytes(&bytes).ok_or_else(|| damaged(&segment, lsn, "record"))?;
         if needed > bytes.len() {
@@ -61,6 +65,11 @@ impl Log {
     /// The head of the record at `lsn`, verified; its body is not looked at.
     pub(crate) fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
         let segment = self.readable(lsn)?;
+        if segment.kind == SegmentKind::Packed {
+            let at = segment.find(lsn)?.ok_or_else(|| gone(lsn))?;
+            let bytes = segment.packed_frame(at)?;
+            return segment.packed_record(&bytes, at, lsn).map(|packed| bytes.slice_ref(packed.head));
+        }
         let header = segment.read(lsn, FRAME_HEADER_BYTES)?;
         let field =
             |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
@@ -78,6 +87,9 @@ impl Log {
     /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.
     pub(crate) fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
         let segment = self.readable(lsn)?;
+        if segment.kind == SegmentKind::Packed {
+            return segment.packed_part(lsn, offset, bytes)?.ok_or_else(|| gone(lsn));
+        }
         let at = lsn.checked_add(u64::from(offset)).ok_or_else(|| gone(lsn))?;
         let whole = segment.read(at, PART_HEADER_BYTES + bytes as usize)?;
         match decode_part(&whole, lsn, offset) {
@@ -92,6 +104,27 @@ impl Log {
         }
         self.segment_of(lsn).ok_or_else(|| gone(lsn))
     }
+}
+
+fn read_packed(segment: &Segment, lsn: Lsn) -> Result<Record> {
+    let at = segment.find(lsn)?.ok_or_else(|| gone(lsn))?;
+    let bytes = segment.packed_frame(at)?;
+    let packed = segment.packed_record(&bytes, at, lsn)?;
+    let part = |(offset, part): (u32, Result<&[u8], Bad>)| match part {
+        Ok(part) => Ok((offset, bytes.slice_ref(part))),
+        Err(_) => {
+            let say = format!(
+                "the body of the record at {lsn} is damaged ({}, offset {at}): everything else is readable; run `savehold verify`",
+                segment.path.display()
+            );
+            Err(Error::new(ErrorKind::Corrupt, say).at(lsn))
+        }
+    };
+    Ok(Record {
+        lsn,
+        head: bytes.slice_ref(packed.head),
+        parts: packed.parts().map(part).collect::<Result<_>>()?,
+    })
 }
 
 /// The length that a frame's header states, if it keeps the limits.

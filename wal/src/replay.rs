@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
+use crate::format::header::SegmentKind;
 use crate::limits::BLOCK_BYTES;
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -53,7 +54,7 @@ struct Stretch {
     segment: usize,
     from: Lsn,
     to: Lsn,
-    /// A group begins at `from`: the first stretch of a segment that is read.
+    /// A group begins at `from`: the first stretch of a segment that is read, and each of a packed one.
     first: bool,
 }
 
@@ -130,6 +131,10 @@ impl<'a> Shared<'a> {
             .collect();
         let mut stretches = Vec::new();
         for (n, (segment, end)) in segments.iter().enumerate() {
+            if segment.kind == SegmentKind::Packed {
+                packed_stretches(n, segment, range.start, *end, &mut stretches)?;
+                continue;
+            }
             let begin =
                 if range.start > segment.base { entry_of(segment, *end, range.start)? } else { segment.base };
             let mut at = begin;
@@ -177,6 +182,9 @@ impl<'a> Shared<'a> {
         counted: &mut Replayed,
     ) -> Result<Passage> {
         let (segment, end) = &self.segments[stretch.segment];
+        if segment.kind == SegmentKind::Packed {
+            return self.pass_packed(stretch, segment, replayer, counted);
+        }
         let mut window = Window::new(segment, *end, WINDOW_BYTES, std::mem::take(buf))?;
         let entered = match stretch.first {
             true => Some(stretch.from),
@@ -194,6 +202,33 @@ impl<'a> Shared<'a> {
         counted.bytes += stretch.to.bytes_since(stretch.from).unwrap_or(0);
         *buf = window.into_buf();
         Ok(Passage { entered, left })
+    }
+
+    /// Every record of the blocks of the directory that begin in the stretch.
+    fn pass_packed(
+        &self,
+        stretch: &Stretch,
+        segment: &Segment,
+        replayer: &mut impl Replayer,
+        counted: &mut Replayed,
+    ) -> Result<Passage> {
+        let directory = segment.directory()?;
+        let inside = |block: &usize| (stretch.from..stretch.to).contains(&directory.fence(*block));
+        for block in (0..directory.blocks()).filter(inside) {
+            for entry in segment.entries(block)? {
+                let bytes = segment.packed_frame(entry.at)?;
+                let packed = segment.packed_record(&bytes, entry.at, entry.lsn)?;
+                if self.verify == Verify::Bodies && !packed.body_is_good() {
+                    return Err(missing_at(segment, entry.at, entry.lsn));
+                }
+                counted.bytes += packed.bytes() as u64;
+                if self.range.contains(&entry.lsn) {
+                    counted.records += 1;
+                    replayer.record(entry.lsn, packed.time_us, packed.head, packed.body_offset)?;
+                }
+            }
+        }
+        Ok(Passage { entered: Some(stretch.from), left: stretch.to })
     }
 
     #[inline]
@@ -270,12 +305,41 @@ fn entry_of(segment: &Segment, end: Lsn, from: Lsn) -> Result<Lsn> {
     Window::new(segment, end, GLANCE_BYTES, Vec::new())?.entry_before(from)
 }
 
+/// Cuts a packed segment where blocks of its directory begin, from the block on that may hold `start`.
+fn packed_stretches(
+    n: usize,
+    segment: &Segment,
+    start: Lsn,
+    end: Lsn,
+    stretches: &mut Vec<Stretch>,
+) -> Result<()> {
+    let directory = segment.directory()?;
+    let wanted = usize::try_from(segment.disk_bytes().div_ceil(STRETCH_BYTES)).unwrap_or(usize::MAX);
+    let step = directory.blocks().div_ceil(wanted).max(1);
+    let entered = directory.block_of(start).unwrap_or(0);
+    let mut from = if entered == 0 { segment.base } else { directory.fence(entered) };
+    for block in (entered + step..directory.blocks()).step_by(step) {
+        let to = directory.fence(block);
+        if to >= end {
+            break;
+        }
+        stretches.push(Stretch { segment: n, from, to, first: true });
+        from = to;
+    }
+    stretches.push(Stretch { segment: n, from, to: end, first: true });
+    Ok(())
+}
+
 fn missing(segment: &Segment, at: Lsn) -> Error {
+    missing_at(segment, segment.file_offset(at.max(segment.base)), at)
+}
+
+fn missing_at(segment: &Segment, offset: u64, at: Lsn) -> Error {
     let say = format!(
         "acknowledged data are damaged at {at} ({}, offset {}): nothing was changed; restore a backup, or run `savehold \
          repair --to NEW_DIR --report FILE`",
         segment.path.display(),
-        segment.file_offset(at.max(segment.base))
+        offset
     );
     Error::new(ErrorKind::Corrupt, say).at(at)
 }

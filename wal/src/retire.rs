@@ -16,6 +16,7 @@ use crate::vfs::{OpenMode, is_full};
 impl Log {
     /// Gives up what ends at or before `before`; says how many bytes came free.
     pub(crate) fn retire(&self, before: Lsn) -> Result<u64> {
+        let _one = self.packing.lock();
         let mut catalog = self.catalog.lock();
         let mut named = Catalog::clone(&catalog);
         self.note_ends(&mut named);
@@ -53,7 +54,7 @@ impl Log {
     }
 
     /// Copies what lies behind a segment's end, without the zeros at its tail; the newest few copies are kept.
-    fn quarantine(&self, segment: &Segment) -> Result<()> {
+    pub(crate) fn quarantine(&self, segment: &Segment) -> Result<()> {
         let Some(end) = segment.end() else { return Ok(()) };
         let there = segment.file_len()?.saturating_sub(segment.file_offset(end));
         let mut bytes = vec![0; usize::try_from(there).expect("bounded by SEGMENT_BYTES_LIMIT")];

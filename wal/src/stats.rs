@@ -22,7 +22,7 @@ pub struct Stats {
     pub segments_prepared: u64,
     /// Segments that the log has.
     pub segments: u64,
-    /// Bytes of LSN space that they own.
+    /// Bytes that their files have.
     pub capacity: u64,
     /// Bytes placed and not yet answered.
     pub in_flight: u64,
@@ -46,7 +46,7 @@ impl Log {
             marks: counted(&log.counters.marks),
             segments_prepared: counted(&log.counters.segments),
             segments: segments.len() as u64,
-            capacity: segments.iter().map(|s| s.capacity).sum(),
+            capacity: segments.iter().map(|s| s.disk_bytes()).sum(),
             in_flight: counted(&log.in_flight),
             durable: log.durable.get(),
             accepted: log.accepted.get(),

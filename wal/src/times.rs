@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::format::header::SegmentKind;
+use crate::format::packed::DirectoryEntry;
 use crate::limits::BLOCK_BYTES;
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -16,6 +18,10 @@ impl Log {
         let Some(segment) = self.segment_of(lsn).filter(|_| lsn < self.accepted.get()) else {
             return Ok(None);
         };
+        if segment.kind == SegmentKind::Packed {
+            let entry = segment.last_until(lsn)?;
+            return entry.map(|entry| time_at(&segment, entry)).transpose();
+        }
         let mut window = self.glance(&segment)?;
         let mut at = window.entry_before(lsn)?;
         while let Some(group) = window.group(at)? {
@@ -32,6 +38,12 @@ impl Log {
     pub(crate) fn at_time(&self, time_us: u64) -> Result<Option<Lsn>> {
         let segments = self.segments.read().clone();
         for segment in segments.iter().rev() {
+            if segment.kind == SegmentKind::Packed {
+                match last_packed(segment, time_us)? {
+                    Some(behind) => return Ok(Some(behind)),
+                    None => continue,
+                }
+            }
             let mut window = self.glance(segment)?;
             if window.group(segment.base)?.is_some_and(|first| first.head.time_us <= time_us) {
                 let end = self.end_of(segment);
@@ -48,6 +60,33 @@ impl Log {
     fn end_of(&self, segment: &Segment) -> Lsn {
         segment.end().unwrap_or(segment.capacity_end()).min(self.accepted.get())
     }
+}
+
+/// Engine time of a record in a packed segment.
+fn time_at(segment: &Segment, entry: DirectoryEntry) -> Result<u64> {
+    let bytes = segment.packed_frame(entry.at)?;
+    Ok(segment.packed_record(&bytes, entry.at, entry.lsn)?.time_us)
+}
+
+/// Behind the last record of a packed segment that is not later; `None` where all are.
+fn last_packed(segment: &Segment, time_us: u64) -> Result<Option<Lsn>> {
+    let (mut low, mut high) = (0, segment.directory()?.blocks());
+    while low < high {
+        let middle = (low + high) / 2;
+        match time_at(segment, segment.entries(middle)?[0])? {
+            first if first <= time_us => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    let Some(block) = low.checked_sub(1) else { return Ok(None) };
+    let mut last = None;
+    for entry in segment.entries(block)? {
+        if time_at(segment, entry)? > time_us {
+            break;
+        }
+        last = Some(entry.lsn.plus(1));
+    }
+    Ok(last)
 }
 
 /// Halves the blocks of a segment whose first group is early enough, then follows the chain.

@@ -273,7 +273,7 @@ fn decode_held(take: &mut Take<'_>) -> Option<Held> {
     let (number, end, judged) = (take.u64()?, Lsn::from_raw(take.u64()?), Lsn::from_raw(take.u64()?));
     let (first_us, last_us, generation) = (take.u64()?, take.u64()?, take.u32()?);
     let (kind, zero, count) = (SegmentKind::from_u8(take.u8()?)?, take.u8()?, take.u16()?);
-    if zero != 0 || !sizes_are_sane(base, capacity) {
+    if zero != 0 || !sizes_are_sane(kind, base, capacity) {
         return None; // only now is there an end of its capacity
     }
     let end = (end != Lsn::NONE).then_some(end);

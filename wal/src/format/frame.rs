@@ -45,6 +45,8 @@ pub enum FrameKind {
     Ends = 3,
     /// Bytes that a repair found damaged: the head is as many zeros.
     Lost = 4,
+    /// What compaction kept of a record, in a packed segment: see `packed`.
+    Packed = 5,
 }
 
 impl FrameKind {
@@ -54,6 +56,7 @@ impl FrameKind {
             2 => Some(Self::Record),
             3 => Some(Self::Ends),
             4 => Some(Self::Lost),
+            5 => Some(Self::Packed),
             _ => None,
         }
     }
@@ -428,7 +431,7 @@ fn check(head: usize, body: usize) -> Result<()> {
 const HEAD_OVER: usize = HEAD_BYTES_MAX + 1;
 const BODY_OVER: usize = BODY_BYTES_MAX + 1;
 
-fn put_header(bytes: &mut [u8], kind: FrameKind, head: usize, body: usize) {
+pub(super) fn put_header(bytes: &mut [u8], kind: FrameKind, head: usize, body: usize) {
     bytes[4..8].copy_from_slice(&length(head).to_le_bytes());
     bytes[8..12].copy_from_slice(&length(body).to_le_bytes());
     bytes[12..FRAME_HEADER_BYTES].copy_from_slice(&[kind as u8, 0, 0, 0]);
@@ -442,6 +445,11 @@ pub(crate) fn put_own(out: &mut [u8], kind: FrameKind, head: &[u8], lsn: Lsn, bi
     out[FRAME_HEADER_BYTES..].copy_from_slice(head);
     let crc = Unplaced::of(&out[4..]).frame_at(lsn, binding);
     out[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The checksum of the frame at the front of `frame`, its header and its head of `head_len` bytes written.
+pub(super) fn frame_crc(frame: &[u8], head_len: usize, lsn: Lsn, binding: Binding) -> u32 {
+    Unplaced::of(&frame[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding)
 }
 
 /// Writes a verified frame's header checksum anew, for another file: its parts know nothing of the file.

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! magic is `SAVEHOLD`; crc32 covers everything before itself. *number* is random, drawn for this file: it binds the
-//! file's frames to it. *end* is set in a rest segment, which is written whole, and zero in any other. The timeline
-//! stands in the base LSN. Data begin at offset 8192: the byte at LSN `l` stands at `8192 + (l - base)`.
+//! file's frames to it. *end* is set in a rest segment and in a packed one, which are written whole, and zero in any
+//! other. The timeline stands in the base LSN. Data begin at offset 8192: the byte at LSN `l` stands at `8192 + (l -
+//! base)`, but for packed segments (`packed`).
 //! Little-endian, for ever; an unknown version or feature bit is a newer format and is left alone.
 
 use super::checksum::{Binding, StoreId};
@@ -39,6 +40,8 @@ pub enum SegmentKind {
     Log = 1,
     /// Written whole by recovery: the records behind the proven end of the segment before it.
     Rest = 2,
+    /// Written whole by compaction: what stays of several neighbours; see `packed`.
+    Packed = 3,
 }
 
 impl SegmentKind {
@@ -46,6 +49,7 @@ impl SegmentKind {
         match n {
             1 => Some(Self::Log),
             2 => Some(Self::Rest),
+            3 => Some(Self::Packed),
             _ => None,
         }
     }
@@ -68,7 +72,7 @@ pub struct SegmentHeader {
     pub created_us: u64,
     /// Tells files of the same base apart: the larger is the newer.
     pub generation: u32,
-    /// Where a rest segment ends; [`Lsn::NONE`] in others.
+    /// Where a rest or packed segment ends; [`Lsn::NONE`] in others.
     pub end: Lsn,
 }
 
@@ -128,7 +132,7 @@ impl SegmentHeader {
         let (number, created_us) = (take.u64()?, take.u64()?);
         let (generation, zero_too, end) = (take.u32()?, take.u32()?, Lsn::from_raw(take.u64()?));
         let known = version == FORMAT_VERSION && features == 0 && zero == [0; 3] && zero_too == 0;
-        (known && sizes_are_sane(base, capacity)).then_some(Self {
+        (known && sizes_are_sane(kind, base, capacity)).then_some(Self {
             kind,
             store,
             base,
@@ -141,11 +145,12 @@ impl SegmentHeader {
     }
 }
 
-/// A base and a capacity that this program could have written.
-pub(crate) fn sizes_are_sane(base: Lsn, capacity: u64) -> bool {
+/// A base and a capacity that this program could have written. What a packed segment owns is more than its file has.
+pub(crate) fn sizes_are_sane(kind: SegmentKind, base: Lsn, capacity: u64) -> bool {
+    let limit = if kind == SegmentKind::Packed { Lsn::OFFSET_MAX } else { SEGMENT_BYTES_LIMIT };
     base.offset().is_multiple_of(BLOCK_BYTES)
         && capacity.is_multiple_of(BLOCK_BYTES)
-        && (BLOCK_BYTES..=SEGMENT_BYTES_LIMIT).contains(&capacity)
+        && (BLOCK_BYTES..=limit).contains(&capacity)
         && base.timeline() != 0
         && base.checked_add(capacity).is_some()
 }

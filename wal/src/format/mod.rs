@@ -5,3 +5,4 @@ pub mod cursor;
 pub mod frame;
 pub mod group;
 pub mod header;
+pub mod packed;

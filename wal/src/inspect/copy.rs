@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::bytes::read_data;
 use super::layout::Layout;
+use super::packed;
 use super::walk::{Found, bad_parts, walk};
 use super::{Inspection, Inspector, Pass, Plot, Seen, Tell};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,7 @@ use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::entry_of;
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
+use crate::segment::packing::{Judged, PackedFile, not_written};
 use crate::vfs::OpenMode;
 
 /// Whether a record that validates goes into the copy.
@@ -74,6 +76,11 @@ impl Inspector {
             self.told(n, tell, &pass)?;
             let number = self.env.entropy.next_u64();
             let mut header = self.header(plot, number);
+            if plot.entry.kind == SegmentKind::Packed {
+                self.copy_packed(to, plot, &header, &mut copied, &mut keep)?;
+                catalog.name(entry_of(&header));
+                continue;
+            }
             let data = self.lay_out(plot, &header, &mut copied, &mut keep)?;
             if data.is_empty() {
                 continue;
@@ -135,15 +142,16 @@ impl Inspector {
     }
 
     fn header(&self, plot: &Plot, number: u64) -> SegmentHeader {
+        let packed = plot.entry.kind == SegmentKind::Packed;
         SegmentHeader {
-            kind: SegmentKind::Rest,
+            kind: if packed { SegmentKind::Packed } else { SegmentKind::Rest },
             store: self.stock.store,
             base: plot.entry.base,
             capacity: plot.entry.capacity,
             number,
             created_us: self.env.clock.wall_us(),
             generation: plot.entry.generation,
-            end: Lsn::NONE,
+            end: if packed { plot.entry.capacity_end() } else { Lsn::NONE },
         }
     }
 
@@ -177,6 +185,44 @@ impl Inspector {
             Ok::<(), Error>(())
         })?;
         Ok(layout.finish())
+    }
+
+    /// A packed segment is packed again, with what of it is sound.
+    fn copy_packed(
+        &self,
+        to: &Path,
+        plot: &Plot,
+        header: &SegmentHeader,
+        copied: &mut Copied,
+        keep: &mut impl FnMut(&Seen<'_>) -> Result<Keep>,
+    ) -> Result<()> {
+        let (data, _) = read_data(&*plot.file, plot.there);
+        let binding = plot.entry.binding(self.stock.store);
+        let book = packed::Book::read(&data, binding);
+        let dir = to.join(LOG_DIR);
+        let name = segment_name(header.base, header.generation);
+        let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
+        let mut file = PackedFile::new(&*self.env.vfs, &unfinished, header)?;
+        packed::walk(&data, &book, plot, binding, |stands| {
+            let packed::Stands::Record(offset, record) = stands else { return Ok(()) };
+            let bad_parts = packed::bad_parts(&record);
+            if packed::seen(plot, offset, &record, &bad_parts, keep)? == Keep::Yes {
+                let parts: Vec<(u32, &[u8])> = record.raw_parts().collect();
+                file.put(&record.survivor(&parts))?;
+                copied.records += 1;
+            }
+            Ok::<(), Error>(())
+        })?;
+        let judged = book.footer.map(|footer| Judged {
+            at: footer.judged,
+            number: footer.judgement,
+            note: &book.note,
+        });
+        let dropped = book.footer.map_or(0, |footer| footer.dropped);
+        copied.bytes += file.finish(judged.unwrap_or_default(), dropped)?;
+        copied.segments += 1;
+        let named = self.env.vfs.rename(&unfinished, &path).and_then(|()| self.env.vfs.sync_dir(&dir));
+        named.map_err(|e| not_written(&path, e))
     }
 
     fn write(&self, to: &Path, header: &SegmentHeader, mut data: Vec<u8>) -> Result<()> {

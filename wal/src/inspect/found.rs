@@ -46,6 +46,8 @@ pub enum What {
     Part,
     /// The bytes are as they were written, and mean nothing to the layer above the log.
     Senseless,
+    /// The directory of a packed segment, or what stands behind it, is unreadable; its records are whole.
+    Directory,
     /// A byte between two groups is not zero.
     Padding,
     /// A file is shorter than it was made.
@@ -74,6 +76,7 @@ impl fmt::Display for What {
             Self::Lost => "records are lost",
             Self::Part => "a part of a record is damaged",
             Self::Senseless => "a record makes no sense",
+            Self::Directory => "the directory of the packed segment is unreadable",
             Self::Padding => "unused bytes are not zero",
             Self::Short => "the file is shorter than it was made",
             Self::Unreadable => "the medium does not give these bytes",
@@ -134,6 +137,7 @@ pub struct Seen<'a> {
     pub offset: u64,
     pub(super) bytes: &'a [u8],
     pub(super) head_len: usize,
+    pub(super) body_offset: u32,
 }
 
 impl<'a> Seen<'a> {
@@ -143,10 +147,10 @@ impl<'a> Seen<'a> {
         self.bytes.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + self.head_len).unwrap_or_default()
     }
 
-    /// Where its body begins in it.
+    /// Where its body began in it, as it was first written.
     #[must_use]
     pub fn body_offset(&self) -> u32 {
-        u32::try_from(FRAME_HEADER_BYTES + self.head_len).expect("bounded by HEAD_BYTES_MAX")
+        self.body_offset
     }
 
     /// The part of `bytes` bytes that stands `offset` bytes behind the record's place; `None` where it is damaged, or

@@ -11,6 +11,7 @@ mod copy;
 mod found;
 mod layout;
 mod manifests;
+mod packed;
 mod stock;
 mod walk;
 
@@ -24,7 +25,7 @@ pub use found::{Damage, Inspection, Seen, Weight, What};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
-use crate::format::frame::FrameKind;
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
 use crate::format::group::GROUP_FRAME_BYTES;
 use crate::format::header::{DATA_OFFSET, SegmentKind};
 use crate::holder;
@@ -140,6 +141,9 @@ impl<'a> Pass<'a> {
 
     fn plot(&mut self, n: usize, visit: &mut impl FnMut(&Seen<'_>) -> Result<()>) -> Result<()> {
         let plot = &self.inspector.stock.plots[n];
+        if plot.entry.kind == SegmentKind::Packed {
+            return self.packed(plot, visit);
+        }
         let (data, unreadable) = read_data(&*plot.file, plot.there);
         let whole = plot.span(self.inspector.stock.store, &data);
         let sealed = plot.entry.end;
@@ -282,7 +286,9 @@ impl Plot {
         head_len: usize,
         bad_parts: &'s [(u32, u32)],
     ) -> Seen<'s> {
-        Seen { lsn, time_us, bytes, head_len, bad_parts, file: &self.path, offset: self.offset(lsn) }
+        let body_offset = u32::try_from(FRAME_HEADER_BYTES + head_len).expect("bounded by HEAD_BYTES_MAX");
+        let (file, offset) = (&self.path, self.offset(lsn));
+        Seen { lsn, time_us, bytes, head_len, body_offset, bad_parts, file, offset }
     }
 
     /// The span before the segment's end.

@@ -74,6 +74,7 @@ impl Stock {
         let store = takes.files(&found, root)?;
         let Takes { mut damage, mut plots, .. } = takes;
         plots.sort_by_key(|plot| (plot.entry.base, plot.entry.generation));
+        drop_sources(&mut plots);
         missing_by_catalog(catalog.as_ref(), trusted, &plots, &dir, &mut damage);
         let stated = settle(store, &mut plots, trusted, &dir, &mut damage)?;
         let said = catalog.iter().flat_map(|c| {
@@ -175,7 +176,8 @@ impl Takes<'_> {
                 return Ok(());
             }
         };
-        let there = file.there.min(entry.capacity);
+        let packed = entry.kind == SegmentKind::Packed;
+        let there = if packed { file.there } else { file.there.min(entry.capacity) };
         self.plots.push(Plot { entry, path: file.path, file: file.file, there });
         Ok(())
     }
@@ -220,6 +222,30 @@ impl Takes<'_> {
 fn same(entry: &SegmentEntry, header: &SegmentHeader) -> bool {
     (entry.base, entry.capacity, entry.number, entry.generation, entry.kind)
         == (header.base, header.capacity, header.number, header.generation, header.kind)
+}
+
+/// Where a crash, or a lost catalog, left both a packed segment and what it was made of, the packed one counts: it got
+/// its name when it was whole. Of two packed ones the one that owns more, or the newer, is the later.
+fn drop_sources(plots: &mut Vec<Plot>) {
+    let packed: Vec<SegmentEntry> =
+        plots.iter().map(|plot| plot.entry).filter(|e| e.kind == SegmentKind::Packed).collect();
+    let key = |e: &SegmentEntry| (e.base, e.generation);
+    plots.retain(|plot| {
+        let own = &plot.entry;
+        let made_of = |p: &&SegmentEntry| {
+            key(p) != key(own)
+                && (p.base..p.capacity_end()).contains(&own.base)
+                && (own.kind != SegmentKind::Packed || p.base < own.base || p.generation > own.generation)
+        };
+        !packed.iter().any(|p| made_of(&p))
+    });
+}
+
+impl Plot {
+    /// Whether it is a packed segment that holds what survived at `base`.
+    fn covers(&self, base: Lsn) -> bool {
+        self.entry.kind == SegmentKind::Packed && (self.entry.base..self.entry.capacity_end()).contains(&base)
+    }
 }
 
 /// Base and generation of each segment file; an error where there are none and no MANIFEST.
@@ -302,7 +328,8 @@ fn missing_by_catalog(
     for entry in catalog.iter().flat_map(|catalog| &catalog.segments) {
         let there = |plot: &Plot| {
             let newer = plot.entry.generation > entry.generation && !trusted;
-            plot.entry.base == entry.base && (plot.entry.generation == entry.generation || newer)
+            let same = plot.entry.base == entry.base && (plot.entry.generation == entry.generation || newer);
+            same || !trusted && plot.covers(entry.base)
         };
         if !plots.iter().any(there) {
             let to = entry.end.unwrap_or(entry.capacity_end());
@@ -343,7 +370,7 @@ fn settle(
                     plot.entry.end = plot.entry.end.or(inside.then_some(stated.end));
                 }
                 None if !trusted && stated.end > stated.base => {
-                    let newer = |plot: &Plot| plot.entry.base == stated.base;
+                    let newer = |plot: &Plot| plot.entry.base == stated.base || plot.covers(stated.base);
                     if !plots.iter().any(newer) {
                         note_missing(dir, stated.base, stated.generation, stated.end, damage);
                     }

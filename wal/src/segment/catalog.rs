@@ -253,7 +253,7 @@ fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {
     let (number, end) = (take.u64()?, Lsn::from_raw(take.u64()?));
     let (generation, kind, flags) = (take.u32()?, SegmentKind::from_u8(take.u8()?)?, take.u8()?);
     let known = take.u16()? == 0 && flags & !(FLAG_ENDED | FLAG_DAMAGED) == 0;
-    if !known || !sizes_are_sane(base, capacity) {
+    if !known || !sizes_are_sane(kind, base, capacity) {
         return None; // only now is there an end of its capacity
     }
     let entry = SegmentEntry {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::catalog::SegmentEntry;
 use super::name::{LOG_DIR, segment_name};
+use super::packed::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::frame::Bad;
@@ -49,15 +50,20 @@ pub struct Segment {
     pub capacity: u64,
     /// Tells files of the same base apart.
     pub generation: u32,
+    /// What it is.
+    pub kind: SegmentKind,
     /// What binds its frames to it.
     pub binding: Binding,
     /// Its file's path.
     pub path: PathBuf,
     /// The file.
     pub file: Arc<dyn VfsFile>,
-    /// Bytes of data that the file has: a rest segment is no longer than what it holds.
+    /// Bytes of data that the file has: a rest or packed segment is no longer than what it holds.
     there: u64,
+    /// Of a packed segment, once it was asked for.
+    pub(super) packed: OnceLock<Directory>,
     end: AtomicU64,
+    judged: AtomicU64,
     mapped: OnceLock<Option<Map>>,
     access: Access,
 }
@@ -160,12 +166,18 @@ impl Segment {
             return Err(corrupt(&path, "is another segment than the one that MANIFEST names"));
         }
         let len = file.len().map_err(|e| Error::io(ErrorKind::Io, "asking the length of", &path, e))?;
-        let there = len.saturating_sub(DATA_OFFSET).min(entry.capacity);
+        let packed = entry.kind == SegmentKind::Packed;
+        let data = len.saturating_sub(DATA_OFFSET);
+        let there = if packed { data } else { data.min(entry.capacity) };
         let segment = Self::over(file, path, entry, there, store, access);
         // Its length was durable before it was named: where it is shorter, what is missing may have been anything.
         let held = entry.end.and_then(align).and_then(|end| end.bytes_since(entry.base));
         let made = match (entry.kind, held) {
             (SegmentKind::Rest, Some(held)) => held.min(entry.capacity),
+            (SegmentKind::Packed, _) => {
+                segment.set_judged(segment.footer()?.judgement); // it stands at the very end
+                return Ok(segment);
+            }
             _ => entry.capacity,
         };
         if there < made { Err(segment.short()) } else { Ok(segment) }
@@ -183,11 +195,14 @@ impl Segment {
             base: entry.base,
             capacity: entry.capacity,
             generation: entry.generation,
+            kind: entry.kind,
             binding: entry.binding(store),
             path,
             file,
             there,
+            packed: OnceLock::new(),
             end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
+            judged: AtomicU64::new(0),
             mapped: OnceLock::new(),
             access,
         }
@@ -209,6 +224,17 @@ impl Segment {
     /// States the end.
     pub fn set_end(&self, end: Lsn) {
         self.end.store(end.raw(), Ordering::Release);
+    }
+
+    /// The newest judgement, by the caller's numbers, by which nothing in it was to be dropped; 0 for none.
+    #[must_use]
+    pub fn judged(&self) -> u64 {
+        self.judged.load(Ordering::Acquire)
+    }
+
+    /// States that nothing in it is to be dropped by this judgement.
+    pub fn set_judged(&self, judgement: u64) {
+        self.judged.fetch_max(judgement, Ordering::AcqRel);
     }
 
     /// Where the byte at `lsn` stands in the file.
@@ -241,16 +267,33 @@ impl Segment {
         &data[..bytes.min(data.len())]
     }
 
+    /// Bytes that the file has on the disk, as far as is known without asking.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        DATA_OFFSET + self.there
+    }
+
+    /// Where the file ends.
+    pub(super) fn file_end(&self) -> u64 {
+        DATA_OFFSET + self.there
+    }
+
     /// Up to `bytes` bytes at `lsn`; fewer only where the file ends.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`]; [`ErrorKind::Corrupt`] where the file is shorter than it was made.
     pub fn read(&self, lsn: Lsn, bytes: usize) -> Result<Bytes> {
-        let room = lsn.bytes_since(self.base).map_or(0, |at| self.there.saturating_sub(at));
+        debug_assert!(self.kind != SegmentKind::Packed, "read by its directory");
+        self.read_at(self.file_offset(lsn), bytes)
+    }
+
+    /// Up to `bytes` bytes at an offset of the file; fewer only where it ends.
+    pub(super) fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
+        let room = self.file_end().saturating_sub(offset);
         let bytes = bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
         if let Some(map) = self.mapped()? {
-            let at = usize::try_from(self.file_offset(lsn)).expect("bounded by SEGMENT_BYTES_LIMIT");
+            let at = usize::try_from(offset).unwrap_or(usize::MAX);
             return match at.checked_add(bytes) {
                 Some(end) if end <= map.len() => {
                     Ok(Bytes::from_owner(MapTail { map: map.clone(), at, bytes }))
@@ -259,7 +302,7 @@ impl Segment {
             };
         }
         let mut buf = vec![0; bytes];
-        self.read_into(&mut buf, lsn)?;
+        self.fill(&mut buf, offset)?;
         Ok(buf.into())
     }
 
@@ -269,10 +312,14 @@ impl Segment {
     ///
     /// As [`Segment::read`].
     pub fn read_into(&self, buf: &mut [u8], lsn: Lsn) -> Result<()> {
-        read_exact_at(&*self.file, buf, self.file_offset(lsn)).map_err(|e| match e.kind() {
+        self.fill(buf, self.file_offset(lsn))
+    }
+
+    fn fill(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        read_exact_at(&*self.file, buf, offset).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => self.short(),
             _ => {
-                let doing = format!("reading offset {} of", self.file_offset(lsn));
+                let doing = format!("reading offset {offset} of");
                 Error::io(ErrorKind::Io, &doing, &self.path, e)
             }
         })

@@ -4,3 +4,5 @@ pub mod catalog;
 pub mod file;
 pub mod manifest;
 pub mod name;
+pub mod packed;
+pub mod packing;

@@ -105,7 +105,7 @@ fn zeros_are_nothing_and_lengths_are_bounded_before_anything_is_read() {
         ("body over its limit", forged(0, over_body, 2, [0; 3], b""), Bad::Length),
         ("both at the largest number", forged(u32::MAX, u32::MAX, 2, [0; 3], b""), Bad::Length),
         ("body longer than what is there", forged(0, 9, 2, [0; 3], b"12345678"), Bad::Length),
-        ("kind of a newer format", forged(2, 0, 5, [0; 3], b"hd"), Bad::Kind),
+        ("kind of a newer format", forged(2, 0, 6, [0; 3], b"hd"), Bad::Kind),
         ("kind zero", forged(2, 0, 0, [0; 3], b"hd"), Bad::Kind),
         ("reserved field of a newer format", forged(2, 0, 2, [0, 1, 0], b"hd"), Bad::Kind),
     ];
@@ -182,10 +182,14 @@ fn frame_rebound_to_another_file_is_good_there_and_nowhere_else() {
 
 #[test]
 fn kinds_keep_their_numbers() {
-    for (n, kind) in
-        [(1, FrameKind::Group), (2, FrameKind::Record), (3, FrameKind::Ends), (4, FrameKind::Lost)]
-    {
+    for (n, kind) in [
+        (1, FrameKind::Group),
+        (2, FrameKind::Record),
+        (3, FrameKind::Ends),
+        (4, FrameKind::Lost),
+        (5, FrameKind::Packed),
+    ] {
         assert_eq!((FrameKind::from_u8(n), kind as u8), (Some(kind), n));
     }
-    assert!((5..=u8::MAX).chain([0]).all(|n| FrameKind::from_u8(n).is_none()));
+    assert!((6..=u8::MAX).chain([0]).all(|n| FrameKind::from_u8(n).is_none()));
 }

@@ -72,7 +72,7 @@ fn what_this_program_could_not_have_written_is_a_newer_format() {
     let cases: [(&str, usize, &[u8]); 12] = [
         ("version", 8, &2_u32.to_le_bytes()),
         ("version zero", 8, &0_u32.to_le_bytes()),
-        ("kind", 12, &[3]),
+        ("kind", 12, &[4]),
         ("kind zero", 12, &[0]),
         ("reserved byte", 13, &[1]),
         ("feature", 16, &(1_u64 << 63).to_le_bytes()),

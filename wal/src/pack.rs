@@ -1,0 +1,385 @@
+//! Corridor: packing: several sealed neighbours become one file that holds only what stays, each part with its address.
+//!
+//! 1. Choose the neighbours: ended, not the active one, in one timeline.
+//! 2. Write the packed file under a temporary name: header, frames, directory, footer; sync it every few MiB.
+//! 3. Rename it, sync the directory: its name exists only when all of it is durable.
+//! 4. Name it in MANIFEST in place of its sources, in one step; replace MANIFEST once more, so that the one before names
+//!    no source either.
+//! 5. Readers go to it from now on; who reads a source goes on reading.
+//! 6. Remove the sources.
+//!
+//! A crash before step 4 leaves the sources, and a file that the next open removes; after it, the packed file, and sources
+//! that the next open removes. What stays and what goes is the caller's to judge; nothing is changed where anything in a
+//! source cannot be read.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, FrameRef, PART_HEADER_BYTES};
+use crate::format::header::{SegmentHeader, SegmentKind};
+use crate::format::packed::Survivor;
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::scan::{Span, Verify};
+use crate::segment::catalog::{Catalog, SegmentEntry};
+use crate::segment::file::{Segment, entry_of};
+use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
+use crate::segment::packing::{Judged, PackedFile, not_written};
+use crate::window::{GLANCE_BYTES, Window};
+
+/// A record that may be kept, in part or whole.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    /// Its place.
+    pub lsn: Lsn,
+    /// Its head.
+    pub head: &'a [u8],
+    /// Where its body began, in the record as first written.
+    pub body_offset: u32,
+    /// Its parts: offset in the record as first written, and bytes.
+    pub parts: &'a [(u32, u32)],
+}
+
+/// What stays of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// All of it.
+    Whole,
+    /// Nothing: its place is empty from now on.
+    Nothing,
+    /// These parts, by their offsets, ascending, under another head.
+    Parts {
+        /// The head, without what goes.
+        head: Vec<u8>,
+        /// Offsets of the parts that stay.
+        parts: Vec<u32>,
+    },
+}
+
+/// What packing is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing<'a> {
+    /// Segments from the first one that begins here or behind it…
+    pub from: Lsn,
+    /// …to the last one that begins before here.
+    pub to: Lsn,
+    /// By what it is judged what stays.
+    pub judged: Judged<'a>,
+}
+
+/// What packing did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Packed {
+    /// Segments that became one.
+    pub segments: u64,
+    /// Records that stay, in part or whole.
+    pub records: u64,
+    /// Records that are gone whole.
+    pub dropped: u64,
+    /// Bytes that the files had.
+    pub bytes_before: u64,
+    /// Bytes that the packed one has.
+    pub bytes_after: u64,
+}
+
+impl Log {
+    /// Packs the segments that lie in `packing`; `None` where there is none to pack. `judge` says what stays; `pace` is
+    /// told the bytes read and written since the last time, may wait, and may stop it: nothing is changed then.
+    pub(crate) fn pack(
+        &self,
+        packing: Packing<'_>,
+        judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+        pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Option<Packed>> {
+        self.check()?;
+        let _one = self.packing.lock();
+        let Some((entries, sources)) = self.sources(packing)? else { return Ok(None) };
+        let header = self.packed_header(&entries);
+        let (packed, mut done) = self.write_packed(&header, &sources, packing.judged, judge, pace)?;
+        self.put_in_place(&header, &entries, &sources, Arc::new(packed))?;
+        done.segments = sources.len() as u64;
+        Ok(Some(done))
+    }
+
+    /// Segments that may be packed, oldest first: ended, behind nothing that is still written. Each with the bytes of its
+    /// file.
+    pub(crate) fn sealed(&self) -> Vec<(SegmentEntry, u64)> {
+        let mut named = Catalog::clone(&self.catalog.lock());
+        self.note_ends(&mut named);
+        let active = self.order.lock().frames.active().map_or(Lsn::MAX, |active| active.base);
+        let last = named.segments.iter().rposition(|e| e.kind == SegmentKind::Log && e.end != Some(e.base));
+        let segments = self.segments.read().clone();
+        let sealed =
+            named.segments[..last.unwrap_or(0)].iter().filter(|e| e.end.is_some() && e.base < active);
+        let bytes = |e: &SegmentEntry| {
+            let is = |s: &&Arc<Segment>| (s.base, s.generation) == (e.base, e.generation);
+            segments.iter().find(is).map_or(0, |s| s.disk_bytes())
+        };
+        sealed.map(|e| (*e, bytes(e))).collect()
+    }
+
+    /// Step 1.
+    fn sources(&self, packing: Packing<'_>) -> Result<Option<(Vec<SegmentEntry>, Vec<Arc<Segment>>)>> {
+        let inside = |e: &SegmentEntry| e.base >= packing.from && e.base < packing.to;
+        let entries: Vec<SegmentEntry> = self.sealed().into_iter().map(|(e, _)| e).filter(inside).collect();
+        let Some(first) = entries.first() else { return Ok(None) };
+        let one = entries.iter().all(|e| e.base.timeline() == first.base.timeline());
+        if !self.begins_alone(first) || !one {
+            let say = "segments are packed from a whole one on, within one timeline: choose another range";
+            return Err(Error::new(ErrorKind::Invalid, say).at(first.base));
+        }
+        let list = self.segments.read().clone();
+        let find = |e: &SegmentEntry| {
+            list.iter().find(|s| (s.base, s.generation) == (e.base, e.generation)).cloned()
+        };
+        let sources: Option<Vec<Arc<Segment>>> = entries.iter().map(find).collect();
+        Ok(sources.map(|sources| (entries, sources)))
+    }
+
+    /// Whether it lies in no other segment's space, as a rest segment does that a recovery wrote.
+    fn begins_alone(&self, first: &SegmentEntry) -> bool {
+        let before = |e: &SegmentEntry| (e.base, e.generation) < (first.base, first.generation);
+        let catalog = self.catalog.lock();
+        !catalog.segments.iter().any(|e| before(e) && e.capacity_end() > first.base)
+    }
+
+    fn packed_header(&self, entries: &[SegmentEntry]) -> SegmentHeader {
+        let catalog = self.catalog.lock();
+        let (first, last) = (entries[0].base, entries[entries.len() - 1]);
+        let behind = catalog.segments.iter().map(|e| e.base).filter(|base| *base > last.base).min();
+        let end = behind.map_or(last.capacity_end(), |behind| behind.min(last.capacity_end()));
+        let same = catalog.segments.iter().filter(|e| e.base == first).map(|e| e.generation);
+        SegmentHeader {
+            kind: SegmentKind::Packed,
+            store: self.store,
+            base: first,
+            capacity: end.bytes_since(first).expect("one timeline"),
+            number: self.env.entropy.next_u64(),
+            created_us: self.env.clock.wall_us(),
+            generation: same.max().map_or(0, |newest| newest + 1),
+            end,
+        }
+    }
+
+    /// Steps 2 and 3.
+    fn write_packed(
+        &self,
+        header: &SegmentHeader,
+        sources: &[Arc<Segment>],
+        judged: Judged<'_>,
+        judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+        pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<(Segment, Packed)> {
+        let dir = self.root.join(LOG_DIR);
+        let name = segment_name(header.base, header.generation);
+        let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
+        let out =
+            Out { file: PackedFile::new(&*self.env.vfs, &unfinished, header)?, done: Packed::default() };
+        let written = write_all(out, sources, judged, judge, pace);
+        let done = written.and_then(|done| {
+            self.env.vfs.rename(&unfinished, &path).map_err(|e| not_written(&path, e))?;
+            self.env.vfs.sync_dir(&dir).map_err(|e| not_written(&dir, e))?;
+            Ok(done)
+        });
+        let done = done.inspect_err(|_| {
+            _ = self.env.vfs.remove(&unfinished); // best effort, as below: the next open removes what is not named
+            _ = self.env.vfs.remove(&path);
+        })?;
+        let access = self.options.access;
+        let segment = Segment::open(&*self.env.vfs, &self.root, &entry_of(header), header.store, access)?;
+        Ok((segment, done))
+    }
+
+    /// Steps 4 to 6.
+    fn put_in_place(
+        &self,
+        header: &SegmentHeader,
+        entries: &[SegmentEntry],
+        sources: &[Arc<Segment>],
+        packed: Arc<Segment>,
+    ) -> Result<()> {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Planted::RemoveSourcesEarly) {
+            sources.iter().for_each(|source| _ = self.env.vfs.remove(&source.path));
+        }
+        let mut catalog = self.catalog.lock();
+        for (entry, source) in entries.iter().zip(sources).filter(|(entry, _)| entry.damaged) {
+            debug_assert_eq!(entry.base, source.base);
+            self.quarantine(source)?;
+        }
+        let mut named = Catalog::clone(&catalog);
+        self.note_ends(&mut named);
+        let is_source =
+            |e: &SegmentEntry| entries.iter().any(|s| (s.base, s.generation) == (e.base, e.generation));
+        named.segments.retain(|e| !is_source(e));
+        named.name(entry_of(header));
+        if let Err(e) = self.name(&mut catalog, named) {
+            if e.kind() == ErrorKind::Full {
+                _ = self.env.vfs.remove(&packed.path); // else the catalog on the disk may name it
+            }
+            return Err(e);
+        }
+        self.complete.raise(packed.capacity_end());
+        self.swap_segments(sources, packed);
+        let again = Catalog::clone(&catalog);
+        match self.name(&mut catalog, again) {
+            Err(e) if e.kind() != ErrorKind::Full => return Err(e),
+            _ => {} // without space the older one goes on naming files that are gone: space is what this is for
+        }
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Planted::RemoveSourcesEarly) {
+            return Ok(());
+        }
+        drop(catalog);
+        for source in sources {
+            let removed = self.env.vfs.remove(&source.path);
+            removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &source.path, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Every record of the sources, judged, and the file's end.
+fn write_all(
+    mut out: Out,
+    sources: &[Arc<Segment>],
+    judged: Judged<'_>,
+    judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+    pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Packed> {
+    for source in sources {
+        out.done.bytes_before += source.disk_bytes();
+        match source.kind {
+            SegmentKind::Packed => pack_packed(&mut out, source, judge, pace)?,
+            _ => pack_plain(&mut out, source, judge, pace)?,
+        }
+    }
+    out.done.bytes_after = out.file.finish(judged, out.done.dropped)?;
+    Ok(out.done)
+}
+
+fn pack_plain(
+    out: &mut Out,
+    source: &Segment,
+    judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+    pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<()> {
+    let (mut at, end) = (source.base, source.end().unwrap_or(source.base));
+    let mut window = Window::new(source, end, GLANCE_BYTES, Vec::new())?;
+    while at < end {
+        let group = window.group(at)?.ok_or_else(|| damaged(source, at))?;
+        let bytes = source.read(at, group.head.bytes as usize)?;
+        let span = Span { base: at, binding: source.binding, data: &bytes };
+        let mut failed = Ok(());
+        let walked = span.walk(group, Verify::Heads, |lsn, frame| {
+            if frame.kind == FrameKind::Record && failed.is_ok() {
+                failed = pack_record(out, source, lsn, group.head.time_us, &frame, judge);
+            }
+        });
+        walked.map_err(|bad| damaged(source, bad))?;
+        failed?;
+        out.pace(u64::from(group.head.bytes), pace)?;
+        at = group.head.next(at).ok_or_else(|| damaged(source, at))?;
+    }
+    Ok(())
+}
+
+fn pack_record(
+    out: &mut Out,
+    source: &Segment,
+    lsn: Lsn,
+    time_us: u64,
+    frame: &FrameRef<'_>,
+    judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+) -> Result<()> {
+    let body_offset = u32::try_from(FRAME_HEADER_BYTES + frame.head.len()).expect("HEAD_BYTES_MAX");
+    let parts = raw_parts(frame.body, body_offset).ok_or_else(|| damaged(source, lsn))?;
+    out.record(Survivor { lsn, time_us, body_offset, head: frame.head, parts: &parts }, judge)
+}
+
+/// The parts that fill a body, each with its header: offset in the record and bytes.
+fn raw_parts(body: &[u8], body_offset: u32) -> Option<Vec<(u32, &[u8])>> {
+    let (mut parts, mut at) = (Vec::new(), 0);
+    while at < body.len() {
+        let len = u32::from_le_bytes(body.get(at + 4..at + PART_HEADER_BYTES)?.try_into().ok()?) as usize;
+        let whole = body.get(at..at.checked_add(PART_HEADER_BYTES)?.checked_add(len)?)?;
+        parts.push((body_offset.checked_add(u32::try_from(at).ok()?)?, whole));
+        at += whole.len();
+    }
+    Some(parts)
+}
+
+fn pack_packed(
+    out: &mut Out,
+    source: &Segment,
+    judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+    pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<()> {
+    out.done.dropped += source.directory()?.footer.dropped;
+    for block in 0..source.directory()?.blocks() {
+        for entry in source.entries(block)? {
+            let bytes = source.packed_frame(entry.at)?;
+            let packed = source.packed_record(&bytes, entry.at, entry.lsn)?;
+            let parts: Vec<(u32, &[u8])> = packed.raw_parts().collect();
+            out.record(packed.survivor(&parts), judge)?;
+            out.pace(bytes.len() as u64, pace)?;
+        }
+    }
+    Ok(())
+}
+
+/// The packed file, and what was judged so far.
+struct Out {
+    file: PackedFile,
+    done: Packed,
+}
+
+impl Out {
+    fn record(
+        &mut self,
+        record: Survivor<'_>,
+        judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
+    ) -> Result<()> {
+        let bytes = |part: &[u8]| u32::try_from(part.len() - PART_HEADER_BYTES).expect("BODY_BYTES_MAX");
+        let parts: Vec<(u32, u32)> =
+            record.parts.iter().map(|(offset, part)| (*offset, bytes(part))).collect();
+        let Survivor { lsn, head, body_offset, .. } = record;
+        match judge(&Candidate { lsn, head, body_offset, parts: &parts })? {
+            Stay::Whole => self.file.put(&record)?,
+            Stay::Nothing => {
+                self.done.dropped += 1;
+                return Ok(());
+            }
+            Stay::Parts { head, parts } => {
+                let stays = |(offset, _): &&(u32, &[u8])| parts.binary_search(offset).is_ok();
+                let parts: Vec<(u32, &[u8])> = record.parts.iter().filter(stays).copied().collect();
+                self.file.put(&Survivor { head: &head, parts: &parts, ..record })?;
+            }
+        }
+        self.done.records += 1;
+        Ok(())
+    }
+
+    fn pace(&self, bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+        match pace(bytes) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => {
+                Err(Error::new(ErrorKind::Aborted, "packing was stopped: nothing was changed"))
+            }
+        }
+    }
+}
+
+fn damaged(segment: &Segment, at: Lsn) -> Error {
+    let say = format!(
+        "the log is damaged at {at} ({}, offset {}): it stays as it is, unpacked; run `savehold verify`",
+        segment.path.display(),
+        segment.file_offset(at.max(segment.base))
+    );
+    Error::new(ErrorKind::Corrupt, say).at(at)
+}
+
+#[cfg(test)]
+mod tests;

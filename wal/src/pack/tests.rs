@@ -1,0 +1,339 @@
+use std::collections::BTreeMap;
+use std::ops::ControlFlow::{Break, Continue};
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::SimClock;
+use crate::draw::Draw;
+use crate::env::{Env, SimEntropy, Threads};
+use crate::format::header::DATA_OFFSET;
+use crate::inspect::{Inspector, Keep};
+use crate::options::Options;
+use crate::replay::Replayer;
+use crate::sim::{Choice, Sim, SimDisk};
+use crate::vfs::Vfs as _;
+use crate::{Record, Wal};
+
+/// What a record holds: its head, and its parts by their offsets.
+type Held = (Vec<u8>, BTreeMap<u32, Vec<u8>>);
+type Log = BTreeMap<Lsn, Held>;
+
+fn options() -> Options {
+    Options { segment_bytes_min: 16 << 10, segment_bytes_max: 32 << 10, ..Options::default() }
+}
+
+fn open(sim: &mut Sim) -> Wal {
+    Wal::open_in(sim.env(), sim.dir(), options()).unwrap()
+}
+
+fn held(record: &Record) -> Held {
+    (record.head.to_vec(), record.parts.iter().map(|(offset, part)| (*offset, part.to_vec())).collect())
+}
+
+/// So many records of a few parts; the head says how many.
+fn fill(log: &Wal, draw: &mut Draw, records: usize, all: &mut Log) {
+    for n in 0..records {
+        let parts: Vec<Vec<u8>> =
+            (0..draw.below(4)).map(|_| vec![n as u8; draw.below(1500) as usize]).collect();
+        let slices: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let head = format!("record {n} with {} parts", parts.len());
+        let frame = crate::Frame::record(head.as_bytes(), &slices).unwrap();
+        let lsn = log.append_frame(frame, crate::Append::default()).unwrap().wait().unwrap();
+        all.insert(lsn, held(&log.read(lsn).unwrap()));
+    }
+}
+
+/// What a number says is to stay, the same whenever it is asked.
+fn judge(seed: u64, candidate: &Candidate<'_>) -> Stay {
+    let mut draw = Draw::from_seed(seed ^ candidate.lsn.raw());
+    match draw.below(4) {
+        0 => Stay::Nothing,
+        1 => Stay::Whole,
+        _ => {
+            let of = |offset: &u32| Draw::from_seed(seed ^ candidate.lsn.raw() ^ u64::from(*offset) << 32);
+            let parts = candidate.parts.iter().map(|(offset, _)| *offset).filter(|at| of(at).below(2) == 0);
+            Stay::Parts { head: candidate.head[..6].to_vec(), parts: parts.collect() }
+        }
+    }
+}
+
+/// What is left of the records in a range, by the same judgement.
+fn judged(seed: u64, from: Lsn, to: Lsn, all: &Log) -> Log {
+    let mut left = all.clone();
+    left.retain(|lsn, (head, held)| {
+        if !(from..to).contains(lsn) {
+            return true;
+        }
+        let parts: Vec<(u32, u32)> = held.iter().map(|(at, part)| (*at, part.len() as u32)).collect();
+        let stay = judge(seed, &Candidate { lsn: *lsn, head, body_offset: 0, parts: &parts });
+        if let Stay::Parts { head: short, parts } = &stay {
+            head.clone_from(short);
+            held.retain(|offset, _| parts.contains(offset));
+        }
+        stay != Stay::Nothing
+    });
+    left
+}
+
+fn all_of(log: &Wal) -> Packing<'static> {
+    let (from, to) = (Lsn::NONE, Lsn::MAX);
+    Packing { from, to, judged: Judged { at: log.durable(), number: 7, note: b"by the seventh" } }
+}
+
+fn pack(log: &Wal, packing: Packing<'_>, seed: u64) -> Option<Packed> {
+    log.pack(packing, |candidate| Ok(judge(seed, candidate)), |_| Continue(())).unwrap()
+}
+
+/// Everything that there is, read in every way.
+fn check(log: &Wal, expected: &Log) {
+    let replayed: Log =
+        log.replay(Lsn::NONE).unwrap().map(|r| r.map(|r| (r.lsn, held(&r))).unwrap()).collect();
+    assert_eq!(replayed.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    assert_eq!(replayed, *expected);
+    for (lsn, (head, parts)) in expected {
+        assert_eq!(log.read_head(*lsn).unwrap(), head);
+        for (offset, part) in parts {
+            assert_eq!(log.read_part(*lsn, *offset, part.len() as u32).unwrap(), part);
+        }
+    }
+    #[derive(Default)]
+    struct Heads(BTreeMap<Lsn, (Vec<u8>, u64, u32)>);
+    impl Replayer for Heads {
+        fn record(&mut self, lsn: Lsn, time_us: u64, head: &[u8], body: u32) -> Result<()> {
+            self.0.insert(lsn, (head.to_vec(), time_us, body));
+            Ok(())
+        }
+    }
+    let threads = vec![Heads::default(), Heads::default()];
+    let (done, heads) = log.replay_into(Lsn::NONE, Verify::Bodies, threads).unwrap();
+    let heads: BTreeMap<_, _> = heads.into_iter().flat_map(|heads| heads.0).collect();
+    assert_eq!(done.records, expected.len() as u64);
+    for (lsn, (head, parts)) in expected {
+        let (found, time_us, body) = &heads[lsn];
+        assert_eq!((found, log.time_of(*lsn).unwrap()), (head, Some(*time_us)));
+        assert!(parts.keys().all(|offset| offset >= body));
+    }
+}
+
+#[test]
+fn what_stays_is_read_by_its_address_and_what_goes_is_gone() {
+    for seed in 0..30 {
+        let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
+        let log = open(&mut sim);
+        fill(&log, &mut draw, 120, &mut all);
+        let before = log.stats();
+        let done = pack(&log, all_of(&log), seed).unwrap();
+        let end = log.complete();
+        let left = judged(seed, Lsn::NONE, end, &all);
+        check(&log, &left);
+        let gone = all.len() - left.len();
+        assert_eq!((done.dropped, done.segments), (gone as u64, before.segments - log.stats().segments + 1));
+        assert!(done.bytes_after < done.bytes_before, "{done:?}");
+        assert_eq!(before.capacity - log.stats().capacity, done.bytes_before - done.bytes_after);
+        for lsn in all.keys().filter(|lsn| !left.contains_key(lsn)) {
+            assert_eq!(log.read_head(*lsn).unwrap_err().kind(), ErrorKind::Gone);
+        }
+        assert_eq!(log.follow(Lsn::from_raw(end.raw() - 1)).try_next().unwrap_err().kind(), ErrorKind::Gone);
+        log.close().unwrap();
+        let log = open(&mut sim);
+        assert!(log.report().clean && log.complete() == end);
+        assert_eq!(log.judgement().unwrap(), Some((7, b"by the seventh".to_vec())));
+        assert!(log.settled(7) >= end && log.settled(8) == log.span().start);
+        check(&log, &left);
+    }
+}
+
+#[test]
+fn what_was_packed_is_packed_again_with_its_neighbours() {
+    for seed in 0..30 {
+        let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
+        let log = open(&mut sim);
+        fill(&log, &mut draw, 60, &mut all);
+        pack(&log, all_of(&log), seed).unwrap();
+        all = judged(seed, Lsn::NONE, log.complete(), &all);
+        fill(&log, &mut draw, 60, &mut all);
+        let some = log.sealed()[2].0.base;
+        pack(&log, Packing { from: some, ..all_of(&log) }, seed + 1).unwrap();
+        all = judged(seed + 1, some, log.complete(), &all);
+        check(&log, &all);
+        let done = pack(&log, all_of(&log), seed + 2).unwrap();
+        all = judged(seed + 2, Lsn::NONE, log.complete(), &all);
+        check(&log, &all);
+        assert_eq!(log.sealed().len(), 1, "{done:?}");
+        let again = pack(&log, all_of(&log), seed + 2).unwrap();
+        assert_eq!(again.records, done.records, "nothing new to drop");
+        assert!(again.bytes_after == done.bytes_after && again.dropped == done.dropped);
+    }
+}
+
+#[test]
+fn everything_may_go() {
+    let (mut sim, mut all) = (Sim::new(1), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(1), 80, &mut all);
+    let done = log.pack(all_of(&log), |_| Ok(Stay::Nothing), |_| Continue(())).unwrap().unwrap();
+    assert_eq!((done.records, done.bytes_after), (0, 4 * 4096), "two blocks of header, note, footer");
+    all.retain(|lsn, _| *lsn >= log.complete());
+    check(&log, &all);
+    assert_eq!(log.time_of(Lsn::from_raw(log.complete().raw() - 1)).unwrap(), None);
+    log.close().unwrap();
+    check(&open(&mut sim), &all);
+}
+
+#[test]
+fn times_are_found_in_packed_segments() {
+    let (mut sim, mut all) = (Sim::new(2), Log::new());
+    let log = open(&mut sim);
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        sim.advance(Duration::from_secs(1));
+        fill(&log, &mut Draw::from_seed(5), 4, &mut all);
+        times.push((log.time_us(), *all.last_key_value().unwrap().0));
+    }
+    let end = log.sealed().last().unwrap().0.capacity_end();
+    let before: Vec<Option<Lsn>> = times.iter().map(|(time, _)| log.at_time(*time).unwrap()).collect();
+    log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
+    for ((time, last), before) in times.iter().zip(before) {
+        let behind = log.at_time(*time).unwrap().unwrap();
+        assert!(behind > *last && Some(behind) <= before, "{behind} behind {last}");
+        if *last < end {
+            assert_eq!(log.at_time(*time - 1_500_000).unwrap().is_none(), *time <= times[1].0);
+        }
+    }
+}
+
+#[test]
+fn packing_that_is_stopped_or_finds_damage_or_no_space_changes_nothing() {
+    let (mut sim, mut all) = (Sim::new(3), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(3), 100, &mut all);
+    let mut left = 20;
+    let stopped = log.pack(
+        all_of(&log),
+        |_| Ok(Stay::Whole),
+        |_| {
+            left -= 1;
+            if left == 0 { Break(()) } else { Continue(()) }
+        },
+    );
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
+    let refused = |_: &Candidate<'_>| Err(Error::new(ErrorKind::Invalid, "the judge fails"));
+    assert_eq!(log.pack(all_of(&log), refused, |_| Continue(())).unwrap_err().kind(), ErrorKind::Invalid);
+    sim.fill();
+    assert_eq!(
+        log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap_err().kind(),
+        ErrorKind::Full
+    );
+    sim.free();
+    check(&log, &all);
+    let second = log.sealed()[1].0;
+    let path = sim.dir().join(LOG_DIR).join(segment_name(second.base, second.generation));
+    sim.disk().flip_bit(&path, DATA_OFFSET + 20, 1).unwrap();
+    let hurt = log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap_err();
+    assert_eq!(hurt.kind(), ErrorKind::Corrupt, "{hurt}");
+    assert!(hurt.message().contains(".seg"), "{hurt}");
+    let names = sim.disk().list(&sim.dir().join(LOG_DIR)).unwrap();
+    assert!(names.iter().all(|name| !name.ends_with(UNFINISHED)), "{names:?}");
+    assert!(log.failure().is_none());
+}
+
+#[test]
+fn who_reads_a_source_reads_on() {
+    let (mut sim, mut all) = (Sim::new(4), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(4), 60, &mut all);
+    let mut reader = log.replay(Lsn::NONE).unwrap();
+    let first: Vec<Lsn> = reader.by_ref().take(5).map(|r| r.unwrap().lsn).collect();
+    log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
+    let rest: Vec<Lsn> = reader.map(|r| r.unwrap().lsn).collect();
+    assert_eq!([first, rest].concat(), all.keys().copied().collect::<Vec<_>>());
+}
+
+/// Every change of the disk while segments are packed, and every crash there: what is left is the log before or after.
+#[test]
+fn a_crash_at_any_point_leaves_the_log_before_or_after() {
+    let mut crashes = 0;
+    for seed in 0..6 {
+        let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
+        let log = open(&mut sim);
+        fill(&log, &mut draw, 40, &mut all);
+        if seed % 2 == 0 {
+            pack(&log, all_of(&log), 77).unwrap();
+            all = judged(77, Lsn::NONE, log.complete(), &all);
+            fill(&log, &mut draw, 20, &mut all);
+        }
+        let disk = sim.disk();
+        disk.record();
+        pack(&log, all_of(&log), seed).unwrap();
+        let after = judged(seed, Lsn::NONE, log.complete(), &all);
+        for (at, image) in disk.take_tape().into_iter().chain([disk.clone()]).enumerate() {
+            let cuts =
+                [Choice::KeepNone, Choice::KeepAll, Choice::Seed(at as u64), Choice::Seed(99 + at as u64)];
+            let left = cuts.map(|choice| image.reboot(choice)).into_iter().chain([image.restart()]);
+            for left in left {
+                crashes += 1;
+                check_left(&left, sim.dir(), &all, &after);
+            }
+        }
+    }
+    assert!(crashes > 500, "{crashes}");
+}
+
+fn check_left(disk: &SimDisk, dir: &Path, before: &Log, after: &Log) {
+    let (clock, entropy) = (Arc::new(SimClock::default()), Arc::new(SimEntropy::new(5)));
+    let env = Env { vfs: Arc::new(disk.clone()), clock, entropy, threads: Threads::None };
+    let log = Wal::open_in(env.clone(), dir, options()).unwrap();
+    let first = log.replay(Lsn::NONE).unwrap().map(|record| record.map(|r| (r.lsn, held(&r))).unwrap());
+    let packed = first.collect::<Log>() == *after;
+    check(&log, if packed { after } else { before });
+    log.close().unwrap();
+    let log = Wal::open_in(env, dir, options()).unwrap(); // it removes what the first one gave up
+    let names = disk.list(&log.root().join(LOG_DIR)).unwrap();
+    let named = log.log.catalog.lock().segments.clone();
+    assert_eq!(names.len(), named.len(), "no file is left over: {names:?} {named:?} {}", log.report());
+}
+
+#[test]
+fn verify_reads_every_byte_of_a_packed_segment_and_repair_keeps_it_packed() {
+    let (mut sim, mut all) = (Sim::new(8), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(8), 90, &mut all);
+    pack(&log, all_of(&log), 8).unwrap();
+    let end = log.complete();
+    all = judged(8, Lsn::NONE, end, &all);
+    let entry = log.sealed()[0].0;
+    log.close().unwrap();
+    let path = sim.dir().join(LOG_DIR).join(segment_name(entry.base, entry.generation));
+    let bytes = sim.disk().read(&path).unwrap();
+    let look = |sim: &mut Sim| {
+        let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+        let mut places = Vec::new();
+        let inspection = inspector.inspect(&mut |_| Continue(()), |seen| {
+            places.push(seen.lsn);
+            Ok(())
+        });
+        (inspection.unwrap(), places)
+    };
+    let (sound, places) = look(&mut sim);
+    assert_eq!(sound.damage, [], "{:?}", sound.damage);
+    assert_eq!(places, all.keys().copied().collect::<Vec<_>>());
+    for at in (DATA_OFFSET as usize..bytes.len()).step_by(211) {
+        sim.disk().flip_bit(&path, at as u64, 2).unwrap();
+        let (found, _) = look(&mut sim);
+        let zero = bytes[at] == 0 && found.damage.is_empty(); // padding before the directory is nobody's
+        assert!(zero || found.damage.len() == 1, "byte {at}: {:?}", found.damage);
+        sim.disk().flip_bit(&path, at as u64, 2).unwrap();
+    }
+    sim.disk().flip_bit(&path, DATA_OFFSET + 40, 2).unwrap();
+    let first = *all.first_key_value().unwrap().0;
+    let to = Path::new("/repaired");
+    let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+    let inspection = inspector.inspect(&mut |_| Continue(()), |_| Ok(())).unwrap();
+    assert_eq!(inspection.damage.len(), 1, "{:?}", inspection.damage);
+    inspector.copy(&inspection, to, &mut |_| Continue(()), |_| Ok(Keep::Yes)).unwrap();
+    all.remove(&first);
+    let log = Wal::open_in(sim.env(), to, options()).unwrap();
+    check(&log, &all);
+    assert_eq!(log.complete(), end);
+}

@@ -1,0 +1,142 @@
+//! Door: a packed segment file while it is written, front to back: frames, directory, footer.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::Binding;
+use crate::format::header::{DATA_OFFSET, SegmentHeader};
+use crate::format::packed::{
+    DirectoryEntry, ENTRIES_MAX, Footer, NOTE_BYTES_MAX, Survivor, encode_directory,
+};
+use crate::limits::BLOCK_BYTES;
+use crate::lsn::Lsn;
+use crate::vfs::{OpenMode, Vfs, VfsFile, is_full};
+
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+/// Bytes after which the file is synced, so that no commit's sync waits for many of them.
+const SYNC_BYTES: u64 = 4 << 20;
+
+/// By what it was judged what stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// What goes was no longer listed at this place.
+    pub at: Lsn,
+    /// The caller's number of the judgement.
+    pub number: u64,
+    /// What the caller keeps with it, at most 64 KiB.
+    pub note: &'a [u8],
+}
+
+/// A packed file while it is written. Sixteen bytes of memory a record, and a buffer.
+#[derive(Debug)]
+pub struct PackedFile {
+    file: Arc<dyn VfsFile>,
+    path: PathBuf,
+    binding: Binding,
+    buffer: Vec<u8>,
+    /// Where the buffer begins in the file.
+    at: u64,
+    unsynced: u64,
+    entries: Vec<DirectoryEntry>,
+}
+
+impl PackedFile {
+    /// Begins the file at `path`, over whatever a crash left there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Full`], [`ErrorKind::Io`].
+    pub fn new(vfs: &dyn Vfs, path: &Path, header: &SegmentHeader) -> Result<Self> {
+        Ok(Self {
+            file: vfs.open(path, OpenMode::Truncate).map_err(|e| not_written(path, e))?,
+            path: path.to_path_buf(),
+            binding: header.binding(),
+            buffer: header.encode(),
+            at: 0,
+            unsynced: 0,
+            entries: Vec::new(),
+        })
+    }
+
+    /// Adds a record, whose place is behind that of the one before.
+    ///
+    /// # Errors
+    ///
+    /// As [`PackedFile::new`]; [`ErrorKind::TooLarge`]: it has more parts than a packed record may.
+    pub fn put(&mut self, survivor: &Survivor<'_>) -> Result<()> {
+        debug_assert!(self.entries.last().is_none_or(|last| last.lsn < survivor.lsn));
+        let at = self.at + self.buffer.len() as u64;
+        survivor.encode(self.binding, &mut self.buffer)?;
+        self.entries.push(DirectoryEntry { lsn: survivor.lsn, at });
+        self.write_over(WRITE_BYTES)
+    }
+
+    /// Ends the file and makes it durable, all but its name; says how many bytes it has.
+    ///
+    /// # Errors
+    ///
+    /// As [`PackedFile::new`]; [`ErrorKind::TooLarge`]: the note is too long.
+    pub fn finish(mut self, judged: Judged<'_>, dropped: u64) -> Result<u64> {
+        if judged.note.len() > NOTE_BYTES_MAX {
+            let say = format!("a note of {} bytes is over {NOTE_BYTES_MAX}: shorten it", judged.note.len());
+            return Err(Error::new(ErrorKind::TooLarge, say));
+        }
+        let entries = std::mem::take(&mut self.entries);
+        let footer = Footer {
+            judged: judged.at,
+            judgement: judged.number,
+            records: entries.len() as u64,
+            dropped,
+            frames_end: self.at + self.buffer.len() as u64,
+            blocks: entries.len().div_ceil(ENTRIES_MAX) as u64,
+            note_bytes: u32::try_from(judged.note.len()).expect("NOTE_BYTES_MAX"),
+            note_crc: crc32fast::hash(judged.note),
+        };
+        self.pad(footer.directory());
+        for block in entries.chunks(ENTRIES_MAX) {
+            let offset = self.at + self.buffer.len() as u64;
+            self.buffer.extend(encode_directory(block, offset, self.binding));
+            self.write_over(WRITE_BYTES)?;
+        }
+        self.buffer.extend_from_slice(judged.note);
+        self.pad(footer.offset());
+        debug_assert_eq!(footer.offset(), self.at + self.buffer.len() as u64);
+        self.buffer.extend(footer.encode(self.binding));
+        self.write_over(0)?;
+        self.sync()?;
+        debug_assert!(self.at >= DATA_OFFSET + BLOCK_BYTES);
+        Ok(self.at)
+    }
+
+    fn pad(&mut self, to: u64) {
+        let bytes = usize::try_from(to - self.at).expect("less than a block more than the buffer");
+        self.buffer.resize(bytes, 0);
+    }
+
+    fn write_over(&mut self, bytes: usize) -> Result<()> {
+        if self.buffer.len() <= bytes {
+            return Ok(());
+        }
+        let written = self.file.write_at(&mut [IoSlice::new(&self.buffer)], self.at);
+        written.map_err(|e| not_written(&self.path, e))?;
+        self.at += self.buffer.len() as u64;
+        self.unsynced += self.buffer.len() as u64;
+        self.buffer.clear();
+        if self.unsynced >= SYNC_BYTES { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.unsynced = 0;
+        self.file.sync().map_err(|e| not_written(&self.path, e))
+    }
+}
+
+/// An error of writing a packed file.
+#[must_use]
+pub fn not_written(path: &Path, e: io::Error) -> Error {
+    let kind = if is_full(&e) { ErrorKind::Full } else { ErrorKind::Io };
+    Error::io(kind, "packing into", path, e)
+}
