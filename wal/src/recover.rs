@@ -21,7 +21,7 @@ use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::scan::tail::{Facts, Verdict, judge};
-use crate::scan::{Skim, Span, first_bad, last_whole};
+use crate::scan::{self, Skim, Span, last_whole};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
@@ -95,7 +95,7 @@ impl Recovery<'_> {
         let last = candidates.iter().rposition(|c| c.stated.is_some());
         let unbegun = candidates.split_off(last.map_or(0, |n| n + 1));
         let tail = candidates.pop();
-        let facts = self.gather(tail.as_ref(), &unbegun)?;
+        let (facts, reread) = self.gather(tail.as_ref(), &unbegun)?;
         let dropped = facts.groups_behind;
         let mut recovered = Recovered {
             clean: tail.is_none() && unbegun.is_empty(),
@@ -129,7 +129,7 @@ impl Recovery<'_> {
             }
             (_, tail) => {
                 changed |= tail.is_some() || !unbegun.is_empty();
-                recovered.unwritten = self.close_tail(tail, facts, &mut segments)?;
+                recovered.unwritten = self.close_tail(tail, facts, reread, &mut segments)?;
                 self.close_unbegun(&unbegun, &mut segments);
             }
         }
@@ -311,8 +311,9 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them.
-    fn gather(&self, tail: Option<&Candidate>, unbegun: &[Candidate]) -> Result<Facts> {
+    /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them, which come along: they are
+    /// read once, and all that follows goes by what was judged.
+    fn gather(&self, tail: Option<&Candidate>, unbegun: &[Candidate]) -> Result<(Facts, Vec<u8>)> {
         let clean_end = self.catalog.clean_end;
         // a statement that reaches just to where an unbegun segment begins says that the one before it is complete:
         // nothing more, for where that one ended was stated in the group that is lost
@@ -329,26 +330,25 @@ impl Recovery<'_> {
                 Some(first) if floor > first.segment.base => first.segment.base,
                 _ => floor.max(settled.unwrap_or(Lsn::NONE)),
             };
-            return Ok(Facts { proven: floor, first_bad, clean_end, groups_behind: behind });
+            let facts = Facts { proven: floor, first_bad, clean_end, groups_behind: behind };
+            return Ok((facts, Vec::new()));
         };
         let mut proven = floor.max(tail.segment.base); // it was begun, so everything before it was synced
         if complete {
             let torn = tail.skim.groups_behind > 0;
             proven = proven.max(if torn { tail.segment.capacity_end() } else { tail.skim.chain_end });
         }
-        let first_bad = self.first_bad(tail, proven)?;
+        let behind_proven = tail.skim.chain_end.bytes_since(proven).unwrap_or(0);
+        let mut data = Vec::new();
+        let mut first_bad = tail.skim.chain_end;
+        if behind_proven > 0 {
+            data = tail.segment.reread(proven, behind_proven)?;
+            let span = Span { base: proven, binding: tail.segment.binding, data: &data };
+            first_bad = scan::first_bad(&span, proven);
+        }
         let kept = |lsn: Lsn| lsn <= first_bad;
         let lost = u64::from(!kept(tail.skim.chain_end)) + tail.skim.groups_behind + behind;
-        Ok(Facts { proven, first_bad, clean_end, groups_behind: lost })
-    }
-
-    fn first_bad(&self, tail: &Candidate, proven: Lsn) -> Result<Lsn> {
-        let Some(bytes) = tail.skim.chain_end.bytes_since(proven) else { return Ok(tail.skim.chain_end) };
-        if bytes == 0 {
-            return Ok(proven);
-        }
-        let data = tail.segment.reread(proven, bytes)?;
-        Ok(first_bad(&Span { base: proven, binding: tail.segment.binding, data: &data }, proven))
+        Ok((Facts { proven, first_bad, clean_end, groups_behind: lost }, data))
     }
 
     /// Steps 5 and 6 for the last begun segment. Says how many bytes of a rest segment found no space: the old one then
@@ -358,6 +358,7 @@ impl Recovery<'_> {
         &mut self,
         tail: Option<Candidate>,
         facts: Facts,
+        mut reread: Vec<u8>,
         segments: &mut Vec<Arc<Segment>>,
     ) -> Result<u64> {
         let Some(tail) = tail else { return Ok(0) };
@@ -374,7 +375,9 @@ impl Recovery<'_> {
         let (mut ends, mut unwritten) = (facts.proven, 0);
         if facts.first_bad > facts.proven {
             let header = self.rest_header(segment, facts);
-            if let Some(rest) = self.write_rest(segment, &header)? {
+            let kept = facts.first_bad.bytes_since(facts.proven).expect("behind P");
+            reread.truncate(usize::try_from(kept).expect("inside a segment"));
+            if let Some(rest) = self.write_rest(segment, &header, reread)? {
                 self.catalog.name(entry_of(&header));
                 let at =
                     segments.partition_point(|s| (s.base, s.generation) < (header.base, header.generation));

@@ -41,14 +41,17 @@ impl Recovery<'_> {
         DATA_OFFSET + whole.map_or(header.capacity, |whole| whole.min(header.capacity))
     }
 
-    /// Writes the records behind P anew: under a temporary name, synced, renamed, the directory synced. `None` where
+    /// Writes the records behind P anew, which `data` has as the medium has them: under a temporary name, synced, renamed, the directory synced. `None` where
     /// there is no space for it.
-    pub(crate) fn write_rest(&mut self, old: &Segment, header: &SegmentHeader) -> Result<Option<Segment>> {
+    pub(crate) fn write_rest(
+        &mut self,
+        old: &Segment,
+        header: &SegmentHeader,
+        mut data: Vec<u8>,
+    ) -> Result<Option<Segment>> {
         if self.shortage.is_some() {
             return Ok(None);
         }
-        let bytes = header.end.bytes_since(header.base).expect("behind P");
-        let mut data = old.reread(header.base, bytes)?;
         rewrite(&mut data, header, old.binding)?;
         data.resize(usize::try_from(Self::rest_bytes(header) - DATA_OFFSET).expect("inside a segment"), 0);
         let dir = self.root.join(LOG_DIR);
