@@ -20,6 +20,7 @@ use savehold_wal::env::Threads;
 use savehold_wal::{Lsn, schedule};
 
 use crate::core::Core;
+use crate::debt::Due;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Frozen, Judge, KeepAll, Merge, TailIndex};
@@ -49,31 +50,33 @@ impl Core {
         match tended {
             Err(e) if e.kind() == ErrorKind::Closed => None,
             Err(_) => Some(RETRY_AFTER),
-            Ok(()) => (self.debt.total() >= self.least_ps()).then_some(IDLE),
+            Ok(()) => (self.debt.total().replay_ps >= self.least_ps()).then_some(IDLE),
         }
     }
 
     /// Notes what a commit makes due. No lock is held.
     #[inline]
-    pub(crate) fn owe(&self, bytes: u64, versions: u64) {
-        let (before, after) = self.debt.add(self.rates.replay_ps(bytes, versions));
-        let crossed = |line: u64| before < line && line <= after;
-        if after >= self.due_ps || crossed(self.least_ps()) {
+    pub(crate) fn owe(&self, bytes: u64, versions: u64, key_bytes: u64) {
+        let memory = Due::index_bytes(versions, key_bytes);
+        let (before, after) = self.debt.add(Due { replay_ps: self.rates.replay_ps(bytes, versions), memory });
+        let crossed = |line: u64| before.replay_ps < line && line <= after.replay_ps;
+        if after.reaches(self.due) || crossed(self.least_ps()) {
             self.owe_much(after);
         }
     }
 
     #[cold]
-    fn owe_much(&self, tail: u64) {
+    fn owe_much(&self, tail: Due) {
         if self.wal.env().threads == Threads::None {
-            if tail >= self.due_ps {
+            if tail.reaches(self.due) {
                 self.tend_index();
             }
             return;
         }
         self.bell.ring();
-        let budget_ps = u64::try_from(self.budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
-        if let Some(pause) = pause(self.debt.total(), budget_ps) {
+        let (total, budget) = (self.debt.total(), self.budget);
+        if let Some(pause) = pause(total.replay_ps, budget.replay_ps).max(pause(total.memory, budget.memory))
+        {
             self.held_back.fetch_add(1, Ordering::Relaxed);
             schedule::pause(pause);
         }
@@ -84,7 +87,7 @@ impl Core {
         let _work = self.shelf.work.lock();
         if self.wal.failure().is_none()
             && self.remake_damaged().is_ok()
-            && self.debt.total() >= self.least_ps()
+            && self.debt.total().replay_ps >= self.least_ps()
         {
             _ = self.checkpoint(); // where it fails, the next opening replays
         }
@@ -92,14 +95,15 @@ impl Core {
 
     /// Less than this is not worth a table by itself.
     fn least_ps(&self) -> u64 {
-        self.due_ps / 32
+        self.due.replay_ps / 32
     }
 
     fn checkpoint_if_due(&self) -> Result<bool> {
         let tail = self.debt.tail();
-        let idle = self.seen_tail.swap(tail, Ordering::Relaxed) == tail && tail >= self.least_ps();
+        let seen = self.seen_tail.swap(tail.replay_ps, Ordering::Relaxed);
+        let idle = seen == tail.replay_ps && tail.replay_ps >= self.least_ps();
         let stuck = !self.index.layers().frozen.is_empty();
-        if tail >= self.due_ps || idle || stuck { self.checkpoint() } else { Ok(false) }
+        if tail.reaches(self.due) || idle || stuck { self.checkpoint() } else { Ok(false) }
     }
 
     /// Writes a frozen tail out, where there is one, or freezes the tail and writes it out. False: it is empty.
@@ -218,12 +222,12 @@ impl Core {
     }
 }
 
-/// How long a commit is held back where so much is due that a restart might take longer than its budget: nothing below
-/// three quarters of it, then more and more, so that what is committed comes to be no more than what is written out.
-fn pause(total_ps: u64, budget_ps: u64) -> Option<Duration> {
-    let free = budget_ps / 4 * 3;
-    let over = total_ps.checked_sub(free)?;
-    let share = over as f64 / (budget_ps - free).max(1) as f64;
+/// How long a commit is held back where so much is due that a restart might take longer than its budget, or memory: nothing
+/// below three quarters of it, then more and more, so that what is committed comes to be no more than what is written out.
+fn pause(total: u64, budget: u64) -> Option<Duration> {
+    let free = budget / 4 * 3;
+    let over = total.checked_sub(free)?;
+    let share = over as f64 / (budget - free).max(1) as f64;
     let pause = Duration::from_millis(1).mul_f64((share * share).min(1e3));
     Some(pause.min(PAUSE_MAX))
 }

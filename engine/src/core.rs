@@ -13,7 +13,7 @@ use savehold_wal::{Durability, Lsn, Wal, schedule};
 use crate::archiving::Archiving;
 use crate::bar::Bar;
 use crate::bell::Bell;
-use crate::debt::Debt;
+use crate::debt::{Debt, Due};
 use crate::desk::Desk;
 use crate::duty::Upkeep;
 use crate::entry::Entry;
@@ -65,10 +65,10 @@ pub(crate) struct Core {
     pub(crate) shelf: Shelf,
     pub(crate) rates: Rates,
     pub(crate) debt: Debt,
-    /// How long a restart may take.
-    pub(crate) budget: Duration,
+    /// How long a restart may take, and how much memory the index.
+    pub(crate) budget: Due,
     /// What may be due before a checkpoint begins.
-    pub(crate) due_ps: u64,
+    pub(crate) due: Due,
     pub(crate) replaying: Replaying,
     /// What was due when it was last looked at.
     pub(crate) seen_tail: AtomicU64,
@@ -110,7 +110,10 @@ impl Core {
     pub(crate) fn new(wal: Wal, recovered: Recovered, replaying: Replaying, options: Options) -> Self {
         let Recovered { index, shelf, tail, rates, damage } = recovered;
         let debt = Debt::default();
-        debt.add(rates.replay_ps(tail.replayed.bytes, tail.versions));
+        let replay_ps = rates.replay_ps(tail.replayed.bytes, tail.versions);
+        debt.add(Due { replay_ps, memory: index.tail().memory_bytes() as u64 });
+        let (memory, budget) = (options.memory_budget, options.recovery_budget);
+        let budget_ps = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
         let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
         let leases = Leases::new(wal.env().entropy.next_u64());
         Self {
@@ -131,8 +134,9 @@ impl Core {
             shelf,
             rates,
             debt,
-            budget: options.recovery_budget,
-            due_ps: rates.due_ps(options.recovery_budget),
+            budget: Due { replay_ps: budget_ps, memory },
+            // the tail, the one that is being written out, and what listings keep in order beside each
+            due: Due { replay_ps: rates.due_ps(budget), memory: memory / 4 },
             replaying,
             seen_tail: AtomicU64::new(0),
             closing: AtomicBool::new(false),

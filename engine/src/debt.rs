@@ -1,4 +1,5 @@
-//! Pure: what a restart would have to replay, in the time that it is estimated to take.
+//! Pure: what a restart would have to replay, in the time that it is estimated to take, and the memory that it takes
+//! meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,14 +15,48 @@ pub(crate) struct Debt {
     frozen: AtomicU64,
     /// Behind the last record that was counted.
     end: AtomicU64,
+    /// Bytes of memory that the index takes for `tail`, and for `frozen`.
+    memory: [AtomicU64; 2],
 }
+
+/// What commits made due that are in memory only: time to replay them, in picoseconds, and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) replay_ps: u64,
+    pub(crate) memory: u64,
+}
+
+impl Due {
+    /// Whether either is as much as in `line`.
+    #[inline]
+    pub(crate) fn reaches(self, line: Self) -> bool {
+        self.replay_ps >= line.replay_ps || self.memory >= line.memory
+    }
+
+    /// What the index takes for versions with so many bytes of keys, at the most: a slot that is half of those there, a node
+    /// with what names older versions, and the key.
+    #[inline]
+    pub(crate) fn index_bytes(versions: u64, key_bytes: u64) -> u64 {
+        versions * VERSION_BYTES + key_bytes
+    }
+}
+
+/// Bytes of memory that the index takes for a version beside its key.
+const VERSION_BYTES: u64 = 64;
 
 impl Debt {
     /// Adds what a commit makes due; the sum of the tail before and after.
     #[inline]
-    pub(crate) fn add(&self, ps: u64) -> (u64, u64) {
-        let before = self.tail.fetch_add(ps, Ordering::Relaxed);
-        (before, before.saturating_add(ps))
+    pub(crate) fn add(&self, due: Due) -> (Due, Due) {
+        let before = Due {
+            replay_ps: self.tail.fetch_add(due.replay_ps, Ordering::Relaxed),
+            memory: self.memory[0].fetch_add(due.memory, Ordering::Relaxed),
+        };
+        let after = Due {
+            replay_ps: before.replay_ps.saturating_add(due.replay_ps),
+            memory: before.memory.saturating_add(due.memory),
+        };
+        (before, after)
     }
 
     /// Bytes of log that a record of so many bytes, which ends at `end`, takes with all that stands before it: padding
@@ -34,24 +69,31 @@ impl Debt {
 
     /// What was committed since the last checkpoint began.
     #[inline]
-    pub(crate) fn tail(&self) -> u64 {
-        self.tail.load(Ordering::Relaxed)
+    pub(crate) fn tail(&self) -> Due {
+        Due { replay_ps: self.tail.load(Ordering::Relaxed), memory: self.memory[0].load(Ordering::Relaxed) }
     }
 
     /// All of it.
     #[inline]
-    pub(crate) fn total(&self) -> u64 {
-        self.tail().saturating_add(self.frozen.load(Ordering::Relaxed))
+    pub(crate) fn total(&self) -> Due {
+        let tail = self.tail();
+        Due {
+            replay_ps: tail.replay_ps.saturating_add(self.frozen.load(Ordering::Relaxed)),
+            memory: tail.memory.saturating_add(self.memory[1].load(Ordering::Relaxed)),
+        }
     }
 
     /// A checkpoint begins: what is due so far is being written out. Under the commit lock.
     pub(crate) fn freeze(&self) {
-        let tail = self.tail.swap(0, Ordering::Relaxed);
-        self.frozen.fetch_add(tail, Ordering::Relaxed);
+        for (tail, frozen) in [(&self.tail, &self.frozen), (&self.memory[0], &self.memory[1])] {
+            let due = tail.swap(0, Ordering::Relaxed);
+            frozen.fetch_add(due, Ordering::Relaxed);
+        }
     }
 
     /// A checkpoint is done.
     pub(crate) fn thaw(&self) {
         self.frozen.store(0, Ordering::Relaxed);
+        self.memory[1].store(0, Ordering::Relaxed);
     }
 }

@@ -14,11 +14,8 @@ use crate::shelf::{Made, Shelf};
 /// Threads that replay unless the options say otherwise.
 const THREADS_MAX: usize = 4;
 
-/// Bytes of log that are made into a table at a time: what bounds the memory that this takes.
-const REMAKE_BYTES: u64 = 64 << 20;
-
-/// Bytes of log that are replayed into memory at open; of what lies before, tables are made first.
-const TAIL_BYTES_MAX: u64 = 512 << 20;
+/// Bytes of log that are made into a table at a time, where the memory allows it.
+const REMAKE_BYTES_MAX: u64 = 64 << 20;
 
 /// How the log is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +24,21 @@ pub(crate) struct Replaying {
     pub(crate) verify: Verify,
     /// On how many threads, if the options say so.
     pub(crate) threads: Option<NonZeroUsize>,
+    /// How much memory the index may take.
+    pub(crate) memory_bytes: u64,
+}
+
+impl Replaying {
+    /// Bytes of log that are replayed into memory at open; of what lies before, tables are made first. The index of a log
+    /// takes no more than its bytes.
+    fn tail_bytes_max(self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// Bytes of log that are made into a table at a time.
+    fn remake_bytes(self) -> u64 {
+        REMAKE_BYTES_MAX.min(self.memory_bytes / 4)
+    }
 }
 
 /// What was entered into an index.
@@ -88,7 +100,7 @@ pub(crate) fn load(wal: &Wal, index: &TailIndex, range: Range<Lsn>, how: Replayi
 /// As [`load`]; [`ErrorKind::Full`](crate::ErrorKind::Full), [`ErrorKind::Io`](crate::ErrorKind::Io).
 pub(crate) fn remake(wal: &Wal, shelf: &Shelf, range: Range<Lsn>, how: Replaying) -> Result<Vec<Made>> {
     let mut made = Vec::new();
-    for (low, high) in parts(&wal.spans(), range) {
+    for (low, high) in parts(&wal.spans(), range, how.remake_bytes()) {
         let index = TailIndex::new(wal.env().entropy.next_u64());
         load(wal, &index, low..high, how)?;
         made.push(shelf.write_tail(wal, (low, high), &index)?);
@@ -98,10 +110,10 @@ pub(crate) fn remake(wal: &Wal, shelf: &Shelf, range: Range<Lsn>, how: Replaying
 
 /// A range of the log in parts that begin and end where segments begin, each a few segments long. `spans` are the
 /// segments, in order; the log's places may leap from one to the next.
-fn parts(spans: &[Range<Lsn>], range: Range<Lsn>) -> Vec<(Lsn, Lsn)> {
+fn parts(spans: &[Range<Lsn>], range: Range<Lsn>, part_bytes: u64) -> Vec<(Lsn, Lsn)> {
     let (mut parts, mut low, mut bytes) = (Vec::new(), range.start, 0);
     for span in spans {
-        if bytes >= REMAKE_BYTES && span.start < range.end {
+        if bytes >= part_bytes && span.start < range.end {
             parts.push((low, span.start));
             (low, bytes) = (span.start, 0);
         }
@@ -113,19 +125,19 @@ fn parts(spans: &[Range<Lsn>], range: Range<Lsn>) -> Vec<(Lsn, Lsn)> {
 
 /// Where a tail that begins at `from` and is too long to be held in memory is to be cut: what lies before is made into
 /// tables at once. A table holds nothing that is not durable.
-pub(crate) fn long_before(wal: &Wal, from: Lsn) -> Option<Lsn> {
-    cut(&wal.spans(), from, wal.durable())
+pub(crate) fn long_before(wal: &Wal, from: Lsn, how: Replaying) -> Option<Lsn> {
+    cut(&wal.spans(), from, wal.durable(), how)
 }
 
-fn cut(spans: &[Range<Lsn>], from: Lsn, durable: Lsn) -> Option<Lsn> {
+fn cut(spans: &[Range<Lsn>], from: Lsn, durable: Lsn, how: Replaying) -> Option<Lsn> {
     let tail = from..Lsn::MAX;
-    if spans.iter().map(|span| bytes_in(span, &tail)).sum::<u64>() <= TAIL_BYTES_MAX {
+    if spans.iter().map(|span| bytes_in(span, &tail)).sum::<u64>() <= how.tail_bytes_max() {
         return None;
     }
     let mut bytes = 0;
     let behind = |span: &&Range<Lsn>| {
         bytes += bytes_in(span, &tail);
-        bytes >= REMAKE_BYTES && span.start <= durable
+        bytes >= how.remake_bytes() && span.start <= durable
     };
     spans.iter().rev().find(behind).map(|span| span.start).filter(|place| *place > from)
 }
@@ -161,6 +173,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const HOW: Replaying = Replaying { verify: Verify::Heads, threads: None, memory_bytes: 512 * MIB };
 
     /// Segments of 64 MiB, the n-th with `bytes[n]` in it; each in the timeline that `timeline` says.
     fn segments(bytes: &[u64], timeline: impl Fn(u64) -> u16) -> Vec<Range<Lsn>> {
@@ -174,30 +187,36 @@ mod tests {
     #[test]
     fn a_short_tail_is_not_cut_however_far_its_places_leap() {
         let full = segments(&[64 * MIB; 8], |_| 1);
-        assert_eq!(cut(&full, Lsn::NONE, Lsn::MAX), None);
+        assert_eq!(cut(&full, Lsn::NONE, Lsn::MAX, HOW), None);
         let leaping = segments(&[10; 100], |n| n as u16 + 1);
-        assert_eq!(cut(&leaping, Lsn::NONE, Lsn::MAX), None);
-        assert_eq!(cut(&[], Lsn::NONE, Lsn::MAX), None);
+        assert_eq!(cut(&leaping, Lsn::NONE, Lsn::MAX, HOW), None);
+        assert_eq!(cut(&[], Lsn::NONE, Lsn::MAX, HOW), None);
     }
 
     #[test]
     fn a_long_tail_is_cut_where_a_segment_begins_that_leaves_enough_behind_it() {
         let spans = segments(&[64 * MIB; 9], |n| n as u16 + 1);
-        assert_eq!(cut(&spans, Lsn::NONE, Lsn::MAX), Some(spans[8].start));
+        assert_eq!(cut(&spans, Lsn::NONE, Lsn::MAX, HOW), Some(spans[8].start));
         let mut begun = spans.clone();
         begun.push(Lsn::new(20, 0)..Lsn::new(20, MIB));
-        assert_eq!(cut(&begun, Lsn::NONE, Lsn::MAX), Some(begun[8].start), "the last one holds little");
-        assert_eq!(cut(&begun, spans[1].start, Lsn::MAX), Some(begun[8].start));
-        assert_eq!(cut(&begun, spans[2].start, Lsn::MAX), None, "what tables hold is not counted");
+        assert_eq!(cut(&begun, Lsn::NONE, Lsn::MAX, HOW), Some(begun[8].start), "the last one holds little");
+        let little = Replaying { memory_bytes: 8 * MIB, ..HOW };
+        assert_eq!(
+            cut(&begun, Lsn::NONE, Lsn::MAX, little),
+            Some(begun[8].start),
+            "2 MiB would do, and begin nowhere later"
+        );
+        assert_eq!(cut(&begun, spans[1].start, Lsn::MAX, HOW), Some(begun[8].start));
+        assert_eq!(cut(&begun, spans[2].start, Lsn::MAX, HOW), None, "what tables hold is not counted");
     }
 
     #[test]
     fn a_tail_is_never_cut_behind_what_is_durable() {
         let spans = segments(&[64 * MIB; 9], |_| 1);
-        assert_eq!(cut(&spans, Lsn::NONE, spans[8].start), Some(spans[8].start));
+        assert_eq!(cut(&spans, Lsn::NONE, spans[8].start, HOW), Some(spans[8].start));
         let before = Lsn::from_raw(spans[8].start.raw() - 1);
-        assert_eq!(cut(&spans, Lsn::NONE, before), Some(spans[7].start));
-        assert_eq!(cut(&spans, Lsn::NONE, Lsn::NONE), None);
+        assert_eq!(cut(&spans, Lsn::NONE, before, HOW), Some(spans[7].start));
+        assert_eq!(cut(&spans, Lsn::NONE, Lsn::NONE, HOW), None);
     }
 
     #[test]
@@ -205,9 +224,9 @@ mod tests {
         let spans = segments(&[40 * MIB; 5], |n| n as u16 + 1);
         let through = Lsn::from_raw(spans[4].start.raw() + MIB);
         let cuts = [(Lsn::NONE, spans[2].start), (spans[2].start, spans[4].start), (spans[4].start, through)];
-        assert_eq!(parts(&spans, Lsn::NONE..through), cuts);
+        assert_eq!(parts(&spans, Lsn::NONE..through, HOW.remake_bytes()), cuts);
         let inside = Lsn::from_raw(spans[0].start.raw() + MIB)..spans[1].start;
-        assert_eq!(parts(&spans, inside.clone()), [(inside.start, inside.end)]);
-        assert_eq!(parts(&[], Lsn::NONE..Lsn::MAX), [(Lsn::NONE, Lsn::MAX)]);
+        assert_eq!(parts(&spans, inside.clone(), HOW.remake_bytes()), [(inside.start, inside.end)]);
+        assert_eq!(parts(&[], Lsn::NONE..Lsn::MAX, MIB), [(Lsn::NONE, Lsn::MAX)]);
     }
 }

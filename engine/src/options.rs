@@ -29,7 +29,11 @@ pub struct Options {
     pub(crate) archive: Option<PathBuf>,
     pub(crate) archive_interval: Option<Duration>,
     pub(crate) recovery_budget: Duration,
+    pub(crate) memory_budget: u64,
 }
+
+/// Least memory that a store makes do with.
+const MEMORY_BYTES_MIN: u64 = 8 << 20;
 
 impl Default for Options {
     fn default() -> Self {
@@ -43,6 +47,7 @@ impl Default for Options {
             archive: None,
             archive_interval: None,
             recovery_budget: Duration::from_millis(100),
+            memory_budget: 256 << 20,
         }
     }
 }
@@ -72,6 +77,15 @@ impl Options {
     /// background, and commits are held back where even that is not enough. Less costs more writing.
     pub fn recovery_budget(mut self, budget: Duration) -> Self {
         self.recovery_budget = budget;
+        self
+    }
+
+    /// Memory that the index may take which is neither file nor page cache, in bytes; default 256 MiB, at least 8 MiB. What
+    /// was committed since the last checkpoint stands in memory, and what merges and opening work with; where it comes to a
+    /// quarter a checkpoint begins, and where even that is not enough commits are held back. Values in use and commits on
+    /// their way ([`Options::in_flight_bytes`]) come beside it.
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.memory_budget = bytes.max(MEMORY_BYTES_MIN);
         self
     }
 

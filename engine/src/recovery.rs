@@ -44,7 +44,7 @@ pub(crate) fn recover(wal: &Wal, how: Replaying) -> Result<Recovered> {
     let (shelf, mut tables) = (found.shelf, found.tables);
     let usable = shelf.manifest.lock().through();
     let mut wanted = found.through;
-    if let Some(place) = long_before(wal, found.through) {
+    if let Some(place) = long_before(wal, found.through, how) {
         wanted = place;
     }
     if usable < wanted {

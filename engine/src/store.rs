@@ -289,7 +289,7 @@ impl Store {
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
             archive: core.archive.get().map(|archive| archive.stats(&core.wal)),
-            estimated_recovery: core.rates.restart(core.debt.total()),
+            estimated_recovery: core.rates.restart(core.debt.total().replay_ps),
             tables: core.index.layers().tables.len() as u64,
             table_bytes: core.index.layers().tables.iter().map(|table| table.bytes()).sum(),
             tables_remade: core.remade.load(Ordering::Relaxed),
@@ -350,7 +350,7 @@ impl Options {
         self.check()?;
         let wal = Wal::open_in(env, root, self.wal.clone())?;
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
-        let replaying = Replaying { verify, threads: self.threads };
+        let replaying = Replaying { verify, threads: self.threads, memory_bytes: self.memory_budget };
         let recovered = recover(&wal, replaying)?;
         let archive = self.archive.clone();
         let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);

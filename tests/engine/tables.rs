@@ -189,3 +189,30 @@ fn a_checkpoint_comes_when_the_store_is_idle_too() -> Result<()> {
     assert!(store.stats().estimated_recovery < before);
     Ok(())
 }
+
+#[test]
+fn a_checkpoint_comes_before_the_index_takes_more_memory_than_it_may() -> Result<()> {
+    const BUDGET: u64 = 8 << 20;
+    let forever = Options::new().recovery_budget(Duration::from_secs(1 << 20)).memory_budget(BUDGET);
+    let mut sim = Sim::new(5);
+    let store = sim.open_with(forever.clone())?;
+    let raw = store.raw("raw")?;
+    let mut batches = 0;
+    for batch in 0..90 {
+        let mut keys = store.batch();
+        for key in 0..1000 {
+            keys.set(&raw, format!("{batch:03}/{key:04}/{}", "long".repeat(20)), &Bytes::new())?;
+        }
+        keys.commit()?;
+        batches += 1;
+        assert!(store.stats().index_bytes < BUDGET, "{:?}", store.stats());
+    }
+    assert!(store.stats().checkpoints >= 4, "{:?}", store.stats());
+    assert_eq!(raw.keys("").count(), batches * 1000);
+    drop((store, raw));
+    sim.kill();
+    let store = sim.open_with(forever)?;
+    assert!(store.stats().index_bytes < BUDGET, "{:?}", store.stats());
+    assert_eq!(store.raw("raw")?.keys("").count(), batches * 1000);
+    Ok(())
+}

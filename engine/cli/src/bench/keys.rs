@@ -64,10 +64,15 @@ pub(super) fn durability(work: &Workload) -> Durability {
 /// A restart may take so long that no checkpoint comes: what is replayed is all that was written.
 pub(super) const NO_CHECKPOINT: Duration = Duration::from_secs(24 * 3600);
 
+/// A restart may take the time `budget`; where it may take any, the index may take any memory too.
+pub(super) fn options(budget: Duration) -> Options {
+    let options = Options::new().recovery_budget(budget);
+    if budget == NO_CHECKPOINT { options.memory_budget(1 << 40) } else { options }
+}
+
 /// Makes a store in `dir` with every key once, all of it durable. A restart may take the time `budget`.
 pub(super) fn filled(dir: &Path, work: &Workload, budget: Duration) -> Result<Store, Failure> {
-    let options = Options::new().durability(Durability::Buffered).recovery_budget(budget);
-    let store = options.open(dir)?;
+    let store = options(budget).durability(Durability::Buffered).open(dir)?;
     let (players, value) = (players(&store)?, value(work.value_size));
     let mut under_way = VecDeque::with_capacity(UNDER_WAY);
     for number in 0..work.records {

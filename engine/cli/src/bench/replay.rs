@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use savehold::Options;
 use savehold_wal::env::Env;
 use savehold_wal::format::header::DATA_OFFSET;
 use savehold_wal::schedule;
@@ -70,7 +69,7 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
 fn replay(env: &Env, dir: &Path, threads: usize) -> Result<(u64, Duration, Duration), Failure> {
     let begun = env.clock.monotonic();
     let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let store = Options::new().replay_threads(threads).recovery_budget(keys::NO_CHECKPOINT).open(dir)?;
+    let store = keys::options(keys::NO_CHECKPOINT).replay_threads(threads).open(dir)?;
     let whole = env.clock.monotonic().saturating_sub(begun);
     let report = store.recovery();
     store.close()?;
