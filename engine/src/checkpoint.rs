@@ -65,6 +65,12 @@ impl Core {
         }
     }
 
+    /// How long a restart would take now: with all that would be replayed, and with what nothing would prove.
+    pub(crate) fn estimated_recovery(&self) -> Duration {
+        let unproven = self.wal.accepted().bytes_since(self.wal.durable()).unwrap_or(0);
+        self.rates.restart(self.debt.total().replay_ps, unproven)
+    }
+
     #[cold]
     fn owe_much(&self, tail: Due) {
         if self.wal.env().threads == Threads::None {

@@ -1,10 +1,10 @@
 //! Pure: what the engine keeps in MANIFEST: the index tables, and the rates by which a restart is estimated.
 //!
 //! ```text
-//! +--------+------+--------+-----------+--------+------------+----------------------+
-//! | format | next | version| kib       | judging| count      | tables, oldest first |
-//! | 1      |      | ps     | ps        | µs     |            |                      |
-//! +--------+------+--------+-----------+--------+------------+----------------------+
+//! +--------+------+---------+--------+---------+----------+-------+----------------------+
+//! | format | next | version | kib    | judging | rest kib | count | tables, oldest first |
+//! | 1      |      | ps      | ps     | µs      | ps       |       |                      |
+//! +--------+------+---------+--------+---------+----------+-------+----------------------+
 //! table    number, random, low, high, versions, pages
 //! ```
 //!
@@ -58,6 +58,7 @@ impl Encode for Manifest {
         self.rates.version_ps.encode(encoder)?;
         self.rates.kib_ps.encode(encoder)?;
         self.rates.judging_us.encode(encoder)?;
+        self.rates.rest_kib_ps.encode(encoder)?;
         self.tables.encode(encoder)
     }
 }
@@ -69,6 +70,7 @@ impl<C> Decode<C> for Manifest {
             version_ps: Decode::decode(decoder)?,
             kib_ps: Decode::decode(decoder)?,
             judging_us: Decode::decode(decoder)?,
+            rest_kib_ps: Decode::decode(decoder)?,
         };
         let tables: Vec<Named> = Decode::decode(decoder)?;
         let in_order = tables.windows(2).all(|pair| pair[0].high == pair[1].low);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use savehold_wal::{Lsn, Verify, Wal};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::estimate::Rates;
+use crate::estimate::{Course, Rates};
 use crate::index::Index;
 use crate::index::table::Table;
 use crate::load::{Loaded, Replaying, load, long_before, remake, verify_before};
@@ -89,10 +89,9 @@ fn make(
 
 /// Tells the log's report what this took and what it was estimated to take, and learns from it.
 fn note(wal: &Wal, rates: Rates, tail: Loaded, took: Duration) -> Rates {
-    let Loaded { replayed, versions } = tail;
-    let estimated = rates.restart(rates.replay_ps(replayed.bytes, versions));
+    let (Loaded { replayed, versions }, report) = (tail, wal.report());
+    let course = Course { bytes: replayed.bytes, versions, unproven: report.unproven_bytes() };
+    let estimated = rates.restart(rates.replay_ps(course.bytes, versions), course.unproven);
     wal.note_replayed(replayed.records, took, estimated);
-    let report = wal.report();
-    let judging = if report.clean { Duration::ZERO } else { report.judging };
-    rates.after(replayed.bytes, versions, took, judging)
+    rates.after(course, took, if report.clean { Duration::ZERO } else { report.judging })
 }

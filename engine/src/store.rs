@@ -289,7 +289,7 @@ impl Store {
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
             archive: core.archive.get().map(|archive| archive.stats(&core.wal)),
-            estimated_recovery: core.rates.restart(core.debt.total().replay_ps),
+            estimated_recovery: core.estimated_recovery(),
             tables: core.index.layers().tables.len() as u64,
             table_bytes: core.index.layers().tables.iter().map(|table| table.bytes()).sum(),
             tables_remade: core.remade.load(Ordering::Relaxed),
