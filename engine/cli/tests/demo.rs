@@ -24,6 +24,7 @@ fn five_kills_lose_nothing_and_double_nothing() {
     assert_eq!((&told["lost"], &told["duplicated"], &told["kills"]), (&0.into(), &0.into(), &5.into()));
     assert!(told["acknowledged"].as_u64() > Some(0), "{told}");
     assert!(told["ambiguous_resolved"].is_u64(), "{told}");
+    assert!(told["fenced"].as_u64() > Some(0), "players went from room to room: {told}");
     assert!(told["recovery_ms_median"].as_f64() <= told["recovery_ms_max"].as_f64(), "{told}");
     assert_eq!(text(&answer.stdout).lines().count(), 1);
 }

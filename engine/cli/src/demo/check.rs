@@ -2,7 +2,8 @@
 //!
 //! *Lost*: an acknowledged commit that is not there or stands elsewhere, an item that nobody has, coins or items that
 //! a player should have and has not. *Duplicated*: what exists or happened though it should not: an item in two bags,
-//! coins from nowhere, a declined deed that was done, an id that did its work twice, a version issued twice.
+//! coins from nowhere, a declined deed that was done, an id that did its work twice, a version issued twice, a player
+//! whom two rooms could write.
 
 use std::collections::BTreeMap;
 
@@ -76,6 +77,13 @@ impl Verdict {
             (Told::Declined | Told::Nothing, Outcome::NotCommitted)
             | (Told::Nothing, Outcome::Committed(_)) => {}
             (_, _) => self.lost(format!("{id} has no outcome any more, and it is minutes old")),
+        }
+    }
+
+    /// Counts writes by rooms that had lost the player and were not refused.
+    pub fn passed(&mut self, count: u64) {
+        if count > 0 {
+            self.duplicated(count, format!("{count} writes by sessions that were over were not refused"));
         }
     }
 

@@ -5,6 +5,7 @@
 //! + r3-t7-1042 earn 4 0 9    about to be committed: from now on it may have happened
 //! = r3-t7-1042 2517.40960    acknowledged: the call returned, with this version
 //! - r3-t7-1042               the rules forbade it: nothing was committed
+//! ! refused                  a write by a session that was over: refused, as it must be, or `written`
 //! end                        the store was closed
 //! ```
 //!
@@ -28,6 +29,10 @@ pub enum Report {
     Done(OpId, Version),
     /// It was forbidden.
     Declined(OpId),
+    /// A write by a session that was over was refused.
+    Fenced,
+    /// A write by a session that was over got through.
+    Passed,
     /// The store was closed.
     End,
 }
@@ -41,6 +46,10 @@ pub struct Ledger {
     pub acknowledged: Vec<(OpId, Op, Version)>,
     /// Answered: nothing was committed.
     pub declined: Vec<OpId>,
+    /// Writes by sessions that were over, each refused.
+    pub fenced: u64,
+    /// Writes by sessions that were over and were not refused.
+    pub passed: u64,
     /// The server came to its end by itself.
     pub ended: bool,
 }
@@ -53,6 +62,8 @@ impl Report {
         match mark {
             "ready" if rest.is_empty() => Some(Self::Ready),
             "end" if rest.is_empty() => Some(Self::End),
+            "!" if rest == "refused" => Some(Self::Fenced),
+            "!" if rest == "written" => Some(Self::Passed),
             "+" => {
                 let (id, op) = rest.split_once(' ')?;
                 Some(Self::Begun(id.parse().ok()?, op.parse().ok()?))
@@ -74,6 +85,8 @@ impl fmt::Display for Report {
             Self::Begun(id, op) => write!(f, "+ {id} {op}"),
             Self::Done(id, version) => write!(f, "= {id} {version}"),
             Self::Declined(id) => write!(f, "- {id}"),
+            Self::Fenced => f.write_str("! refused"),
+            Self::Passed => f.write_str("! written"),
             Self::End => f.write_str("end"),
         }
     }
@@ -88,6 +101,14 @@ impl Ledger {
     pub fn take(&mut self, report: Report) -> Result<(), String> {
         let known = match report {
             Report::Ready => true,
+            Report::Fenced => {
+                self.fenced += 1;
+                true
+            }
+            Report::Passed => {
+                self.passed += 1;
+                true
+            }
             Report::End => {
                 self.ended = true;
                 true
@@ -128,13 +149,16 @@ mod tests {
             "+ r1-t2-3 trade 4 5 6 7",
             "= r1-t2-3 2517.40960",
             "- r1-t2-3",
+            "! refused",
+            "! written",
             "+ r1-t2-4 earn 1 2 3",
             "end",
         ];
         for line in lines {
             assert_eq!(Report::read(line).map(|r| r.to_string()).as_deref(), Some(line));
         }
-        for line in ["", "re", "ready 1", "+ r1-t2-3", "+ r1-t2-3 tra", "= r1-t2-3 2517.", "- ", "? r1-t2-3"]
+        for line in
+            ["", "re", "ready 1", "+ r1-t2-3", "+ r1-t2-3 tra", "= r1-t2-3 2517.", "- ", "!", "? r1-t2-3"]
         {
             assert_eq!(Report::read(line), None, "{line}");
         }

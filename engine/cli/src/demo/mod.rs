@@ -11,6 +11,7 @@ pub mod pace;
 pub mod host;
 pub mod check;
 pub mod world;
+pub mod room;
 pub mod server;
 pub mod summary;
 pub mod parent;

@@ -12,7 +12,8 @@ pub const ITEMS: u64 = 5;
 /// Shops; more than one, so that not every deed meets every other.
 pub const SHOPS: u64 = 16;
 
-/// Everything in the world. Coins and items are neither made nor lost: they change hands.
+/// Everything in the world; coins that are on their way to a player are his. Coins and items are neither made nor
+/// lost: they change hands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     /// Players by number.
@@ -48,7 +49,7 @@ impl Model {
     /// The rule.
     pub fn apply(&mut self, op: &Op) -> Result<(), &'static str> {
         match *op {
-            Op::Earn { player, shop, coins } => {
+            Op::Earn { player, shop, coins } | Op::Send { player, shop, coins } => {
                 let (till, purse) = (self.shops.get_mut(&shop), self.players.get_mut(&player));
                 let (till, player) = (till.ok_or("no such shop")?, purse.ok_or("no such player")?);
                 pay(till, &mut player.coins, coins)
@@ -104,7 +105,8 @@ mod tests {
     fn deeds_move_coins_and_items_and_make_none() {
         let mut world = Model::new(3);
         let (coins, items) = (world.coins(), world.owners.len());
-        world.apply(&Op::Earn { player: 0, shop: 1, coins: 7 }).unwrap();
+        world.apply(&Op::Earn { player: 0, shop: 1, coins: 3 }).unwrap();
+        world.apply(&Op::Send { player: 0, shop: 1, coins: 4 }).unwrap();
         world.apply(&Op::Spend { player: 1, shop: 2, coins: 5 }).unwrap();
         world.apply(&Op::Trade { item: 6, seller: 1, buyer: 2, coins: 11 }).unwrap();
         assert_eq!(world.players[&0].coins, 107);

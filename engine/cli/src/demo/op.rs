@@ -24,6 +24,15 @@ pub enum Op {
         /// How much.
         coins: u64,
     },
+    /// A shop sends coins to a player, who may be playing or not: they are his when he takes his mail.
+    Send {
+        /// To whom.
+        player: u64,
+        /// Who pays.
+        shop: u64,
+        /// How much.
+        coins: u64,
+    },
     /// An item goes from one player to another, coins go the other way.
     Trade {
         /// What is sold.
@@ -35,6 +44,18 @@ pub enum Op {
         /// What the buyer pays.
         coins: u64,
     },
+}
+
+impl Op {
+    /// The players whom it needs in play.
+    #[must_use]
+    pub const fn plays(&self) -> [Option<u64>; 2] {
+        match *self {
+            Self::Earn { player, .. } | Self::Spend { player, .. } => [Some(player), None],
+            Self::Trade { seller, buyer, .. } => [Some(seller), Some(buyer)],
+            Self::Send { .. } => [None, None],
+        }
+    }
 }
 
 /// Names one deed for ever: the idempotency id of its commit. Written `r3-t7-1042`: round, thread, number.
@@ -81,6 +102,7 @@ impl fmt::Display for Op {
         match self {
             Self::Earn { player, shop, coins } => write!(f, "earn {player} {shop} {coins}"),
             Self::Spend { player, shop, coins } => write!(f, "spend {player} {shop} {coins}"),
+            Self::Send { player, shop, coins } => write!(f, "send {player} {shop} {coins}"),
             Self::Trade { item, seller, buyer, coins } => write!(f, "trade {item} {seller} {buyer} {coins}"),
         }
     }
@@ -96,6 +118,7 @@ impl FromStr for Op {
         match (verb, &numbers[..]) {
             ("earn", &[player, shop, coins]) => Ok(Self::Earn { player, shop, coins }),
             ("spend", &[player, shop, coins]) => Ok(Self::Spend { player, shop, coins }),
+            ("send", &[player, shop, coins]) => Ok(Self::Send { player, shop, coins }),
             ("trade", &[item, seller, buyer, coins]) => Ok(Self::Trade { item, seller, buyer, coins }),
             _ => Err(()),
         }
@@ -111,6 +134,7 @@ mod tests {
         for op in [
             Op::Earn { player: 1, shop: 2, coins: 3 },
             Op::Spend { player: u64::MAX, shop: 0, coins: 3 },
+            Op::Send { player: 1, shop: 2, coins: 3 },
             Op::Trade { item: 4, seller: 5, buyer: 6, coins: 7 },
         ] {
             assert_eq!(op.to_string().parse(), Ok(op));

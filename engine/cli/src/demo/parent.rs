@@ -155,6 +155,8 @@ impl<'a, W: Write> Watch<'a, W> {
         done.extend(&late);
         self.last = done.iter().max_by_key(|(version, ..)| *version).map(|(.., op)| *op).or(self.last);
         self.newest = verdict.replay(&mut self.model, done, self.newest);
+        verdict.passed(ledger.passed);
+        world.deliver()?;
         verdict.state(&self.model, &world.read()?);
         for (version, id, op) in &late {
             let before = match world.play(*id, op)? {
@@ -166,6 +168,7 @@ impl<'a, W: Write> Watch<'a, W> {
         round.acknowledged = ledger.acknowledged.len() as u64;
         round.done = late.len() as u64;
         self.tally.acknowledged += round.acknowledged;
+        self.tally.fenced += ledger.fenced;
         self.tally.done += round.done;
         self.tally.not_done += round.not_done;
         self.acknowledged.extend(ledger.acknowledged.iter().map(|(id, _, version)| (*id, *version)));
@@ -185,7 +188,7 @@ impl<'a, W: Write> Watch<'a, W> {
     fn story(&self, world: &World) -> Result<Story, Failure> {
         let player = match self.last {
             None => 0,
-            Some(Op::Earn { player, .. } | Op::Spend { player, .. }) => player,
+            Some(Op::Earn { player, .. } | Op::Spend { player, .. } | Op::Send { player, .. }) => player,
             Some(Op::Trade { buyer, .. }) => buyer,
         };
         let versions = world.history(player, HISTORY_SHOWN + 1)?;

@@ -1,14 +1,22 @@
 //! Pure: a player, and the document that the store keeps of him: `{"coins": 90, "bag": [4, 17]}`.
 
 use savehold::{Error, ErrorKind, Map, Result, Value};
+use serde::{Deserialize, Serialize};
 
 /// What a player has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Player {
     /// Coins.
     pub coins: u64,
     /// Numbers of items, in the order in which they came.
     pub bag: Vec<u64>,
+}
+
+/// A message to a player: coins that are on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gift {
+    /// How many.
+    pub coins: u64,
 }
 
 impl From<&Player> for Value {

@@ -1,4 +1,5 @@
-//! Corridor: the child process: a game server whose players earn, spend and trade until it is killed.
+//! Corridor: the child process: a game server whose players earn, spend, trade and get mail in rooms of their own, until
+//! it is killed.
 //!
 //! Each of its threads says what it is about to do, does it, and says that it is done (`ledger` draws the lines).
 //! When its standard input ends, because the parent wants it or is no more, it closes the store and goes.
@@ -7,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use savehold::{Create, Options, Result as Stored};
 
@@ -15,11 +17,18 @@ use super::ledger::Report;
 use super::model::{ITEMS, SHOPS};
 use super::op::{Op, OpId};
 use super::pace::Dice;
+use super::room::{Late, Room, Tokens};
 use super::world::{Played, World};
 use crate::exit::{Exit, Failure};
 
 /// Threads that play.
 pub const THREADS: u8 = 16;
+
+/// Rooms, each with sessions of its own; threads share them.
+pub const ROOMS: u8 = 4;
+
+/// How long the server may take to save what is in play when it ends in peace.
+const LAST_SAVES: Duration = Duration::from_secs(30);
 
 /// The most that changes hands in one deed.
 const COINS_MAX: u64 = 20;
@@ -31,7 +40,9 @@ const COINS_MAX: u64 = 20;
 /// The store's.
 pub fn serve(dir: &Path, players: u64, round: u16) -> Result<Exit, Failure> {
     let store = Options::new().create(Create::Never).origin(format!("demo server {round}")).open(dir)?;
-    let game = Game { world: World::of(&store)?, players, round, stop: Arc::default() };
+    let tokens = Tokens::default();
+    let rooms = (0..ROOMS).map(|number| Room::open(&store, number, &tokens)).collect::<Stored<_>>()?;
+    let game = Game { world: World::of(&store)?, rooms, players, round, stop: Arc::default() };
     let stop = game.stop.clone();
     let wait = move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
@@ -50,6 +61,7 @@ pub fn serve(dir: &Path, players: u64, round: u16) -> Result<Exit, Failure> {
         ends.fold(Ok(()), Result::and)
     });
     played?;
+    game.rooms.iter().for_each(|room| room.close(LAST_SAVES));
     store.close()?;
     say(Report::End);
     Ok(Exit::Fine)
@@ -57,6 +69,7 @@ pub fn serve(dir: &Path, players: u64, round: u16) -> Result<Exit, Failure> {
 
 struct Game {
     world: World,
+    rooms: Vec<Room>,
     players: u64,
     round: u16,
     stop: Arc<AtomicBool>,
@@ -66,7 +79,9 @@ impl Game {
     fn play(&self, thread: u8) -> Result<(), Failure> {
         let mut dice = Dice::new(host::seed());
         let ended = (0..).map(|number| OpId::new(self.round, thread, number)).try_for_each(|id| {
-            let goes_on = !self.stop.load(Ordering::Relaxed) && self.one(id, &mut dice).map_err(Some)?;
+            let room = &self.rooms[usize::from(thread % ROOMS)];
+            let goes_on =
+                !self.stop.load(Ordering::Relaxed) && self.one(room, id, &mut dice).map_err(Some)?;
             if goes_on { Ok(()) } else { Err(None) }
         });
         self.stop.store(true, Ordering::Relaxed);
@@ -77,12 +92,17 @@ impl Game {
     }
 
     /// One deed; answers whether anybody still listens.
-    fn one(&self, id: OpId, dice: &mut Dice) -> Result<bool, Failure> {
+    fn one(&self, room: &Room, id: OpId, dice: &mut Dice) -> Result<bool, Failure> {
         let op = self.choose(dice)?;
         if !say(Report::Begun(id, op)) {
             return Ok(false);
         }
-        Ok(say(match self.world.play(id, &op)? {
+        let mut late = Late::default();
+        let played = room.play(id, &op, &mut late)?;
+        for report in late.reports() {
+            say(report);
+        }
+        Ok(say(match played {
             Played::Now(version) => Report::Done(id, version),
             Played::Declined => Report::Declined(id),
             Played::Before(version) => {
@@ -95,9 +115,10 @@ impl Game {
     fn choose(&self, dice: &mut Dice) -> Stored<Op> {
         let (player, shop) = (dice.below(self.players), dice.below(SHOPS));
         let coins = 1 + dice.below(COINS_MAX);
-        Ok(match dice.below(3) {
+        Ok(match dice.below(4) {
             0 => Op::Earn { player, shop, coins },
             1 => Op::Spend { player, shop, coins },
+            2 => Op::Send { player, shop, coins },
             _ => {
                 let item = dice.below(self.players * ITEMS);
                 let seller = self.world.owner(item)?.unwrap_or(0);

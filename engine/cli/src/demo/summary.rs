@@ -10,7 +10,7 @@ use savehold::VersionInfo;
 use super::check::Verdict;
 use super::model::Model;
 use super::player::Player;
-use super::server::THREADS;
+use super::server::{ROOMS, THREADS};
 use crate::args::Demo;
 use crate::escape::visible;
 use crate::output::{Cell, Column, Format, record};
@@ -24,6 +24,8 @@ const WIDTH: usize = 80;
 pub struct Tally {
     /// Commits that were acknowledged.
     pub acknowledged: u64,
+    /// Writes by sessions that were over, each refused.
+    pub fenced: u64,
     /// Servers that were killed.
     pub kills: u64,
     /// Commits in doubt that the store knew as done.
@@ -124,8 +126,10 @@ impl Teller {
             1 => "one, by SIGKILL, at a random moment".to_owned(),
             kills => format!("{}, by SIGKILL, at random moments", show_count(kills)),
         };
-        let play =
-            format!("{THREADS} threads, every commit synced to disk, for {} s", show_count(demo.seconds));
+        let play = format!(
+            "{THREADS} threads in {ROOMS} rooms, every commit synced to disk, for {} s",
+            show_count(demo.seconds)
+        );
         format!(
             "A game server plays in a store of its own. It is killed without warning, and\n\
              after each kill everything that it had acknowledged must be there, once.\n\n\
@@ -216,6 +220,7 @@ impl Teller {
             ("ambiguous_resolved", Cell::Count(tally.done + tally.not_done)),
             ("recovery_ms_max", tally.recovery_max().map_or(Cell::Nothing, Cell::Duration)),
             ("recovery_ms_median", tally.recovery_median().map_or(Cell::Nothing, Cell::Duration)),
+            ("fenced", Cell::Count(tally.fenced)),
         ];
         record(self.format, &fields.map(|(name, cell)| (Column { title: name, name }, cell)), &self.zone)
     }
@@ -232,6 +237,7 @@ fn told(tally: &Tally, kept: Option<&Path>) -> String {
     let mut text = String::from("\n");
     text += &format!("acknowledged  {} commits\n", show_count(tally.acknowledged));
     text += &format!("lost          {}\nduplicated    {}\n", verdict.lost, verdict.duplicated);
+    text += &format!("fenced        {} writes of rooms that had lost the player\n", show_count(tally.fenced));
     if let (Some(median), Some(max)) = (tally.recovery_median(), tally.recovery_max()) {
         let (median, max) = (show_duration(median), show_duration(max));
         text +=

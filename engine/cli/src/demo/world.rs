@@ -6,11 +6,13 @@
 //!
 //! Who owns an item is written twice, in the bag and at the item: both are changed by one transaction or by none.
 
-use savehold::{At, Collection, Error, Key, Once, Outcome, Result, Store, Tx, Value, Version, VersionInfo};
+use savehold::{
+    At, Collection, Error, Key, Once, Outcome, Profiles, Result, Store, Tx, Value, Version, VersionInfo,
+};
 
 use super::model::{Model, pay, trade};
 use super::op::{Op, OpId};
-use super::player::Player;
+use super::player::{Gift, Player};
 
 /// Players whose beginnings make one commit.
 const PLAYERS_AT_ONCE: usize = 500;
@@ -19,6 +21,7 @@ const PLAYERS_AT_ONCE: usize = 500;
 pub struct World {
     store: Store,
     players: Collection<Value>,
+    profiles: Profiles<Player>,
     items: Collection<u64>,
     shops: Collection<u64>,
 }
@@ -62,6 +65,7 @@ impl World {
         Ok(Self {
             store: store.clone(),
             players: store.collection("players")?,
+            profiles: store.profiles("players").open()?,
             items: store.collection("items")?,
             shops: store.collection("shops")?,
         })
@@ -87,6 +91,23 @@ impl World {
             }
         }
         batch.commit().map(drop)
+    }
+
+    /// Gives every player his mail, as his next session would.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn deliver(&self) -> Result<()> {
+        for key in self.players.keys("") {
+            let key = key?;
+            if self.profiles.mail_count(&key)? > 0 {
+                let profile = self.profiles.start(&key)?;
+                while profile.receive(|player: &mut Player, gift: Gift| player.coins += gift.coins)? {}
+                profile.release()?;
+            }
+        }
+        Ok(())
     }
 
     /// Everything that is in the store.
@@ -132,6 +153,13 @@ impl World {
                 pay(&mut p.coins, &mut till, coins)?;
                 tx.set(&self.shops, shop, &till)?;
                 tx.set(&self.players, player, &Value::from(&p))?;
+            }
+            Op::Send { player, shop, coins } => {
+                let (mut till, mut on_its_way) = (self.till(tx, shop)?, 0);
+                pay(&mut till, &mut on_its_way, coins)?;
+                self.player(tx, player)?;
+                tx.set(&self.shops, shop, &till)?;
+                tx.send(&self.profiles, player, &Gift { coins: on_its_way })?;
             }
             Op::Trade { item, seller, buyer, coins } => {
                 let (mut s, mut b) = (self.player(tx, seller)?, self.player(tx, buyer)?);
@@ -221,6 +249,7 @@ mod tests {
         let deeds = [
             Op::Earn { player: 0, shop: 1, coins: 7 },
             Op::Spend { player: 1, shop: 2, coins: 5 },
+            Op::Send { player: 3, shop: 2, coins: 9 },
             Op::Spend { player: 1, shop: 2, coins: 500 },
             Op::Trade { item: 6, seller: 1, buyer: 2, coins: 11 },
             Op::Trade { item: 6, seller: 1, buyer: 2, coins: 11 },
@@ -229,6 +258,7 @@ mod tests {
         for (at, op) in deeds.iter().enumerate() {
             let played = world.play(OpId::new(1, 0, at as u64), op)?;
             assert_eq!(matches!(played, Played::Now(_)), model.apply(op).is_ok(), "{op}: {played:?}");
+            world.deliver()?;
             assert_eq!(world.read()?, model, "{op}");
         }
         Ok(())

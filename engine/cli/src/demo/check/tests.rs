@@ -52,6 +52,17 @@ fn a_declined_commit_must_not_be_there_and_one_in_doubt_may() {
 }
 
 #[test]
+fn a_write_by_a_session_that_was_over_must_be_refused() {
+    let passed = |count| {
+        let mut verdict = Verdict::default();
+        verdict.passed(count);
+        (verdict.lost, verdict.duplicated, verdict.findings.len())
+    };
+    assert_eq!(passed(0), (0, 0, 0));
+    assert_eq!(passed(2), (0, 2, 1));
+}
+
+#[test]
 fn a_repetition_must_do_nothing_and_know_the_first() {
     let repeated = |before| {
         let mut verdict = Verdict::default();
