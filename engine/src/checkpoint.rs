@@ -79,7 +79,7 @@ impl Core {
             }
             return;
         }
-        self.bell.ring();
+        self.index_bell.ring();
         let (total, budget) = (self.debt.total(), self.budget);
         if let Some(pause) = pause(total.replay_ps, budget.replay_ps).max(pause(total.memory, budget.memory))
         {

@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) leases: Leases,
     /// Wakes who does what falls due by itself.
     pub(crate) bell: Arc<Bell>,
+    /// Wakes who writes index tables.
+    pub(crate) index_bell: Arc<Bell>,
     pub(crate) upkeep: Upkeep,
     /// Who is told of mail.
     pub(crate) hearers: Mutex<Vec<Weak<dyn Hears>>>,
@@ -127,6 +129,7 @@ impl Core {
             bar: Bar::default(),
             leases,
             bell: Arc::default(),
+            index_bell: Arc::default(),
             upkeep: Upkeep::default(),
             hearers: Mutex::default(),
             origin_number: OnceLock::new(),

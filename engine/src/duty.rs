@@ -1,12 +1,10 @@
-//! Door: what the store's own thread has to do, and the thread itself; see `upkeep`.
+//! Door: what the store's own threads have to do, and the threads themselves; see `upkeep`.
 
 use std::sync::Weak;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-
-use crate::bell::Bell;
 
 /// Something that other rooms have to do from time to time.
 pub(crate) trait Duty: Send + Sync {
@@ -17,21 +15,21 @@ pub(crate) trait Duty: Send + Sync {
     fn end(&self) {}
 }
 
-/// The thread, and what it does beside leases.
+/// The threads, and what they do beside leases and tables.
 #[derive(Default)]
 pub(crate) struct Upkeep {
-    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) duties: Mutex<Vec<Weak<dyn Duty>>>,
     /// No thread is begun any more.
     pub(crate) closed: Mutex<bool>,
 }
 
 impl Upkeep {
-    /// Ends the thread and waits for its end, unless this is that thread.
-    pub(crate) fn stop(&self, bell: &Bell) {
-        bell.stop();
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+    /// Waits for the end of the threads, whose bells were told to stop; not for that of the thread that asks.
+    pub(crate) fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let others = threads.into_iter().filter(|thread| thread.thread().id() != std::thread::current().id());
+        for thread in others {
             _ = thread.join(); // it catches what panics in it
         }
     }

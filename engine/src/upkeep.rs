@@ -1,7 +1,8 @@
 //! Corridor: what falls due by itself in the engine: deadlines of leases, callbacks, and what other rooms hang on it.
 //!
-//! One thread for each store, begun when something first needs it. It holds the store only while it works: the last
-//! handle may be dropped anywhere, on this very thread too. Where a store has no threads, `tick` does the same work.
+//! Two threads for each store, begun when something first needs them: one for leases and duties, which others wait for;
+//! one for index tables, which may work for seconds. They hold the store only while they work: the last handle may be
+//! dropped anywhere, on these very threads too. Where a store has no threads, `tick` does the same work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -32,10 +33,17 @@ impl Core {
         if *closed {
             return Err(Error::new(ErrorKind::Closed, "the store was closed: open it again"));
         }
-        let mut thread = self.upkeep.thread.lock();
-        if thread.is_none() && self.wal.env().threads == Threads::Own {
-            let (core, bell) = (Arc::downgrade(self), self.bell.clone());
-            *thread = Some(schedule::start("savehold-upkeep", move || run(&core, &bell))?);
+        if self.wal.env().threads != Threads::Own {
+            return Ok(());
+        }
+        let mut threads = self.upkeep.threads.lock();
+        let works: [(_, _, fn(&Self) -> _); 2] = [
+            ("savehold-upkeep", &self.bell, Self::tend),
+            ("savehold-index", &self.index_bell, |core| caught(|| core.tend_index()).flatten()),
+        ];
+        for (name, bell, work) in works.into_iter().skip(threads.len()) {
+            let (core, bell) = (Arc::downgrade(self), bell.clone());
+            threads.push(schedule::start(name, move || run(&core, &bell, work))?);
         }
         Ok(())
     }
@@ -54,13 +62,13 @@ impl Core {
         if self.wal.env().threads != Threads::None {
             return None;
         }
-        let own = self.tend();
-        [self.tick_log(), own].into_iter().flatten().min()
+        let own = [caught(|| self.tend_index()).flatten(), self.tend()];
+        own.into_iter().chain([self.tick_log()]).flatten().min()
     }
 
-    /// Does what is due; says after what time something will be next.
-    pub(crate) fn tend(&self) -> Option<Duration> {
-        let index = caught(|| self.tend_index()).flatten();
+    /// Does what is due beside the index; says after what time something will be next.
+    fn tend(&self) -> Option<Duration> {
+        self.make_calls(); // others wait for these
         let leases = self.tend_leases();
         let duties: Vec<Arc<dyn Duty>> = {
             let mut duties = self.upkeep.duties.lock();
@@ -68,11 +76,15 @@ impl Core {
             duties.iter().filter_map(Weak::upgrade).collect()
         };
         let others = duties.iter().filter_map(|duty| caught(|| duty.tend()).flatten());
-        let next = others.chain(leases).chain(index).min();
+        let next = others.chain(leases).min();
+        self.make_calls();
+        next
+    }
+
+    fn make_calls(&self) {
         for call in self.bell.take_calls() {
             caught(call);
         }
-        next
     }
 
     /// Ends leases that are over, and judges who waits.
@@ -115,17 +127,21 @@ impl Core {
         self.leases.lock().close();
         self.attend();
         self.closing.store(true, Ordering::Release); // a merge that is under way gives up
-        self.upkeep.stop(&self.bell);
+        self.stop_threads();
         let ours: Vec<Ending> = {
             let state = self.leases.lock();
             let inside = state.table.all().filter(|lease| !lease.holder.external);
             inside.map(|lease| (lease.clone(), Ended::Closed)).collect()
         };
         _ = self.sweep(&ours); // where it fails, the next opening finds that this run is over
-        for call in self.bell.take_calls() {
-            caught(call);
-        }
+        self.make_calls();
         self.checkpoint_at_close();
+    }
+
+    fn stop_threads(&self) {
+        self.bell.stop();
+        self.index_bell.stop();
+        self.upkeep.join();
     }
 }
 
@@ -137,15 +153,15 @@ impl Drop for Core {
             return; // a forked child touches nothing, and has none of its parent's threads
         }
         self.closing.store(true, Ordering::Release);
-        self.upkeep.stop(&self.bell);
+        self.stop_threads();
         self.checkpoint_at_close();
     }
 }
 
-fn run(core: &Weak<Core>, bell: &Bell) {
+fn run(core: &Weak<Core>, bell: &Bell, work: fn(&Core) -> Option<Duration>) {
     loop {
         let Some(core) = core.upgrade() else { return };
-        let time = core.tend();
+        let time = work(&core);
         let until = time.map(|time| core.boot().saturating_add(time));
         drop(core); // perhaps the last handle: the store is then closed on this thread
         if !bell.wait(time, until) {
