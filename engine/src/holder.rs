@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Token;
 use crate::lease::{self, Ended, Grant, HeldKey, HolderId, Life, Policy, check_name};
+use crate::life::former_life;
 
 /// How long an external holder may be silent, unless its options say otherwise.
 const EXTERNAL_TIME: Duration = Duration::from_secs(30);
@@ -100,7 +101,7 @@ impl Core {
     /// A holder in this process.
     pub(crate) fn holder(self: &Arc<Self>, name: &str, options: HolderOptions) -> Result<Holder> {
         let life = Life::Inside(self.leases.lock().run());
-        self.greet(HolderId { external: false, name: name.into() }, life, options.time)
+        self.greet(HolderId { external: false, name: name.into() }, life, options.time, &[])
     }
 
     /// A holder elsewhere.
@@ -110,17 +111,27 @@ impl Core {
         life: u64,
         options: HolderOptions,
     ) -> Result<Holder> {
-        let time = options.time.or(Some(EXTERNAL_TIME));
-        self.greet(HolderId { external: true, name: name.into() }, Life::External(life), time)
+        check_name(name)?;
+        let (id, time) =
+            (HolderId { external: true, name: name.into() }, options.time.or(Some(EXTERNAL_TIME)));
+        let known = self.leases.lock().is_life(&id, Life::External(life));
+        let former = if known { Vec::new() } else { self.begin_life(name, life)? };
+        self.greet(id, Life::External(life), time, &former)
     }
 
-    fn greet(self: &Arc<Self>, id: HolderId, life: Life, time: Option<Duration>) -> Result<Holder> {
+    fn greet(
+        self: &Arc<Self>,
+        id: HolderId,
+        life: Life,
+        time: Option<Duration>,
+        former: &[u64],
+    ) -> Result<Holder> {
         check_name(&id.name)?;
         if let Some(failure) = self.wal.failure() {
             return Err(failure.into());
         }
         self.begin_upkeep()?;
-        if !self.leases.lock().greet(&id, life, time, self.boot()) {
+        if !self.leases.lock().greet(&id, life, time, former, self.boot()) {
             return Err(former_life(&id.name));
         }
         let holder = Holder(Arc::new(Handle { core: self.clone(), id, life }));
@@ -193,13 +204,6 @@ impl Holder {
         core.attend();
         if over.is_empty() { Ok(()) } else { core.wait_for(core.sequenced()) }
     }
-}
-
-fn former_life(name: &str) -> Error {
-    let say = format!(
-        "another life of {name} has begun: this one is over; end its sessions, and draw a new number to begin again"
-    );
-    Error::new(ErrorKind::Ended, say)
 }
 
 impl fmt::Debug for Holder {

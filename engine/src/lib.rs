@@ -70,6 +70,7 @@ mod diff;
 mod feed;
 mod batch;
 mod upkeep;
+mod life;
 mod holder;
 mod session;
 mod acquire;

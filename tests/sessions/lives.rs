@@ -247,3 +247,37 @@ fn names_and_times_of_holders_have_bounds() -> Result<()> {
     assert_eq!(hasty.acquire([world.key("")], Start::new()).unwrap_err().kind(), ErrorKind::Invalid);
     Ok(())
 }
+
+#[test]
+fn a_life_that_another_followed_is_over_after_a_restart_too() -> Result<()> {
+    let mut world = World::new();
+    drop(world.server("eu-1", 5)); // never held anything
+    drop(world.server("eu-1", 6));
+    world.crash();
+    let live = world.server("eu-1", 6);
+    let token = live.acquire([world.key("a")], Start::new())?.token();
+    world.cut();
+    let zombie = world.store.external_holder("eu-1", 5).expect_err("it was followed");
+    assert_eq!(zombie.kind(), ErrorKind::Ended, "{zombie}");
+    assert_eq!(world.write(token, "a", 1), Ok(()), "and it ended nothing");
+    let written = world.store.stats().log_bytes_written;
+    for _ in 0..100 {
+        world.server("eu-1", 6).heartbeat()?;
+    }
+    assert_eq!(world.store.stats().log_bytes_written, written, "a life is noted once");
+    world.server("eu-1", 7);
+    assert_eq!(world.write(token, "a", 2), Err(ErrorKind::Fenced));
+    for life in [5, 6] {
+        assert_eq!(world.store.external_holder("eu-1", life).unwrap_err().kind(), ErrorKind::Ended);
+    }
+    for life in 8..40 {
+        world.server("eu-1", life);
+    }
+    world.crash();
+    assert_eq!(
+        world.store.external_holder("eu-1", 30).unwrap_err().kind(),
+        ErrorKind::Ended,
+        "sixteen are kept"
+    );
+    Ok(())
+}

@@ -18,7 +18,7 @@ use crate::signal::Wakes;
 const EVENTS_MAX: usize = 1 << 14;
 
 /// Former lives of a holder that are remembered, so that they are not taken for new ones.
-const FORMER_MAX: usize = 16;
+pub(crate) const FORMER_MAX: usize = 16;
 
 /// A holder: its name, in this process or elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,13 +125,21 @@ impl Holder {
 
     /// Another life begins; the former ones are over for ever.
     pub(crate) fn begin(&mut self, life: Life, now: Duration) {
-        if self.former.len() == FORMER_MAX {
-            self.former.pop_front();
-        }
-        self.former.push_back(self.pulse.life);
+        self.outlive(self.pulse.life);
         self.pulse.life = life;
         self.die();
         self.renew(now);
+    }
+
+    /// A life of it is over for ever.
+    pub(crate) fn outlive(&mut self, life: Life) {
+        if self.was(life) {
+            return;
+        }
+        if self.former.len() == FORMER_MAX {
+            self.former.pop_front();
+        }
+        self.former.push_back(life);
     }
 
     /// Whether a life of it ended before.

@@ -28,7 +28,7 @@ pub use plan::Policy;
 
 pub(crate) use claim::{Barred, Claim, Ending, Fence, Granted, check};
 pub(crate) use grant::{Grant, Life, check_name};
-pub(crate) use holders::{Event, Events, HolderId};
+pub(crate) use holders::{Event, Events, FORMER_MAX, HolderId};
 pub(crate) use plan::{Refusal, Step};
 pub(crate) use queue::{Ask, RequestId, Turn};
 pub(crate) use stale::Stale;

@@ -152,9 +152,23 @@ impl State {
         }
     }
 
-    /// A handle names the holder. Another life than the one before ends what that had; `false`: this life was ended.
-    pub(crate) fn greet(&mut self, id: &HolderId, life: Life, time: Option<Duration>, now: Duration) -> bool {
+    /// Whether this is the life of the holder that memory knows.
+    pub(crate) fn is_life(&self, id: &HolderId, life: Life) -> bool {
+        self.holders.get(id).is_some_and(|holder| holder.pulse.life == life)
+    }
+
+    /// A handle names the holder, of whom the log knows these `former` lives. Another life than the one before ends what
+    /// that had; `false`: this life was ended.
+    pub(crate) fn greet(
+        &mut self,
+        id: &HolderId,
+        life: Life,
+        time: Option<Duration>,
+        former: &[u64],
+        now: Duration,
+    ) -> bool {
         let holder = self.holders.entry(id.clone()).or_insert_with(|| Holder::new(life, time, now));
+        former.iter().for_each(|former| holder.outlive(Life::External(*former)));
         if holder.was(life) {
             return false;
         }

@@ -21,7 +21,7 @@ fn a_lease_that_was_over_once_never_lives_again() {
     const STEPS: usize = 7;
     for mut sequence in 0..STEPS.pow(5) {
         let mut world = World::new(&[]);
-        world.state.greet(&far(), Life::External(1), Some(secs(30)), world.now);
+        world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
         let mut leases = vec![world.granted(far_grant(1), &["a"])];
         let (mut over, mut life) = (vec![false], 1);
         for _ in 0..5 {
@@ -32,9 +32,9 @@ fn a_lease_that_was_over_once_never_lives_again() {
                 3 => world.state.heard(&leases.iter().map(|l| l.token).collect::<Vec<Token>>(), world.now),
                 4 => {
                     life += 1;
-                    world.state.greet(&far(), Life::External(life), Some(secs(30)), world.now);
+                    world.state.greet(&far(), Life::External(life), Some(secs(30)), &[], world.now);
                 }
-                5 => _ = world.state.greet(&far(), Life::External(1), Some(secs(30)), world.now),
+                5 => _ = world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now),
                 _ => {
                     leases
                         .push(world.granted(far_grant(life), &[["b", "c", "d", "e", "f"][leases.len() - 1]]));
@@ -56,7 +56,7 @@ fn a_lease_that_was_over_once_never_lives_again() {
 #[test]
 fn a_sign_of_life_gives_the_full_time_and_a_late_one_says_so() {
     let mut world = World::new(&[]);
-    world.state.greet(&far(), Life::External(1), Some(secs(30)), world.now);
+    world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
     world.granted(far_grant(1), &["a"]);
     world.now += secs(29);
     assert!(world.state.renew(&far(), Life::External(1), world.now));
@@ -72,7 +72,7 @@ fn nobody_is_due_before_the_alarm() {
     assert_eq!(world.state.alarm(), None);
     world.granted(super::world::grant("red"), &["z"]);
     assert_eq!(world.state.alarm(), None, "nothing falls due by itself");
-    world.state.greet(&far(), Life::External(1), Some(secs(30)), world.now);
+    world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
     world.granted(far_grant(1), &["a"]);
     let alarm = world.state.alarm().expect("the holder's deadline");
     assert_eq!(alarm, world.now + secs(30));
@@ -93,7 +93,7 @@ fn a_holder_of_whom_nothing_is_left_is_forgotten() {
     assert_eq!(world.state.over(world.now).len(), 1, "its handle went, and its lease with it");
     world.ends(&lease);
     assert!(world.state.holders.is_empty());
-    world.state.greet(&far(), Life::External(1), None, world.now);
+    world.state.greet(&far(), Life::External(1), None, &[], world.now);
     let lease = world.granted(far_grant(1), &["a"]);
     world.state.part(&far());
     assert!(world.state.stale(&lease, world.now).is_none(), "an external holder needs no handle");

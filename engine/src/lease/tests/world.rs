@@ -44,7 +44,7 @@ impl World {
     pub(super) fn new(holders: &[&str]) -> Self {
         let mut state = State::new(RUN);
         for name in holders {
-            assert!(state.greet(&inside(name), Life::Inside(RUN), None, Duration::ZERO));
+            assert!(state.greet(&inside(name), Life::Inside(RUN), None, &[], Duration::ZERO));
         }
         Self { state, now: secs(100), next: 0 }
     }

@@ -1,0 +1,58 @@
+//! Corridor: the lives of external holders in the log: a life that another followed is over for ever, after our restart
+//! too.
+//!
+//! A setting for each holder, `life/<name>` → `{"lives": [first, …, newest]}`: the newest and at most sixteen before it.
+//! Written once for each life, when it is first heard of.
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lease::FORMER_MAX;
+use crate::setting::Setting;
+use crate::value::{Map, Value};
+
+const LIFE: &str = "life/";
+const LIVES: &str = "lives";
+
+impl Core {
+    /// Notes that this life of an external holder has begun, unless the log says so already; answers the lives before it,
+    /// oldest first. Durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ended`]: another life followed it.
+    pub(crate) fn begin_life(&self, name: &str, life: u64) -> Result<Vec<u64>> {
+        if let Some(stands) = self.setting(LIFE, name, self.visible())?
+            && let Some((newest, former)) = lives_of(&stands).split_last()
+            && *newest == life
+        {
+            return Ok(former.to_vec());
+        }
+        let mut former = Vec::new();
+        self.change_setting(LIFE, name, |stands| {
+            former = stands.map(lives_of).unwrap_or_default();
+            match former.iter().position(|known| *known == life) {
+                Some(at) if at + 1 < former.len() => return Err(former_life(name)),
+                Some(_) => _ = former.pop(), // somebody else noted it just now
+                None => {}
+            }
+            let first = former.len().saturating_sub(FORMER_MAX);
+            former.drain(..first);
+            let lives: Value = former.iter().copied().chain([life]).collect();
+            Ok(Some(Map::from([(LIVES, lives)]).into()))
+        })?;
+        Ok(former)
+    }
+}
+
+fn lives_of(setting: &Setting) -> Vec<u64> {
+    let lives = setting.value.get(LIVES).and_then(Value::as_list).unwrap_or_default();
+    lives.iter().filter_map(Value::as_u64).collect()
+}
+
+/// The error of a life that another followed.
+pub(crate) fn former_life(name: &str) -> Error {
+    let say = format!(
+        "another life of {name} has begun: this one is over; end its sessions, and draw a new number to begin again"
+    );
+    Error::new(ErrorKind::Ended, say)
+}
