@@ -41,6 +41,18 @@ pub enum Fault {
     WallClock,
     /// A lease is granted without looking whether its keys are still free.
     GrantUnseen,
+    /// The template is put over a document that cannot be read.
+    TemplateOver,
+    /// Autosave takes a profile that changed for one that did not.
+    SkipChanged,
+    /// Mail is acknowledged in one commit and has its effect in another.
+    MailApart,
+    /// A session ends without its last save.
+    ReleaseUnsaved,
+    /// A transaction edits what is saved of a profile, not what memory has.
+    EditSaved,
+    /// A save drops the fields that the program's type does not know.
+    ForgetUnknown,
     /// MANIFEST names an index table that is not synced.
     NameUnsynced,
     /// MANIFEST names an index table of what is not durable in the log.

@@ -8,7 +8,7 @@ use crate::world::{House, Player, coins, crash_at_every_step, houses, players, r
 
 /// An item is traded between two characters, and the machine dies between their saves: it must not exist twice.
 #[test]
-fn a_trade_is_not_duplicated_by_a_crash() {
+fn trade_duplicated_by_a_crash_the_item_is_there_once() {
     let items = |store: &Store| -> Result<u32> {
         let all = store.collection::<Player>("players")?;
         let bags = all.scan("").collect::<Result<Vec<_>>>()?;
@@ -43,7 +43,7 @@ fn a_trade_is_not_duplicated_by_a_crash() {
 
 /// State that is saved on logout only is lost with a crash: here at most the autosave time is.
 #[test]
-fn a_crash_takes_no_more_than_the_autosave_time() -> Result<()> {
+fn saving_only_on_logout_a_crash_takes_no_more_than_the_autosave_time() -> Result<()> {
     let mut sim = Sim::new(1);
     let store = sim.open()?;
     let player = players(&store)?.start("42")?;
@@ -61,7 +61,7 @@ fn a_crash_takes_no_more_than_the_autosave_time() -> Result<()> {
 
 /// The process is killed and the player appears in another: he has what he had, and the old process writes no more.
 #[test]
-fn a_lost_handoff_loses_nothing_and_duplicates_nothing() -> Result<()> {
+fn lost_handoff_nothing_is_lost_and_nothing_is_there_twice() -> Result<()> {
     let mut sim = Sim::new(2);
     let store = sim.open()?;
     let old = rich(&players(&store)?, "42", 7)?;
@@ -83,7 +83,7 @@ fn a_lost_handoff_loses_nothing_and_duplicates_nothing() -> Result<()> {
 
 /// Houses stay after a crash and inventories go back: two stores with different save times. Here both are one commit.
 #[test]
-fn house_and_purse_do_not_rewind_apart() {
+pub(crate) fn split_rewind_house_and_purse_do_not_go_back_apart() {
     let prepare = |store: &Store| {
         houses(store)?.set("oak-1", &House { owner: None, price: 500 })?;
         rich(&players(store)?, "42", 800)?.release().map(drop)
@@ -115,7 +115,7 @@ fn house_and_purse_do_not_rewind_apart() {
 
 /// A save that is cut in half by a power cut: the state before it is there, whole.
 #[test]
-fn a_torn_save_leaves_the_save_before_it() -> Result<()> {
+fn torn_save_the_save_before_it_is_there_whole() -> Result<()> {
     for step in 1..40 {
         let mut sim = Sim::new(step);
         let store = sim.open()?;

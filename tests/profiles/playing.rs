@@ -14,7 +14,7 @@ fn told(players: &Profiles<Player>) -> Vec<Event> {
 }
 
 #[test]
-fn an_update_is_seen_at_once_and_in_the_log_within_the_autosave_time() -> Result<()> {
+pub(crate) fn an_update_is_seen_at_once_and_in_the_log_within_the_autosave_time() -> Result<()> {
     let mut sim = Sim::new(1);
     let store = sim.open()?;
     let player = players(&store)?.start("42")?;

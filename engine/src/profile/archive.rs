@@ -242,22 +242,46 @@ impl<T: Playable> Profiles<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`], [`ErrorKind::Io`]: the store takes nothing more. What is wrong with
-    /// one document is in the report.
+    /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`], [`ErrorKind::Io`], [`ErrorKind::Full`]: the store takes nothing
+    /// more; what `told` heard last is done, and is where to go on. What is wrong with one document is in the report.
     pub fn migrate_all(
         &self,
         after: Option<&Key>,
+        told: impl FnMut(&Migrated, &Key) -> ControlFlow<()>,
+    ) -> Result<Migrated> {
+        self.each(after, |key| self.migrate_one(key), told)
+    }
+
+    /// What [`Profiles::migrate_all`] would do: writes nothing, and counts documents in play as the others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]. What is wrong with one document is in the report.
+    pub fn dry_run_all(
+        &self,
+        after: Option<&Key>,
+        told: impl FnMut(&Migrated, &Key) -> ControlFlow<()>,
+    ) -> Result<Migrated> {
+        self.each(after, |key| Ok(self.dry_run(key)?.writes), told)
+    }
+
+    fn each(
+        &self,
+        after: Option<&Key>,
+        one: impl Fn(&Key) -> Result<bool>,
         mut told: impl FnMut(&Migrated, &Key) -> ControlFlow<()>,
     ) -> Result<Migrated> {
         let (mut report, table) = (Migrated::default(), &self.0.table);
         let listing = table.list(<Range as From<&str>>::from(""), table.core.visible()).after(after);
         for item in listing {
             let (key, _) = item?;
-            match self.migrate_one(&key) {
+            match one(&key) {
                 Ok(true) => report.changed += 1,
                 Ok(false) => report.unchanged += 1,
                 Err(e) if e.kind() == ErrorKind::Leased => report.in_play += 1,
-                Err(e) if e.next() == crate::error::Next::Reopen => return Err(e),
+                Err(e) if e.next() == crate::error::Next::Reopen || e.kind() == ErrorKind::Full => {
+                    return Err(e);
+                }
                 Err(e) => report.failed.push((key.clone(), e)),
             }
             if told(&report, &key).is_break() {

@@ -14,6 +14,7 @@ use crate::attributes::Attributes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::memory::Memory;
+use crate::planted::{self, Fault};
 use crate::txn::{Remembered, Tx};
 use savehold_wal::Placed;
 
@@ -48,7 +49,10 @@ impl Tx<'_> {
         T: Playable,
     {
         let alone = self.run() > 0;
-        let picture = live.picture(true, alone);
+        let mut picture = live.picture(true, alone);
+        if planted::has(Fault::EditSaved) {
+            picture.value = live.last_saved().value;
+        }
         let cell = Rc::new(Edited {
             live: live.clone(),
             value: RefCell::new(Some((*picture.value).clone())),

@@ -13,14 +13,16 @@ use std::time::Duration;
 use savehold_wal::{Lsn, Placed};
 
 use super::hooks::CutShort;
-use super::live::{Live, Phase};
+use super::live::{Live, Phase, Turn};
 use super::playable::Playable;
+use super::rules::Rules;
 use super::save::LastSave;
-use super::shared::{Gone, Leaving, RETRY_AFTER, Shared};
+use super::shared::{Gone, Leaving, RETRY_AFTER, Shared, panicked};
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::key::Key;
 use crate::lease::Ended;
+use crate::planted::{self, Fault};
 use crate::txn::Ran;
 
 /// What closing came to.
@@ -29,7 +31,8 @@ use crate::txn::Ran;
 pub struct CloseReport {
     /// Profiles whose last state is durable, whether there was anything to save or not.
     pub saved: usize,
-    /// Those whose last state is not saved, and why.
+    /// Those whose last state is not saved, and why. As long as the store is open it is tried again, by itself and by
+    /// another close.
     pub failed: Vec<(Key, Error)>,
     /// Those that have their last save in the log, and the answer did not come in time.
     pub late: Vec<Key>,
@@ -114,16 +117,23 @@ impl<T: Playable> Live<T> {
 
     /// What is told of its end once `placed` is durable.
     pub(crate) fn gone(&self, why: Ended, placed: Placed) -> Gone {
-        Gone { key: self.key.clone(), why, placed }
+        let write_at = self.shared.write_at(&why);
+        Gone { key: self.key.clone(), why, placed, write_at }
     }
 
-    /// One record: the last save, if there is anything to save, and the release.
+    /// One record: the last save, if there is anything to save, and the release. Where the program's own serialization
+    /// panics that is an error like any other: nothing else that is due suffers from it.
     fn place_last(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
+        catch_unwind(AssertUnwindSafe(|| self.place_last_record(why)))
+            .unwrap_or_else(|_| Err(self.named(panicked())))
+    }
+
+    fn place_last_record(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
         let core = self.core();
         let ran = core.transact(None, self.shared.how(), |tx| -> Result<()> {
             let picture = self.picture(false, false);
             let mut base = None;
-            if !picture.is_placed {
+            if !picture.is_placed && !planted::has(Fault::ReleaseUnsaved) {
                 let (entry, next) = self.entry(&picture.value, &picture.base)?;
                 let users = picture.base.head.attributes.user_ids();
                 tx.put_seen(&self.full, picture.base.lsn, users, entry)?;
@@ -145,25 +155,24 @@ impl<T: Playable> Live<T> {
         }
     }
 
-    /// `before_release` and `before_save` have the last word; what they make that may not be stored is left out.
+    /// `before_release` and `before_save` have the last word; what they make that may not be stored is left out. `false`:
+    /// they did not come back in time, or panicked, or an update was still at it.
     fn run_last_hook(&self, why: &Ended, time: HookTime) -> bool {
         let rules = &self.shared.rules;
-        let (release, save) = (rules.before_release.clone(), rules.before_save.clone());
-        if release.is_none() && save.is_none() {
+        if rules.before_release.is_none() && rules.before_save.is_none() {
             return true;
         }
-        let turn = self.turn();
-        let (mut value, key, why) = ((*turn.value).clone(), self.key.clone(), why.clone());
-        let edited = self.run_hook(time, move || {
-            if let Some(hook) = release {
-                hook(&key, &mut value, &why);
+        let Some((turn, time)) = self.turn_for_hook(time) else { return false };
+        let (key, why) = (self.key.clone(), why.clone());
+        let edited = self.run_hook(&turn, time, move |rules, value| {
+            if let Some(hook) = &rules.before_release {
+                hook(&key, value, &why);
             }
-            if let Some(hook) = save {
-                hook(&key, &mut value);
+            if let Some(hook) = &rules.before_save {
+                hook(&key, value);
             }
-            value
         });
-        match edited.map(|value| rules.validate(&value).map(|bytes| (value, bytes))) {
+        match edited {
             Ok(Ok((value, bytes))) => {
                 turn.install_last(value, bytes, self.core().boot());
                 true
@@ -178,33 +187,43 @@ impl<T: Playable> Live<T> {
 
     /// `before_save` may edit what is saved.
     pub(crate) fn before_save(&self, time: Duration) {
-        let Some(hook) = self.shared.rules.before_save.clone() else { return };
-        if self.lock().unsaved_since.is_none() {
+        if self.shared.rules.before_save.is_none() || self.lock().unsaved_since.is_none() {
             return;
         }
-        let turn = self.turn();
-        let (mut value, key) = ((*turn.value).clone(), self.key.clone());
-        let edited = self.run_hook(HookTime::AtMost(time), move || {
-            hook(&key, &mut value);
-            value
+        let Some((turn, time)) = self.turn_for_hook(HookTime::AtMost(time)) else { return };
+        let key = self.key.clone();
+        let edited = self.run_hook(&turn, time, move |rules, value| {
+            if let Some(hook) = &rules.before_save {
+                hook(&key, value);
+            }
         });
-        if let Ok(value) = edited
-            && let Ok(bytes) = self.shared.rules.validate(&value)
-        {
+        if let Ok(Ok((value, bytes))) = edited {
             let now = self.core().boot();
             _ = turn.install(value, bytes, now, now); // where the session ended meanwhile, that hook had its say
         }
     }
 
-    fn run_hook<R: Send + 'static>(
+    /// The turn that a hook needs, and the time that is left for it: an update of the program that takes long counts.
+    fn turn_for_hook(&self, time: HookTime) -> Option<(Turn<'_, T>, HookTime)> {
+        let HookTime::AtMost(time) = time else { return Some((self.turn(), time)) };
+        let until = self.core().boot().saturating_add(time);
+        let turn = self.turn_within(time)?;
+        Some((turn, HookTime::AtMost(until.saturating_sub(self.core().boot()))))
+    }
+
+    /// Runs the program's code on a copy of the value, and its checks of what came of it.
+    fn run_hook(
         &self,
+        turn: &Turn<'_, T>,
         time: HookTime,
-        hook: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, CutShort> {
-        let number = self.core().number();
+        hook: impl FnOnce(&Rules<T>, &mut T) + Send + 'static,
+    ) -> Result<Result<(T, usize)>, CutShort> {
+        let (number, rules, value) = (self.core().number(), self.shared.rules.clone(), turn.value.clone());
         let hook = move || {
             let _inside = guard::enter(number);
-            hook()
+            let mut value = (*value).clone();
+            hook(&rules, &mut value);
+            rules.validate(&value).map(|bytes| (value, bytes))
         };
         match time {
             HookTime::Own => catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked),
@@ -235,7 +254,13 @@ impl<T: Playable> Shared<T> {
         for Leaving { live, why, .. } in leaving {
             match live.place_last(&why) {
                 Ok(placed) => gone.push(live.gone(why, placed)),
-                Err(e) => report.failed.push((live.key.clone(), e)),
+                Err(e) => {
+                    report.failed.push((live.key.clone(), e));
+                    if live.may_try_again() {
+                        let retry_at = core.boot() + RETRY_AFTER;
+                        self.leave(Leaving { live, why, retry_at, hooked: true });
+                    }
+                }
             }
         }
         self.await_last(gone, until, &mut report);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use savehold_wal::env::Threads;
 use savehold_wal::{Lsn, Placed};
 
 use super::keep::Unknown;
@@ -224,6 +225,23 @@ impl<T: Playable> Live<T> {
         }
         state.busy = Busy::Update;
         Turn { live: self, value: state.value.clone() }
+    }
+
+    /// [`Live::turn`], waited for no longer than `time`, for whoever must not wait for the program. Where a store has no
+    /// threads nobody could give it back meanwhile.
+    pub(crate) fn turn_within(&self, time: Duration) -> Option<Turn<'_, T>> {
+        let env = self.core().wal.env();
+        let until = env.clock.monotonic().saturating_add(time);
+        let mut state = self.state.lock();
+        while state.busy != Busy::Nobody || state.reserved > 0 {
+            let left = until.saturating_sub(env.clock.monotonic());
+            if left.is_zero() || env.threads == Threads::None {
+                return None;
+            }
+            self.free.wait_for(&mut state, left);
+        }
+        state.busy = Busy::Update;
+        Some(Turn { live: self, value: state.value.clone() })
     }
 
     /// Under the commit lock: takes hold of the revision `seen` for a commit that replaces it.

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
 use crate::limits::MAIL_COUNT_MAX;
+use crate::planted::{self, Fault};
 use crate::txn::{Done, Tx};
 use crate::value::{Value, codec};
 
@@ -142,14 +143,22 @@ impl<T: Playable> Profile<T> {
     #[doc(alias = "MessageHandler")]
     pub fn receive<M: DeserializeOwned, R>(&self, mut f: impl FnMut(&mut T, M) -> R) -> Result<bool> {
         let (live, table) = (self.live(), &self.live().shared.table);
+        let mut apart = None;
         let done = live.core().transaction(None, |tx| -> Result<bool> {
             let key = KeyRef::from(&live.key);
             let mut document = tx.edit(self)?;
             let Some(message) = tx.take_mail(table, &key)? else { return Ok(false) };
             let decoded: M = codec::decode(message.format, &message.value).map_err(|e| live.named(e))?;
-            f(&mut document, decoded);
+            if planted::has(Fault::MailApart) {
+                apart = Some(decoded);
+            } else {
+                f(&mut document, decoded);
+            }
             Ok(true)
         })?;
+        if let Some(decoded) = apart {
+            self.update(|document| f(document, decoded))?;
+        }
         Ok(matches!(done, Once::Now(Done { value: true, .. })))
     }
 

@@ -59,6 +59,19 @@ pub(crate) fn migrate(
     if let Some(newer) = too_new(applied, migrations) {
         return Err(newer_program(&newer.name));
     }
+    run(document, applied, migrations)
+}
+
+/// [`migrate`], whoever wrote the document.
+///
+/// # Errors
+///
+/// What a migration answers, named. `document` may be half changed then.
+pub(crate) fn run(
+    document: &mut Value,
+    applied: &mut Vec<Applied>,
+    migrations: &[Migration],
+) -> Result<Vec<String>> {
     let mut ran = Vec::new();
     for migration in migrations {
         if applied.iter().any(|a| a.name == migration.name) {

@@ -63,6 +63,7 @@ impl Store {
                 fresh: template,
                 mismatch: Mismatch::default(),
                 migrations: Vec::new(),
+                knows_all: false,
                 check: None,
                 bytes_max: BYTES_MAX,
                 user_id: None,
@@ -175,6 +176,12 @@ impl<T: Playable> Builder<T> {
     /// How long a hook may take that runs on a thread of the store's; default 2 s. What stands without it is saved then.
     pub fn hook_time(mut self, time: Duration) -> Self {
         self.rules.hook_time = time;
+        self
+    }
+
+    /// For whoever carries out migrations by hand: names that the documents have and this program does not are older ones.
+    pub(crate) fn knowing_all(mut self) -> Self {
+        self.rules.knows_all = true;
         self
     }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::key::Key;
 use crate::lease::Ended;
+use crate::planted::{self, Fault};
 use crate::value::{Value, codec};
 use bytes::Bytes;
 
@@ -39,6 +40,8 @@ pub(crate) struct Rules<T> {
     pub(crate) fresh: T,
     pub(crate) mismatch: Mismatch,
     pub(crate) migrations: Vec<Migration>,
+    /// Migrations that this program does not have are older ones, whatever they are.
+    pub(crate) knows_all: bool,
     pub(crate) check: Option<Box<Check<T>>>,
     pub(crate) bytes_max: usize,
     pub(crate) user_id: Option<Box<UserOf>>,
@@ -75,7 +78,8 @@ impl<T: Playable> Rules<T> {
             format => codec::view(format, &stored.value)?,
         };
         let mut schema = Schema::from_bytes(&stored.head.schema)?;
-        let ran = migrate::migrate(&mut document, &mut schema.applied, &self.migrations)?;
+        let migrate = if self.knows_all { migrate::run } else { migrate::migrate };
+        let ran = migrate(&mut document, &mut schema.applied, &self.migrations)?;
         let mut changes: Vec<Adjustment> =
             ran.into_iter().map(|name| Adjustment::Migrated { name }).collect();
         changes.extend(reconcile(&mut document, &self.template, self.mismatch, &schema.deleted)?);
@@ -147,7 +151,7 @@ impl<T: Playable> Rules<T> {
     /// As [`codec::encode`].
     pub(crate) fn encode(&self, value: &T, unknown: &Unknown, schema: &Schema) -> Result<Encoded> {
         let (mut bytes, mut unknown, mut schema) = (Vec::new(), unknown.clone(), schema.clone());
-        let format = if unknown.is_empty() {
+        let format = if unknown.is_empty() || planted::has(Fault::ForgetUnknown) {
             codec::encode(value, &mut bytes)?
         } else {
             let mut document = document_of(value)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::holder::Holder;
 use crate::key::{FullKey, Key};
 use crate::lease::Ended;
 use crate::memory::Hears;
+use crate::planted::{self, Fault};
 use crate::record::Cause;
 use crate::table::Table;
 
@@ -42,7 +44,8 @@ pub(crate) struct Shared<T: Playable> {
     // constant after open
     pub(crate) table: Table,
     pub(crate) holder: Holder,
-    pub(crate) rules: Rules<T>,
+    /// Also in the hands of a hook that does not come back.
+    pub(crate) rules: Arc<Rules<T>>,
 
     /// In play. A session that is over or ending is not here.
     seats: Mutex<HashMap<Key, Seat<T>>>,
@@ -76,6 +79,8 @@ pub(crate) struct Gone {
     pub(crate) key: Key,
     pub(crate) why: Ended,
     pub(crate) placed: Placed,
+    /// When the log is to be written for it, unless it was before (boot clock).
+    pub(crate) write_at: Duration,
 }
 
 impl<T: Playable> Shared<T> {
@@ -83,7 +88,7 @@ impl<T: Playable> Shared<T> {
         Self {
             table,
             holder,
-            rules,
+            rules: Arc::new(rules),
             seats: Mutex::default(),
             leaving: Mutex::default(),
             gone: Mutex::default(),
@@ -171,11 +176,21 @@ impl<T: Playable> Shared<T> {
     /// A session has its last record: sees to it that it gets its answer and the game is told. Nobody waits for it, but
     /// where a store has no threads the log is written here.
     pub(crate) fn go(&self, gone: Gone) {
-        let placed = gone.placed;
+        let (placed, write_at) = (gone.placed, gone.write_at);
         self.gone.lock().push(gone);
-        self.see_to(placed);
+        if write_at <= self.table.core.boot() {
+            self.see_to(placed);
+        }
         self.settle();
         self.table.core.bell.ring();
+    }
+
+    /// When the log is to be written for the end of a session. Where it is handed over, whoever asked for it places the
+    /// grant right behind the last save, and one sync answers both: so it is left alone for a moment.
+    pub(crate) fn write_at(&self, why: &Ended) -> Duration {
+        let core = &self.table.core;
+        let company = matches!(why, Ended::HandedOver(_)) && core.wal.env().threads == Threads::Own;
+        if company { core.boot() + LOOK_AFTER } else { Duration::ZERO }
     }
 
     /// Sees to it that what was placed gets its answer.
@@ -187,13 +202,15 @@ impl<T: Playable> Shared<T> {
         }
     }
 
-    /// Tells of ends that are durable.
+    /// Tells of ends that are durable; of those that will never be known to be, that the store took no more.
     pub(crate) fn settle(&self) {
+        let halted = self.table.core.wal.failure().is_some();
         let acknowledged = self.table.core.wal.acknowledged();
-        let told: Vec<Gone> =
-            self.gone.lock().extract_if(.., |gone| gone.placed.end <= acknowledged).collect();
-        for Gone { key, why, .. } in told {
-            self.tell(Event::Ended { key, why });
+        let durable = |gone: &Gone| gone.placed.end <= acknowledged;
+        let told: Vec<Gone> = self.gone.lock().extract_if(.., |gone| halted || durable(gone)).collect();
+        for gone in told {
+            let why = if durable(&gone) { gone.why } else { Ended::Closed };
+            self.tell(Event::Ended { key: gone.key, why });
         }
     }
 
@@ -256,8 +273,14 @@ impl<T: Playable> Shared<T> {
     }
 
     fn autosave_one(&self, live: &Arc<Live<T>>, now: Duration) -> Option<Save> {
-        live.before_save(self.rules.hook_time);
-        match live.save(Cause::Autosave, self.how()) {
+        if planted::has(Fault::SkipChanged) {
+            return Some(Save::Unchanged(live.lock().base.lsn));
+        }
+        let saved = catch_unwind(AssertUnwindSafe(|| {
+            live.before_save(self.rules.hook_time);
+            live.save(Cause::Autosave, self.how())
+        }));
+        match saved.unwrap_or_else(|_| Err(live.named(panicked()))) {
             Ok(save) => {
                 let mut state = live.lock();
                 if state.unsaved_since.is_some() {
@@ -290,7 +313,11 @@ impl<T: Playable> Duty for Shared<T> {
             leaving.live.clone().finish_leaving(leaving, self.rules.hook_time);
         }
         let saves = self.autosave(now);
-        let last = self.gone.lock().iter().map(|gone| gone.placed).max_by_key(|placed| placed.end);
+        let last = {
+            let gone = self.gone.lock();
+            let due = gone.iter().filter(|gone| gone.write_at <= now);
+            due.map(|gone| gone.placed).max_by_key(|placed| placed.end)
+        };
         if let Some(placed) = last {
             self.see_to(placed);
         }
@@ -308,6 +335,8 @@ impl<T: Playable> Duty for Shared<T> {
 
     fn end(&self) {
         _ = self.close_all(self.rules.hook_time);
+        let given_up = self.take_leaving(Duration::MAX); // nothing is tried again: they would keep the store
+        drop(given_up);
     }
 }
 
@@ -347,6 +376,13 @@ impl<T: Playable> Live<T> {
         self.shared.unseat(self);
         self.shared.tell(Event::Ended { key: self.key.clone(), why });
     }
+}
+
+/// The program's own code did it, while a document was turned into bytes.
+#[cold]
+pub(crate) fn panicked() -> Error {
+    let say = "the document panicked while it was being saved: nothing was written; mend its `Serialize`, or the check of it";
+    Error::new(ErrorKind::Encode, say)
 }
 
 impl<T: Playable> fmt::Debug for Shared<T> {

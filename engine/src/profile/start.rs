@@ -11,6 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use savehold_wal::Lsn;
@@ -33,6 +34,7 @@ use crate::holder::Start;
 use crate::key::{FullKey, Key, KeyRef};
 use crate::lease::Ended;
 use crate::modify::Wanted;
+use crate::planted::{self, Fault};
 use crate::session::Session;
 use crate::ticket::Ticket;
 use crate::txn::Tx;
@@ -96,7 +98,10 @@ impl<T: Playable> Shared<T> {
         let full = (self.table.ensure_id()?, key.clone());
         let standing = tx.standing_of(&self.table, &KeyRef::from(key))?;
         let loaded = match &standing.stored {
-            Some(stored) => self.rules.load(&stored.entry)?,
+            Some(stored) => match self.rules.load(&stored.entry) {
+                Err(_) if planted::has(Fault::TemplateOver) => self.first(key, standing.lsn, asked)?,
+                loaded => loaded?,
+            },
             None => self.first(key, standing.lsn, asked)?,
         };
         let mut head = standing.head().cloned().unwrap_or_else(|| EntryHead {
@@ -176,6 +181,9 @@ impl<T: Playable> Shared<T> {
                 live.hand_over(by.by);
             }
         });
+        if self.closed.load(Ordering::Acquire) {
+            live.end_unwatched(Ended::Closed, HookTime::Own); // it was granted while they were being closed
+        }
         Profile(handle)
     }
 }
