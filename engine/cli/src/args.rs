@@ -13,7 +13,7 @@ use clap::{CommandFactory, Parser, ValueEnum};
 pub use backup::{Backup, BackupVerb, Check, Drill, Make, Place, Prune, Restore, Revert};
 pub use bench::{Bench, BenchVerb, Durability, Workload};
 pub use options::{
-    Break, Demo, Diff, Get, History, Json, List, Load, Once, Pin, Remove, Repair, Scope, Sessions,
+    Break, Demo, Diff, Get, History, Json, List, Load, Migrate, Once, Pin, Remove, Repair, Scope, Sessions,
     SessionsVerb, Set, Stat, Tail, Unpin, Update,
 };
 pub use verbs::Verb;

@@ -7,9 +7,10 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const WITH_END: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
+const KEYS: &str = "{msg} {wide_bar} {human_pos}/{human_len} {eta}";
 const WITHOUT_END: &str = "{msg} {spinner} {binary_bytes} {elapsed}";
 
-/// A bar that fills while `bytes` are worked through.
+/// A bar that fills while work is done.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
@@ -26,12 +27,21 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many bytes more are done.
-    pub fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+    /// A bar for so many keys.
+    #[must_use]
+    pub fn of_keys(doing: &'static str, keys: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(keys), target());
+        bar.set_style(ProgressStyle::with_template(KEYS).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(doing);
+        Self(bar)
     }
 
-    /// Bytes done so far.
+    /// So much more is done.
+    pub fn advance(&self, more: u64) {
+        self.0.inc(more);
+    }
+
+    /// What is done so far.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.0.position()
@@ -54,7 +64,7 @@ mod tests {
 
     #[test]
     fn both_bars_are_ones_that_the_library_understands() {
-        for template in [WITH_END, WITHOUT_END] {
+        for template in [WITH_END, WITHOUT_END, KEYS] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

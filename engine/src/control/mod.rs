@@ -14,6 +14,7 @@ mod state;
 mod past;
 mod care;
 mod sessions;
+mod migrate;
 mod client;
 
 use std::path::Path;
@@ -65,6 +66,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "unpin" => past::unpin(store, asked),
         "diff" => past::diff(store, asked),
         "changes" => past::changes(store, asked),
+        "migrate" => migrate::migrate(store, asked),
         "sessions" => sessions::sessions(store, asked),
         "break" => sessions::end(store, asked),
         other => Err(wrong(format!("there is no verb {other:?}"))),

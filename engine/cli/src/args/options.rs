@@ -258,6 +258,36 @@ pub struct Unpin {
     pub name: String,
 }
 
+/// Options of `migrate`.
+#[derive(Args, Clone, Debug, PartialEq)]
+#[command(group = ArgGroup::new("steps").required(true).multiple(true).args(["renames", "sets", "removes"]))]
+pub struct Migrate {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub collection: String,
+    /// The name of the migration; for ever
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Rename a field; may be given again
+    #[arg(long = "rename", value_name = "FROM=TO", value_parser = note)]
+    pub renames: Vec<(String, String)>,
+    /// Write a field, whatever stands there; may be given again
+    #[arg(long = "set", value_name = "FIELD=JSON", value_parser = field)]
+    pub sets: Vec<(String, Value)>,
+    /// Take a field out; may be given again
+    #[arg(long = "remove", value_name = "FIELD")]
+    pub removes: Vec<String>,
+    /// Programs without this migration may go on reading and writing the documents
+    #[arg(long)]
+    pub compatible: bool,
+    /// Go on behind this key
+    #[arg(long, value_name = "KEY")]
+    pub after: Option<Keypath>,
+    /// Only say what it would do
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Options of `repair`.
 #[derive(Args, Clone, Debug, PartialEq)]
 pub struct Repair {
@@ -303,6 +333,13 @@ fn note(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, said)) if !name.is_empty() => Ok((name.to_owned(), said.to_owned())),
         _ => Err("a note is written NAME=TEXT, for example build=812".to_owned()),
+    }
+}
+
+fn field(text: &str) -> Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((name, said)) if !name.is_empty() => Ok((name.to_owned(), value(said)?)),
+        _ => Err("a field is written FIELD=JSON, for example level=1".to_owned()),
     }
 }
 

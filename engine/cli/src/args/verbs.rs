@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::backup::{Backup, Check, Restore, Revert};
 use super::bench::Bench;
 use super::options::{
-    Demo, Diff, Get, History, List, Load, Pin, Remove, Repair, Scope, Sessions, Set, Stat, Tail, Unpin,
-    Update,
+    Demo, Diff, Get, History, List, Load, Migrate, Pin, Remove, Repair, Scope, Sessions, Set, Stat, Tail,
+    Unpin, Update,
 };
 
 /// What to do.
@@ -14,9 +14,11 @@ use super::options::{
 pub enum Verb {
     /// Watch a store survive being killed
     ///
-    /// Starts a game server as a process of its own: players earn, spend and trade items, each commit durable. The
-    /// server is killed at random moments (SIGKILL) and its store opened again; then every acknowledged commit must be
-    /// there, and no item twice or nowhere. At last one player's history is shown, and his state five seconds earlier.
+    /// Starts a game server as a process of its own: four rooms play the players as profiles; they earn, spend, trade
+    /// items and get coins by mail, each deed durable, and go from room to room. Behind whoever went, the room that lost
+    /// him tries to write: it must be refused (fenced). The server is killed at random moments (SIGKILL) and its store
+    /// opened again; then every acknowledged commit must be there, and no item twice or nowhere. At last one player's
+    /// history is shown, and his state five seconds earlier.
     ///
     /// The store is made in a directory of its own that goes away at the end, or in DIR, which must not exist yet, and
     /// stays.
@@ -193,6 +195,19 @@ Examples:
   savehold sessions --format json
   savehold sessions break players/42 --reason 'ticket 812'")]
     Sessions(Sessions),
+
+    /// Bring the documents of a collection up to date
+    ///
+    /// Changes every document once by the steps given, in this order: renames, then fields set, then fields removed. The
+    /// NAME is noted beside each document, as the program's own migration of that name would note it, so that the program
+    /// finds it done. A document that has the name is left alone: an interrupted call is repeated. Documents in play are
+    /// left to their sessions, and counted. Ends with code 1 if a document could not be changed.
+    #[command(after_help = "\
+Examples:
+  savehold migrate players '2026-11 gold is coins' --rename gold=coins --dry-run
+  savehold migrate players '2026-11 gold is coins' --rename gold=coins --yes
+  savehold migrate players 'pets' --set 'pets=[]' --remove pet --compatible --yes")]
+    Migrate(Migrate),
 
     /// Read every byte and say what is proven
     ///

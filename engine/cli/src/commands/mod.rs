@@ -22,6 +22,7 @@ pub mod load;
 pub mod dump;
 pub mod stat;
 pub mod sessions;
+pub mod migrate;
 pub mod verify;
 pub mod repair;
 pub mod backup;
@@ -56,6 +57,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Dump(scope) => dump::run(args, scope),
         Verb::Stat(stat) => stat::run(args, stat),
         Verb::Sessions(which) => sessions::run(args, which),
+        Verb::Migrate(migrate) => migrate::run(args, migrate),
         Verb::Verify => verify::run(args),
         Verb::Repair(repair) => repair::run(args, repair),
         Verb::Backup(backup) => backup::run(args, backup),

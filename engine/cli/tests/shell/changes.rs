@@ -3,6 +3,7 @@
 use crate::world::{World, both_ways};
 
 both_ways!(
+    documents_are_migrated_once_page_by_page_and_those_in_play_are_left_alone,
     set_prints_the_version_and_reads_standard_input,
     keys_of_any_bytes_are_written_listed_and_read,
     conditions_decide_whether_anything_is_written,
@@ -97,4 +98,35 @@ fn remove_wants_consent_and_keeps_history(world: World) {
     assert_eq!(world.call(&["get", "a/b", "--at", first.trim()]).out, "1\n");
     assert!(world.refused(&["get", "a/b", "--at", removal.trim()], 7).contains("removed a/b"));
     assert!(world.refused(&["remove", "a/c", "--yes"], 7).contains("there is no a/c"));
+}
+
+fn documents_are_migrated_once_page_by_page_and_those_in_play_are_left_alone(world: World) {
+    let line = |n: u32| format!("{{\"key\":\"players/{n:03}\",\"value\":{{\"gold\":{n}}}}}\n");
+    world.call_with(&["load"], &(0..450).map(line).collect::<String>());
+    world.ok(&["set", "players/x", "\"no document with fields\""]);
+    world.leased("players/007", "eu-1", 1);
+    let name = "2026-11 gold is coins";
+    let words =
+        ["migrate", "players", name, "--rename", "gold=coins", "--set", "level=1", "--format", "json"];
+    let call = |more: &[&str]| world.call(&[&words, more].concat());
+
+    let planned = call(&["--dry-run"]);
+    assert_eq!(planned.out, "{\"changed\":450,\"unchanged\":0,\"in_play\":0,\"failed\":1}\n", "{planned:?}");
+    assert!(planned.err.contains("nothing was written") && planned.code == 1, "{planned:?}");
+    assert_eq!(call(&[]).code, 2, "nobody agreed");
+    assert_eq!(world.ok(&["get", "players/300"]), "{\"gold\":300}\n");
+
+    let done = call(&["--yes"]);
+    assert_eq!(done.out, "{\"changed\":449,\"unchanged\":0,\"in_play\":1,\"failed\":1}\n", "{done:?}");
+    assert!(done.err.contains("players/x") && done.err.contains("no fields"), "{done:?}");
+    assert_eq!(world.ok(&["get", "players/300"]), "{\"coins\":300,\"level\":1}\n");
+    assert_eq!(world.ok(&["get", "players/007"]), "{\"gold\":7}\n", "his session brings it up to date");
+
+    let again = call(&["--yes", "--after", "players/007"]);
+    assert_eq!(again.out, "{\"changed\":0,\"unchanged\":442,\"in_play\":0,\"failed\":1}\n", "{again:?}");
+    let next = ["migrate", "players", "no levels", "--remove", "level", "--yes", "--after", "players/448"];
+    let next = world.call(&next);
+    assert!(next.out.contains("Brought up to date") && next.code == 1, "{next:?}");
+    assert_eq!(world.ok(&["get", "players/449"]), "{\"coins\":449}\n", "older migrations are known");
+    world.refused(&["migrate", "nobody", "name", "--remove", "a", "--yes"], 7);
 }
