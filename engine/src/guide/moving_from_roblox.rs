@@ -40,7 +40,7 @@
 //! | `IncrementAsync` | `collection.increment`, `increment_once` |
 //! | `RemoveAsync` | `collection.remove`: answers what stood there; its history stays readable |
 //! | `BatchGetAsync` | `store.snapshot()` and any number of reads at one moment |
-//! | `OnUpdate` | none yet: a change feed comes later; sessions make polling another server needless |
+//! | `OnUpdate` | `store.changes(from)`: every commit, in order, resumed where it was left; sessions make polling another server needless |
 //!
 //! ## `DataStore`, its helpers, Open Cloud
 //!
@@ -53,9 +53,11 @@
 //! | `RemoveVersionAsync` | none: history is thinned by retention, and erased with a user |
 //! | `DataStoreKeyInfo` (`CreatedTime`, `UpdatedTime`, `Version`, `GetUserIds`, `GetMetadata`) | `Entry`: `created_us`, `version`, `attributes.user_ids()`, `attributes.meta()`; `store.time_of(version)` |
 //! | `OrderedDataStore:GetSortedAsync` | as `GetOrderedDataStore` |
-//! | snapshots, restoring, the Data Stores Manager | `savehold history`, `get --at`; whole stores are restored from a backup |
+//! | snapshots, restoring, the Data Stores Manager | `store.pin("before update 2.0")`, `savehold history`, `get --at`, `diff`, `revert`; whole stores are restored from a backup, to any moment |
 //! | `matchVersion`, `exclusiveCreate` (HTTP only) | `compare_and_set`, `create`, in every program |
-//! | `allowMissing`, etag, `entry@revision`, `DeleteDataStore` | `get` is an `Option`; versions are the etag; a collection is emptied key by key |
+//! | `allowMissing`, etag, content MD5, `entry@revision`, `entry@latest:timestamp` | `get` is an `Option`; versions are the etag; every value has a checksum that each read verifies; `get_at` |
+//! | partial updates (refused there), increment with clamping | `savehold update --merge-json`; `increment` that would overflow is an error |
+//! | `DeleteDataStore`, `UndeleteDataStore` | a collection is emptied key by key; `savehold revert` brings keys back |
 //! | right to be forgotten (templates with `{UserId}`) | `store.keys_of(user)` answers from an index of user ids, which `.user_ids([…])` keeps |
 //! | `MemoryStore` maps and queues, `MessagingService` | sessions replace the locks that were built of them; a profile's mailbox replaces the queues, durably |
 //! | limits of 50 characters, 4 MB, 300 characters of metadata, requests per minute | keys 1 KiB, values 64 MiB, metadata 4 KiB, no rates: see `limits` |
@@ -77,13 +79,14 @@
 //! | `:Save`, `:SaveAsync` | `profile.save()`: durable when it returns, or an error |
 //! | `:SetBackup(retries, value)`, `:ClearBackup`, `:IsBackup` | none, on purpose: a failed load is an error, and nobody plays on made-up data |
 //! | `:GetKeyValue`, `:SetKeyValue` | fields of `T` |
+//! | `Constants.SaveFailure`, the Verifier | `ErrorKind`, with what to do next; a value that cannot be stored is refused at the change, and names the field |
 //! | `OrderedBackups` | every commit is a version already, in one step |
 //!
 //! ## ProfileService
 //!
 //! | there | here |
 //! |---|---|
-//! | `GetProfileStore(name, template)` | `store.profiles::<T>(name)…open()`, the template is `T::default()` |
+//! | `GetProfileStore(name or { Name, Scope }, template)` | `store.profiles::<T>(name)…open()`, the template is `T::default()` |
 //! | `IsLive`, `.Mock` | `Store::in_memory()`: the same code on a simulated disk |
 //! | `ServiceLocked`, `CriticalState`, `CriticalStateSignal` | `Event::Critical(on)`; a closed store answers `Closed` |
 //! | `IssueSignal`, `CorruptionSignal` | the error of the call itself: `Damaged` and `Decode` name the place, and the document stays as it is |
@@ -95,7 +98,7 @@
 //! | `:ProfileVersionQuery`, `:NextAsync` | `profiles.versions(key)`, an iterator in which an error is no end |
 //! | `:GlobalUpdateProfileAsync`, `:ClearGlobalUpdates` | `profiles.send(key, message)` |
 //! | `AddActiveUpdate`, `ChangeActiveUpdate`, `ClearActiveUpdate`, `LockActiveUpdate`, `ClearLockedUpdate`, their listeners | `profile.receive(\|doc, message\| …)`: acknowledged in the commit of its effect; `Event::Mail` says that there is some |
-//! | `:WipeProfileAsync` | `profiles.wipe(key)`: refused while somebody plays it, its history stays |
+//! | `:WipeProfileAsync` | `profiles.wipe(key)`: a session on it ends in the same commit, with the reason `Erased`; its history stays |
 //! | `profile.Data` | `profile.read()`, `profile.update(\|p\| …)` |
 //! | `MetaData`, `MetaTags`, `:GetMetaTag`, `:SetMetaTag`, `MetaTagsLatest`, `MetaTagsUpdated` | fields of `T`, or metadata beside the value |
 //! | `RobloxMetaData`, `UserIds`, `KeyInfo`, `KeyInfoUpdated` | metadata, user ids and version of the entry |
@@ -108,6 +111,7 @@
 //! | `:Save()` | `profile.save()` |
 //! | `:Identify()` | `profile.key()`, and errors that name the key |
 //! | `:OverwriteAsync()` | `profiles.restore(key, at)`: a new version; versions and tokens never go back |
+//! | listeners that fire before the last save, whose edits are lost | `.before_release(…)` always runs before it |
 //! | `AutoSaveProfiles` 30 s, `AssumeDeadSessionLock` 1,800 s, `ForceLoadMaxSteps` | autosave 10 s; a dead process holds nothing after a restart; handoff 10 s at most |
 //!
 //! ## ProfileStore
@@ -124,6 +128,7 @@
 //! | `.Mock` | `Store::in_memory()` |
 //! | `Profile.Data`, `.LastSavedData` | `profile.read()`, `profile.last_saved()` |
 //! | `.FirstSessionTime`, `.SessionLoadCount`, `.Session` | `created_us`; the session's token; `store.sessions()` |
+//! | `.RobloxMetaData`, `.UserIds`, `.KeyInfo` | `profile.meta()`, `set_meta`; `user_ids()`; the version of `last_saved()` |
 //! | `.OnSave`, `.OnLastSave(reason)` | `.before_save(…)`, `.before_release(\|key, doc, why\| …)` |
 //! | `.OnSessionEnd`, `.OnAfterSave` | `Event::Ended`, after the last write and not before it |
 //! | `:IsActive`, `:Reconcile`, `:EndSession`, `:AddUserId`, `:RemoveUserId`, `:Save` | as above |
@@ -163,5 +168,6 @@
 //! # Moving the data
 //!
 //! Write what you exported as JSON lines and run `savehold load`; a repeated load changes nothing that is there already.
+//! `savehold migrate` then renames and sets fields in all documents, and notes it beside each as a migration of that name.
 //! Or let each player come with his first join, by the profiles' `on_absent`: what it answers lands in the commit of his
 //! first session.

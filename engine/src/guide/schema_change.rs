@@ -47,6 +47,38 @@
 //! Each migration runs once for a document, in the order in which they are given; its name is stored with the document and
 //! is for ever. An error refuses the session, and the document stays as it was.
 //!
+//! # All documents at once
+//!
+//! A document is brought up to date when it is played. To do it for all of them, before an old program is taken away or to
+//! know that every one can be read, there is [`Profiles::migrate_all`](crate::Profiles::migrate_all): each document in a
+//! commit of its own, those in play left to their sessions, told after each how far it is, stopped and resumed at any key.
+//! [`Profiles::dry_run_all`](crate::Profiles::dry_run_all) only counts.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use savehold::{Compatible, Result, Store, Value};
+//!
+//! # fn main() -> Result<()> {
+//! let store = Store::in_memory()?;
+//! # let old = store.collection::<std::collections::BTreeMap<String, u64>>("players")?;
+//! # (0..10).try_for_each(|n| old.set(n, &[("gold".to_owned(), n)].into()).map(drop))?;
+//! let players = store
+//!     .profiles::<Value>("players") // no type: documents as they stand
+//!     .migration("2026-11 gold is coins", Compatible::No, |doc| doc.rename("gold", "coins"))
+//!     .open()?;
+//! let done = players.migrate_all(None, |so_far, key| {
+//!     println!("{key}: {so_far}");
+//!     ControlFlow::Continue(()) // `Break` stops here; `done.stopped_at` is where to go on
+//! })?;
+//! assert_eq!((done.changed, done.failed.len()), (10, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `savehold migrate players '2026-11 gold is coins' --rename gold=coins` does the same from the command line, beside a
+//! running server too, with a bar. The program finds its migration of that name done.
+//!
 //! # Old and new servers side by side
 //!
 //! - A migration that an older program can live with (a field was added) is `Compatible::Yes`: the older program goes on

@@ -72,8 +72,9 @@
 //! - A room or world in this process: [`Store::holder`](crate::Store::holder). It lives as long as a handle of it, or a
 //!   session, does. When the process dies its leases are over: the reopened store can prove it, and waits for nobody.
 //! - A game server elsewhere, behind your own protocol: [`Store::external_holder`](crate::Store::external_holder) with its
-//!   name and its *life*, a number that it drew at its start. It lives in its heartbeats, one for all its leases, and each
-//!   write with its token is one. Its token travels as text. Its leases outlive our restart, with their full time again;
+//!   name and its *life*, a number that it drew at its start. A life that another followed is over for ever, after our
+//!   restart too. A server lives in its heartbeats, one for all its leases, and each write with its token is one. Its token
+//!   travels as text. Its leases outlive our restart, with their full time again;
 //!   [`Holder::resume`](crate::Holder::resume) finds the session of a token.
 //!
 //! ```
@@ -96,6 +97,48 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Profiles: a session with its document
+//!
+//! [`Store::profiles`](crate::Store::profiles) does all this for documents that one place plays: lease and document come in
+//! one commit, changes are made in memory and saved within the autosave time, and the end has one order, whoever wants it:
+//! the reason, `before_release`, the last save together with the end of the lease, and then
+//! [`Event::Ended`](crate::Event::Ended). Another room that starts the player gets him at once, with the last edit.
+//!
+//! ```
+//! use savehold::{Ended, ErrorKind, Event, Result, Store};
+//! use serde::{Deserialize, Serialize};
+//! use std::time::Duration;
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Player {
+//!     coins: u64,
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let store = Store::in_memory()?;
+//! let (red, blue) = (store.holder("red")?, store.holder("blue")?);
+//! let in_red = store.profiles::<Player>("players").holder(&red).open()?;
+//! let in_blue = store.profiles::<Player>("players").holder(&blue).open()?;
+//!
+//! let there = in_red.start(42)?;
+//! there.update(|p| p.coins += 5)?; // in memory
+//! let here = in_blue.start(42)?; // red is told, saves and gives him up
+//! assert_eq!(here.read().coins, 5);
+//! assert_eq!(there.update(|p| p.coins += 1).unwrap_err().kind(), ErrorKind::Ended);
+//! assert_eq!(there.ended(), Some(Ended::HandedOver("blue".into())));
+//! let asked = in_red.events().next_timeout(Duration::from_secs(10));
+//! assert!(matches!(asked, Some(Event::Wanted { .. })));
+//!
+//! let report = in_blue.close(Duration::from_secs(30)); // the process is about to stop
+//! assert_eq!((report.saved, report.failed.len(), report.late.len()), (1, 0, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A last save that fails, because the disk is full, is tried again every second, and the lease stands meanwhile. It keeps
+//! the store open too, also where every handle was dropped; [`Store::close`](crate::Store::close) tries once more and then
+//! gives it up.
 //!
 //! # What can go wrong, and what you hear
 //!
