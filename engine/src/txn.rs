@@ -37,6 +37,7 @@ pub(crate) use run::RANGE_CONFLICTS_MAX;
 pub(crate) use run::Ran;
 
 pub(crate) use leases::Granting;
+pub(crate) use mail::Message;
 pub(crate) use memory::Remembered;
 
 /// A transaction while its closure runs. Nothing of it is visible to others, or durable, until it commits.

@@ -21,6 +21,12 @@ fn the_log_does_not_name_the_engine() {
 }
 
 #[test]
+fn profiles_see_the_store_through_one_room() {
+    let say = "rooms of profiles name nothing that their `ground` stands for";
+    super::expect_none(say, &past_the_ground(&sources()));
+}
+
+#[test]
 fn every_room_says_of_which_kind_it_is() {
     super::expect_none(
         "the first doc line begins with Pure:, Door: or Corridor:",
@@ -181,6 +187,29 @@ fn names_of_the_engine(all: &[Source]) -> Vec<String> {
     findings
 }
 
+/// Rooms of the engine that only the ground of profiles may name.
+const BEHIND_THE_GROUND: [&str; 7] = ["core", "draft", "fence", "index", "leases", "modify", "table"];
+
+/// What of those rooms is values only, and no way to the store.
+const VALUES: [&str; 2] = ["Wanted", "VersionInfo"];
+
+fn past_the_ground(all: &[Source]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let rooms = all.iter().filter(|s| s.path.starts_with("engine/src/profile/") && s.is("rs"));
+    for source in rooms.filter(|s| !s.path.ends_with("/ground.rs") && !s.path.contains("tests")) {
+        let tokens = tokens(&source.text);
+        for (at, token) in tokens.iter().enumerate().filter(|(_, t)| BEHIND_THE_GROUND.contains(&&*t.text)) {
+            let before: String = tokens[at.saturating_sub(3)..at].iter().map(|t| &*t.text).collect();
+            let behind = tokens[at + 1..].iter().find(|t| is_word(t)).map(|t| &*t.text);
+            let reaches = before.ends_with('.') || before.ends_with("crate::");
+            if reaches && !behind.is_some_and(|name| VALUES.contains(&name)) {
+                findings.push(format!("{}:{}: {}", source.path, token.line, token.text));
+            }
+        }
+    }
+    findings
+}
+
 fn unnamed_kinds(all: &[Source]) -> Vec<String> {
     let rooms = all.iter().filter(|s| CRATES.iter().any(|folder| room(folder, &s.path).is_some()));
     let silent = rooms.filter(|s| {
@@ -237,6 +266,21 @@ fn a_log_that_names_the_engine_is_caught() {
         ("engine/src/a.rs", "use savehold::Store;", false),
     ] {
         assert_eq!(!names_of_the_engine(&[Source::new(path, text)]).is_empty(), caught, "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_room_of_profiles_that_reaches_past_its_ground_is_caught() {
+    for (path, text, caught) in [
+        ("engine/src/profile/a.rs", "use crate::core::Core;", true),
+        ("engine/src/profile/a.rs", "use crate::table::Table;", true),
+        ("engine/src/profile/a.rs", "use crate::table::VersionInfo; use crate::modify::Wanted;", false),
+        ("engine/src/profile/a.rs", "fn f(store: &Store) { store.core.order.lock() }", true),
+        ("engine/src/profile/a.rs", "// crate::core", false),
+        ("engine/src/profile/ground.rs", "use crate::core::Core;", false),
+        ("engine/src/a.rs", "use crate::core::Core;", false),
+    ] {
+        assert_eq!(!past_the_ground(&[Source::new(path, text)]).is_empty(), caught, "{path}: {text}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use super::adjust::Adjustment;
+use super::ground::Ground;
 use super::playable::Playable;
 use super::profiles::Profiles;
 use super::rules::Loaded;
@@ -19,7 +20,6 @@ use crate::key::{Key, KeyRef};
 use crate::lease::Ended;
 use crate::listing::Versions;
 use crate::modify::Wanted;
-use crate::range::Range;
 use crate::table::VersionInfo;
 use crate::txn::{Done, Tx};
 
@@ -95,9 +95,9 @@ impl<T: Playable> Profiles<T> {
     #[doc(alias = "ViewProfileAsync")]
     #[doc(alias = "GetVersionAsync")]
     pub fn view<'k>(&self, key: impl Into<KeyRef<'k>>, at: impl Into<At>) -> Result<Option<View<T>>> {
-        let (key, table) = (key.into(), &self.0.table);
-        let Some(stored) = table.get_at(&key, &at.into())? else { return Ok(None) };
-        let loaded = self.0.rules.load(&stored.entry).map_err(|e| table.named(&key, e))?;
+        let (key, ground) = (key.into(), &self.0.ground);
+        let Some(stored) = ground.get_at(&key, &at.into())? else { return Ok(None) };
+        let loaded = self.0.rules.load(&stored.entry).map_err(|e| ground.named(&key, e))?;
         Ok(Some(View {
             key: key.to_key()?,
             value: loaded.value,
@@ -115,7 +115,7 @@ impl<T: Playable> Profiles<T> {
     /// As [`Collection::versions`](crate::Collection::versions).
     #[doc(alias = "ProfileVersionQuery")]
     pub fn versions<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Versions> {
-        self.0.table.versions(&key.into()).map(Versions)
+        self.0.ground.versions(&key.into())
     }
 
     /// What a session on a key would do to its document. Writes nothing, and asks `on_absent` nothing.
@@ -124,13 +124,13 @@ impl<T: Playable> Profiles<T> {
     ///
     /// As [`Profiles::start`], for documents that cannot be loaded.
     pub fn dry_run<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<DryRun<T>> {
-        let (key, table) = (key.into(), &self.0.table);
-        let stored = table.get(&key, table.core.visible())?;
+        let (key, ground) = (key.into(), &self.0.ground);
+        let stored = ground.get(&key)?;
         let loaded = match stored {
             Some(stored) => self.0.rules.load(&stored.entry),
-            None => self.0.rules.first(None, table.core.wal.time_us()),
+            None => self.0.rules.first(None, ground.time_us()),
         };
-        let Loaded { value, changes, store, .. } = loaded.map_err(|e| table.named(&key, e))?;
+        let Loaded { value, changes, store, .. } = loaded.map_err(|e| ground.named(&key, e))?;
         Ok(DryRun { value, changes, writes: store.is_some() })
     }
 
@@ -169,11 +169,11 @@ impl<T: Playable> Profiles<T> {
         mut f: impl FnMut(&mut T) -> R,
     ) -> Result<Once<Done<R>>> {
         let mut asked: Asked<T> = None;
-        self.0.table.core.transaction(id, |tx| -> Result<R> {
+        self.0.ground.transaction(id, |tx| -> Result<R> {
             let loaded = self.0.find_unplayed(tx, &key, &mut asked)?;
             let Loaded { mut value, unknown, schema, .. } = loaded;
             let answer = f(&mut value);
-            let named = |e| self.0.table.named(&key, e);
+            let named = |e| self.0.ground.named(&key, e);
             self.0.rules.validate(&value).map_err(named)?;
             let encoded = self.0.rules.encode(&value, &unknown, &schema).map_err(named)?;
             let wanted =
@@ -192,16 +192,16 @@ impl<T: Playable> Profiles<T> {
     /// [`ErrorKind::Gone`]: there was no document then. Otherwise as [`Collection::set`](crate::Collection::set).
     #[doc(alias = "OverwriteAsync")]
     pub fn restore<'k>(&self, key: impl Into<KeyRef<'k>>, at: impl Into<At>) -> Result<RestoredProfile> {
-        let (key, table) = (key.into(), &self.0.table);
-        let then = table.get_at(&key, &at.into())?.ok_or_else(|| table.named(&key, nothing_then()))?;
-        let done = table.core.transaction(None, |tx| -> Result<Option<String>> {
+        let (key, ground) = (key.into(), &self.0.ground);
+        let then = ground.get_at(&key, &at.into())?.ok_or_else(|| ground.named(&key, nothing_then()))?;
+        let done = ground.transaction(None, |tx| -> Result<Option<String>> {
             let ended = self.0.end_session_in(tx, &key, Ended::Restored)?;
             let head = &then.entry.head;
             let wanted = Wanted {
                 schema: Some(head.schema.clone()),
                 ..Wanted::value(head.format, then.entry.value.clone())
             };
-            tx.put_wanted(table, &key, wanted)?;
+            ground.put(tx, &key, wanted)?;
             Ok(ended)
         })?;
         let Once::Now(Done { value: ended, version, .. }) = done else {
@@ -211,7 +211,7 @@ impl<T: Playable> Profiles<T> {
         let newer = |info: &Result<VersionInfo>| {
             info.as_ref().map_or(true, |info| info.version > Version::from(then.lsn))
         };
-        let undone = Versions(table.versions(&key)?).skip_while(between).take_while(newer);
+        let undone = ground.versions(&key)?.skip_while(between).take_while(newer);
         Ok(RestoredProfile { version, from: then.lsn.into(), undone: undone.collect::<Result<_>>()?, ended })
     }
 
@@ -224,12 +224,12 @@ impl<T: Playable> Profiles<T> {
     #[doc(alias = "WipeProfileAsync")]
     #[doc(alias = "RemoveAsync")]
     pub fn wipe<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<bool> {
-        let (key, table) = (key.into(), &self.0.table);
-        let done = table.core.transaction(None, |tx| -> Result<bool> {
+        let (key, ground) = (key.into(), &self.0.ground);
+        let done = ground.transaction(None, |tx| -> Result<bool> {
             self.0.end_session_in(tx, &key, Ended::Erased)?;
-            let mut any = tx.remove_from(table, &key)?;
-            while let Some(message) = tx.first_mail(table, &key)? {
-                any |= tx.discard_mail(table, &key, message.seq, "the profile was wiped")?;
+            let mut any = ground.remove(tx, &key)?;
+            while let Some(message) = ground.first_mail(tx, &key)? {
+                any |= ground.discard_mail(tx, &key, message.seq, "the profile was wiped")?;
             }
             Ok(any)
         })?;
@@ -271,9 +271,8 @@ impl<T: Playable> Profiles<T> {
         one: impl Fn(&Key) -> Result<bool>,
         mut told: impl FnMut(&Migrated, &Key) -> ControlFlow<()>,
     ) -> Result<Migrated> {
-        let (mut report, table) = (Migrated::default(), &self.0.table);
-        let listing = table.list(<Range as From<&str>>::from(""), table.core.visible()).after(after);
-        for item in listing {
+        let (mut report, ground) = (Migrated::default(), &self.0.ground);
+        for item in ground.list(after) {
             let (key, _) = item?;
             match one(&key) {
                 Ok(true) => report.changed += 1,
@@ -293,12 +292,12 @@ impl<T: Playable> Profiles<T> {
     }
 
     fn migrate_one(&self, key: &Key) -> Result<bool> {
-        let (key, table) = (KeyRef::from(key), &self.0.table);
-        let done = table.core.transaction(None, |tx| -> Result<()> {
-            let Some(stored) = tx.standing_of(table, &key)?.stored else { return Ok(()) };
-            let loaded = self.0.rules.load(&stored.entry).map_err(|e| table.named(&key, e))?;
+        let (key, ground) = (KeyRef::from(key), &self.0.ground);
+        let done = ground.transaction(None, |tx| -> Result<()> {
+            let Some(stored) = ground.standing(tx, &key)?.stored else { return Ok(()) };
+            let loaded = self.0.rules.load(&stored.entry).map_err(|e| ground.named(&key, e))?;
             let Some(document) = &loaded.store else { return Ok(()) };
-            let value = encoded(document).map_err(|e| table.named(&key, e))?;
+            let value = encoded(document).map_err(|e| ground.named(&key, e))?;
             let section = loaded.schema.to_bytes()?;
             let wanted = Wanted { schema: Some(section), ..Wanted::value(Format::MessagePack, value) };
             self.0.write_unplayed(tx, &key, wanted)
@@ -310,29 +309,27 @@ impl<T: Playable> Profiles<T> {
 impl<T: Playable> Shared<T> {
     /// The document of a key that nobody plays, as a session would have it.
     fn find_unplayed(&self, tx: &Tx<'_>, key: &KeyRef<'_>, asked: &mut Asked<T>) -> Result<Loaded<T>> {
-        let standing = tx.standing_of(&self.table, key)?;
+        let standing = self.ground.standing(tx, key)?;
         let loaded = match &standing.stored {
             Some(stored) => self.rules.load(&stored.entry),
-            None => self.first(&self.table.key(key)?, standing.lsn, asked),
+            None => self.first(&self.ground.key(key)?, standing.lsn, asked),
         };
-        loaded.map_err(|e| self.table.named(key, e))
+        loaded.map_err(|e| self.ground.named(key, e))
     }
 
     /// Writes the document of a key that nobody plays, with the user's tag.
     fn write_unplayed(&self, tx: &Tx<'_>, key: &KeyRef<'_>, wanted: Wanted) -> Result<()> {
-        let standing = tx.standing_of(&self.table, key)?;
-        let full = self.table.key(key)?;
+        let standing = self.ground.standing(tx, key)?;
+        let full = self.ground.key(key)?;
         let user = self.rules.user_id.as_ref().and_then(|user_id| user_id(&full));
         let tag = user.filter(|user| !standing.user_ids().contains(user));
         let user_ids = tag.map(|user| standing.user_ids().iter().cloned().chain([user]).collect());
-        tx.put_wanted(&self.table, key, Wanted { user_ids, ..wanted })
+        self.ground.put(tx, key, Wanted { user_ids, ..wanted })
     }
 
     /// Ends the session on a key by a transaction's record; answers who had it.
     fn end_session_in(&self, tx: &Tx<'_>, key: &KeyRef<'_>, why: Ended) -> Result<Option<String>> {
-        let full = (self.table.ensure_id()?, self.table.key(key)?);
-        let lease = self.table.core.leases.lock().table.of_key(&full).cloned();
-        let Some(lease) = lease else { return Ok(None) };
+        let Some(lease) = self.ground.leased(&self.ground.full(key)?) else { return Ok(None) };
         tx.end_lease(&lease, why);
         Ok(Some(lease.grant.holder.to_string()))
     }

@@ -7,12 +7,12 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::ground::Ground;
 use super::handle::Profile;
 use super::live::{Base, Live, Picture};
 use super::playable::Playable;
 use crate::attributes::Attributes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard;
 use crate::memory::Memory;
 use crate::planted::{self, Fault};
 use crate::txn::{Remembered, Tx};
@@ -34,7 +34,7 @@ impl Tx<'_> {
         T: Playable,
     {
         let live = profile.live();
-        live.shared.table.check_of(self.core())?;
+        live.ground().check_of(self)?;
         live.check()?;
         let cell = match self.remembered(Arc::as_ptr(live).cast()) {
             Some(known) => known.downcast::<Edited<T>>().map_err(|_| live.named(open_already()))?,
@@ -105,7 +105,7 @@ impl<T: Playable> Remembered for Edited<T> {
             return Ok(());
         }
         if let Some(hook) = &live.shared.rules.before_save {
-            let _inside = guard::enter(live.core().number());
+            let _inside = live.ground().enter();
             hook(&live.key, &mut value);
         }
         let bytes = live.shared.rules.validate(&value).map_err(|e| live.named(e))?;

@@ -5,14 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ground::Ground;
 use super::leave::HookTime;
 use super::live::{Live, Saved};
 use super::playable::Playable;
 use super::save::Save;
 use crate::attributes::UserId;
 use crate::change::Once;
+use crate::commit::Patience;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard;
 use crate::ids::{Token, Version};
 use crate::key::Key;
 use crate::lease::Ended;
@@ -84,20 +85,20 @@ impl<T: Playable> Profile<T> {
     /// What `f` answers; and as [`Profile::update`].
     pub fn try_update<R, E: From<Error>>(&self, f: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R, E> {
         let live = self.live();
-        let core = live.core();
-        guard::check(core.number())?;
+        let ground = live.ground();
+        ground.check_outside()?;
         let turn = live.turn();
         self.check_changeable()?;
         let mut value = (*turn.value).clone();
         let answer = {
-            let _inside = guard::enter(core.number());
+            let _inside = ground.enter();
             f(&mut value)?
         };
         let bytes = live.shared.rules.validate(&value).map_err(|e| live.named(e))?;
-        let now = core.boot();
+        let now = ground.boot();
         let save_at = live.shared.save_at(now);
         if turn.install(value, bytes, now, save_at)? {
-            core.bell.ring_by(save_at);
+            ground.ring_by(save_at);
         }
         Ok(answer)
     }
@@ -106,9 +107,9 @@ impl<T: Playable> Profile<T> {
     fn check_changeable(&self) -> Result<()> {
         let live = self.live();
         live.check()?;
-        if let Some(failure) = live.core().wal.failure() {
-            live.shared.alarm(live.core().boot());
-            return Err(live.named(failure.into()));
+        if let Some(failure) = live.ground().failure() {
+            live.shared.alarm(live.ground().boot());
+            return Err(live.named(failure));
         }
         let unsaved = self.unsaved_for();
         if unsaved.is_none_or(|time| time <= live.shared.rules.unsaved_max) {
@@ -136,7 +137,7 @@ impl<T: Playable> Profile<T> {
         id: impl AsRef<[u8]>,
         mut f: impl FnMut(&mut T) -> R,
     ) -> Result<Once<Done<R>>> {
-        self.live().core().transaction(Some(id.as_ref()), |tx| -> Result<R> { Ok(f(&mut *tx.edit(self)?)) })
+        self.live().ground().transaction(Some(id.as_ref()), |tx| -> Result<R> { Ok(f(&mut *tx.edit(self)?)) })
     }
 
     /// Saves the present state, if the log has it not. Durable on return; answers the version that has it.
@@ -145,28 +146,28 @@ impl<T: Playable> Profile<T> {
     ///
     /// [`ErrorKind::Ended`]; otherwise as [`Collection::set`](crate::Collection::set).
     pub fn save(&self) -> Result<Version> {
-        let (live, core) = (self.live(), self.live().core());
-        guard::check(core.number())?;
+        let (live, ground) = (self.live(), self.live().ground());
+        ground.check_outside()?;
         live.check()?;
         self.run_before_save();
         let save = live.save(Cause::Explicit, live.shared.how()).inspect_err(|e| live.shared.trouble(e))?;
         match &save {
-            Save::Placed(placed) => core.wal.wait(*placed)?,
-            Save::Unchanged(lsn) => core.wait_for(*lsn)?,
+            Save::Placed(placed) => ground.wait(*placed)?,
+            Save::Unchanged(lsn) => ground.wait_for(*lsn)?,
         }
         Ok(save.lsn().into())
     }
 
     /// [`Profile::save`], handing over a ticket; the save has its place in the log when this returns.
     pub fn save_async(&self) -> Ticket<Version> {
-        let (live, core) = (self.live(), self.live().core());
-        let placed = guard::check(core.number()).and_then(|()| live.check()).and_then(|()| {
+        let (live, ground) = (self.live(), self.live().ground());
+        let placed = ground.check_outside().and_then(|()| live.check()).and_then(|()| {
             self.run_before_save();
-            live.save(Cause::Explicit, core.how_async())
+            live.save(Cause::Explicit, ground.how(Patience::AnswersBusy))
         });
         match placed {
-            Ok(Save::Placed(placed)) => Ticket::waiting(core.wal.settle(placed), Ok(placed.lsn.into())),
-            Ok(Save::Unchanged(lsn)) => core.told_with(lsn, Ok(lsn.into())),
+            Ok(Save::Placed(placed)) => ground.settle(placed, placed.lsn.into()),
+            Ok(Save::Unchanged(lsn)) => ground.told(lsn, Ok(lsn.into())),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -186,7 +187,7 @@ impl<T: Playable> Profile<T> {
     /// How long the oldest change has been waiting for its place in the log; `None`: there is none.
     #[must_use]
     pub fn unsaved_for(&self) -> Option<Duration> {
-        let now = self.live().core().boot();
+        let now = self.live().ground().boot();
         self.live().lock().unsaved_since.map(|since| now.saturating_sub(since))
     }
 
@@ -199,11 +200,11 @@ impl<T: Playable> Profile<T> {
     /// [`Event::Ended`](crate::Event::Ended) tells when it is done.
     #[doc(alias = "EndSession")]
     pub fn release(&self) -> Result<Version> {
-        let (live, core) = (self.live(), self.live().core());
-        guard::check(core.number())?;
+        let (live, ground) = (self.live(), self.live().ground());
+        ground.check_outside()?;
         let why = live.session.release_reason();
         let placed = live.end(why.clone(), HookTime::Own)?;
-        let waited = core.wal.wait(placed);
+        let waited = ground.wait(placed);
         live.shared.go(live.gone(why, placed));
         waited?;
         Ok(live.lock().base.lsn.into())
@@ -211,13 +212,13 @@ impl<T: Playable> Profile<T> {
 
     /// [`Profile::release`], handing over a ticket; the session is over when this returns.
     pub fn release_async(&self) -> Ticket<Version> {
-        let (live, core) = (self.live(), self.live().core());
+        let (live, ground) = (self.live(), self.live().ground());
         let why = live.session.release_reason();
-        match guard::check(core.number()).and_then(|()| live.end(why.clone(), HookTime::Own)) {
+        match ground.check_outside().and_then(|()| live.end(why.clone(), HookTime::Own)) {
             Ok(placed) => {
-                let ticket = Ticket::waiting(core.wal.settle(placed), Ok(live.lock().base.lsn.into()));
+                let ticket = ground.settle(placed, live.lock().base.lsn.into());
                 live.shared.gone.lock().push(live.gone(why, placed));
-                core.bell.ring();
+                ground.ring();
                 ticket
             }
             Err(e) => Ticket::answered(Err(e)),

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use savehold_wal::{Lsn, Placed};
+use savehold_wal::Placed;
 
+use super::ground::Ground;
 use super::hooks::CutShort;
 use super::live::{Live, Phase, Turn};
 use super::playable::Playable;
@@ -19,7 +20,6 @@ use super::rules::Rules;
 use super::save::LastSave;
 use super::shared::{Gone, Leaving, RETRY_AFTER, Shared, panicked};
 use crate::error::{Error, Result};
-use crate::guard;
 use crate::key::Key;
 use crate::lease::Ended;
 use crate::planted::{self, Fault};
@@ -76,7 +76,7 @@ impl<T: Playable> Live<T> {
         self.run_last_hook(&why, time);
         let placed = self.place_last(&why);
         if placed.is_err() && self.may_try_again() {
-            let retry_at = self.core().boot() + RETRY_AFTER;
+            let retry_at = self.ground().boot() + RETRY_AFTER;
             self.shared.leave(Leaving { live: self.clone(), why, retry_at, hooked: true });
         }
         placed
@@ -84,7 +84,7 @@ impl<T: Playable> Live<T> {
 
     /// Whether there is anything left to try: the session may be over, or the store take nothing any more.
     fn may_try_again(&self) -> bool {
-        if self.core().wal.failure().is_some() {
+        if self.ground().failure().is_some() {
             self.lose(Ended::Closed);
         }
         !matches!(self.lock().phase, Phase::Over(_))
@@ -100,7 +100,7 @@ impl<T: Playable> Live<T> {
             Err(e) => {
                 self.shared.trouble(&e);
                 if self.may_try_again() {
-                    let retry_at = self.core().boot() + RETRY_AFTER;
+                    let retry_at = self.ground().boot() + RETRY_AFTER;
                     self.shared.leave(Leaving { retry_at, hooked: true, ..leaving });
                 }
             }
@@ -129,8 +129,8 @@ impl<T: Playable> Live<T> {
     }
 
     fn place_last_record(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
-        let core = self.core();
-        let ran = core.transact(None, self.shared.how(), |tx| -> Result<()> {
+        let ground = self.ground();
+        let ran = ground.transact(self.shared.how(), |tx| -> Result<()> {
             let picture = self.picture(false, false);
             let mut base = None;
             if !picture.is_placed && !planted::has(Fault::ReleaseUnsaved) {
@@ -174,7 +174,7 @@ impl<T: Playable> Live<T> {
         });
         match edited {
             Ok(Ok((value, bytes))) => {
-                turn.install_last(value, bytes, self.core().boot());
+                turn.install_last(value, bytes, self.ground().boot());
                 true
             }
             Ok(Err(e)) => {
@@ -198,7 +198,7 @@ impl<T: Playable> Live<T> {
             }
         });
         if let Ok(Ok((value, bytes))) = edited {
-            let now = self.core().boot();
+            let now = self.ground().boot();
             _ = turn.install(value, bytes, now, now); // where the session ended meanwhile, that hook had its say
         }
     }
@@ -206,9 +206,9 @@ impl<T: Playable> Live<T> {
     /// The turn that a hook needs, and the time that is left for it: an update of the program that takes long counts.
     fn turn_for_hook(&self, time: HookTime) -> Option<(Turn<'_, T>, HookTime)> {
         let HookTime::AtMost(time) = time else { return Some((self.turn(), time)) };
-        let until = self.core().boot().saturating_add(time);
+        let until = self.ground().boot().saturating_add(time);
         let turn = self.turn_within(time)?;
-        Some((turn, HookTime::AtMost(until.saturating_sub(self.core().boot()))))
+        Some((turn, HookTime::AtMost(until.saturating_sub(self.ground().boot()))))
     }
 
     /// Runs the program's code on a copy of the value, and its checks of what came of it.
@@ -218,16 +218,17 @@ impl<T: Playable> Live<T> {
         time: HookTime,
         hook: impl FnOnce(&Rules<T>, &mut T) + Send + 'static,
     ) -> Result<Result<(T, usize)>, CutShort> {
-        let (number, rules, value) = (self.core().number(), self.shared.rules.clone(), turn.value.clone());
+        let enter = self.ground().enter_elsewhere();
+        let (rules, value) = (self.shared.rules.clone(), turn.value.clone());
         let hook = move || {
-            let _inside = guard::enter(number);
+            let _inside = enter();
             let mut value = (*value).clone();
             hook(&rules, &mut value);
             rules.validate(&value).map(|bytes| (value, bytes))
         };
         match time {
             HookTime::Own => catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked),
-            HookTime::AtMost(time) => self.shared.hooks.run(self.core().wal.env().threads, time, hook),
+            HookTime::AtMost(time) => self.shared.hooks.run(self.ground().env().threads, time, hook),
         }
     }
 }
@@ -236,8 +237,8 @@ impl<T: Playable> Shared<T> {
     /// Ends all sessions: hooks while there is time, then all last saves one behind the other, then one wait for all.
     pub(crate) fn close_all(&self, deadline: Duration) -> CloseReport {
         self.closed.store(true, Ordering::Release);
-        let core = &self.table.core;
-        let until = core.boot().saturating_add(deadline);
+        let ground = &self.ground;
+        let until = ground.boot().saturating_add(deadline);
         let mut report = CloseReport::default();
         let mut leaving = self.take_leaving(Duration::MAX);
         for live in self.lives() {
@@ -245,9 +246,9 @@ impl<T: Playable> Shared<T> {
                 leaving.push(Leaving { live, why: Ended::Closed, retry_at: Duration::ZERO, hooked: false });
             }
         }
-        let hooks_until = core.boot().saturating_add(deadline / 4 * 3); // the saves get the rest
+        let hooks_until = ground.boot().saturating_add(deadline / 4 * 3); // the saves get the rest
         for one in leaving.iter().filter(|one| !one.hooked) {
-            let time = HookTime::AtMost(hooks_until.saturating_sub(core.boot()));
+            let time = HookTime::AtMost(hooks_until.saturating_sub(ground.boot()));
             report.hooks_cut_short += usize::from(!one.live.run_last_hook(&one.why, time));
         }
         let mut gone = Vec::new();
@@ -257,7 +258,7 @@ impl<T: Playable> Shared<T> {
                 Err(e) => {
                     report.failed.push((live.key.clone(), e));
                     if live.may_try_again() {
-                        let retry_at = core.boot() + RETRY_AFTER;
+                        let retry_at = ground.boot() + RETRY_AFTER;
                         self.leave(Leaving { live, why, retry_at, hooked: true });
                     }
                 }
@@ -269,14 +270,14 @@ impl<T: Playable> Shared<T> {
 
     /// Waits for the last of what was placed; the answer to it is the answer to all.
     fn await_last(&self, gone: Vec<Gone>, until: Duration, report: &mut CloseReport) {
-        let core = &self.table.core;
+        let ground = &self.ground;
         let last = gone.iter().map(|one| one.placed).max_by_key(|placed| placed.end);
         let waited = last.map(|last| {
-            let ticket = core.wal.settle(last);
-            ticket.wait_timeout(until.saturating_sub(core.boot())).unwrap_or(Ok(Lsn::NONE))
+            let ticket = ground.settle(last, ());
+            ticket.wait_timeout(until.saturating_sub(ground.boot())).unwrap_or(Ok(()))
         });
-        let failure = waited.and_then(std::result::Result::err).map(Error::from);
-        let acknowledged = core.wal.acknowledged();
+        let failure = waited.and_then(std::result::Result::err);
+        let acknowledged = ground.acknowledged();
         for one in gone {
             match &failure {
                 _ if one.placed.end <= acknowledged => report.saved += 1,
@@ -286,6 +287,6 @@ impl<T: Playable> Shared<T> {
             self.gone.lock().push(one);
         }
         self.settle();
-        core.bell.ring();
+        ground.ring();
     }
 }

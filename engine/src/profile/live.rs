@@ -16,11 +16,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use savehold_wal::env::Threads;
 use savehold_wal::{Lsn, Placed};
 
+use super::ground::{Engine, Ground};
 use super::keep::Unknown;
 use super::playable::Playable;
 use super::schema::Schema;
 use super::shared::Shared;
-use crate::core::Core;
 use crate::entry::EntryHead;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
@@ -148,8 +148,8 @@ impl<T: Playable> Live<T> {
         Self { shared, key, full, session, state: Mutex::new(state), free: Condvar::new() }
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.shared.table.core
+    pub(super) fn ground(&self) -> &Engine {
+        &self.shared.ground
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -189,7 +189,7 @@ impl<T: Playable> Live<T> {
 
     /// An error about this profile says which.
     pub(crate) fn named(&self, e: Error) -> Error {
-        e.within(format_args!("{}/{}", self.shared.table.name, self.key))
+        e.within(format_args!("{}/{}", self.shared.ground.name(), self.key))
     }
 
     /// The present state, for a save or a transaction; waits for an update whose code is running. `alone`: from now on
@@ -206,7 +206,7 @@ impl<T: Playable> Live<T> {
             value: state.value.clone(),
             revision: state.revision,
             base: state.base.clone(),
-            taken_at: self.core().boot(),
+            taken_at: self.ground().boot(),
             is_placed: state.revision == state.placed_revision,
         }
     }
@@ -230,7 +230,7 @@ impl<T: Playable> Live<T> {
     /// [`Live::turn`], waited for no longer than `time`, for whoever must not wait for the program. Where a store has no
     /// threads nobody could give it back meanwhile.
     pub(crate) fn turn_within(&self, time: Duration) -> Option<Turn<'_, T>> {
-        let env = self.core().wal.env();
+        let env = self.ground().env();
         let until = env.clock.monotonic().saturating_add(time);
         let mut state = self.state.lock();
         while state.busy != Busy::Nobody || state.reserved > 0 {
@@ -270,13 +270,13 @@ impl<T: Playable> Live<T> {
         }
         state.base = Arc::new(Base { lsn: placed.lsn, ..base });
         state.fault = None;
-        state.settle(self.core().wal.acknowledged());
+        state.settle(self.ground().acknowledged());
         state.flights.push_back((placed, Saved { value, version: placed.lsn.into() }));
     }
 
     /// What the store is known to hold.
     pub(crate) fn last_saved(&self) -> Saved<T> {
-        let acknowledged = self.core().wal.acknowledged();
+        let acknowledged = self.ground().acknowledged();
         let mut state = self.state.lock();
         state.settle(acknowledged);
         state.saved.clone()
@@ -341,6 +341,6 @@ impl<T: Playable> Drop for Turn<'_, T> {
 
 impl<T: Playable> fmt::Debug for Live<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} ({:?})", self.shared.table.name, self.key, self.state.lock().phase)
+        write!(f, "{}/{} ({:?})", self.shared.ground.name(), self.key, self.state.lock().phase)
     }
 }

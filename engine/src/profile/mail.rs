@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ground::Ground;
 use super::handle::Profile;
 use super::playable::Playable;
 use super::profiles::Profiles;
@@ -10,7 +11,6 @@ use crate::change::Once;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
-use crate::limits::MAIL_COUNT_MAX;
 use crate::planted::{self, Fault};
 use crate::txn::{Done, Tx};
 use crate::value::{Value, codec};
@@ -41,12 +41,10 @@ impl Tx<'_> {
         key: impl Into<KeyRef<'k>>,
         message: &M,
     ) -> Result<()> {
-        let (key, table) = (key.into(), &profiles.0.table);
+        let (key, ground) = (key.into(), &profiles.0.ground);
         let mut bytes = Vec::new();
-        let format = codec::encode(message, &mut bytes).map_err(|e| table.named(&key, e))?;
-        self.send_mail(table, &key, (format, bytes.into()), MAIL_COUNT_MAX)?;
-        self.posted((table.ensure_id()?, table.key(&key)?));
-        Ok(())
+        let format = codec::encode(message, &mut bytes).map_err(|e| ground.named(&key, e))?;
+        ground.send(self, &key, (format, bytes.into()))
     }
 }
 
@@ -64,7 +62,7 @@ impl<T: Playable> Profiles<T> {
         message: &M,
     ) -> Result<Version> {
         let key = key.into();
-        let sent = self.0.table.core.transaction(None, |tx| tx.send(self, key.clone(), message))?;
+        let sent = self.0.ground.transaction(None, |tx| tx.send(self, key.clone(), message))?;
         Ok(version_of(sent))
     }
 
@@ -80,8 +78,8 @@ impl<T: Playable> Profiles<T> {
         message: &M,
     ) -> Result<Once<Version>> {
         let key = key.into();
-        let core = &self.0.table.core;
-        let sent = core.transaction(Some(id.as_ref()), |tx| tx.send(self, key.clone(), message))?;
+        let ground = &self.0.ground;
+        let sent = ground.transaction(Some(id.as_ref()), |tx| tx.send(self, key.clone(), message))?;
         Ok(sent.map(|done| done.version))
     }
 
@@ -92,7 +90,7 @@ impl<T: Playable> Profiles<T> {
     /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged), [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn mail_count<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<u64> {
         let key = key.into();
-        let counted = self.0.table.core.transaction(None, |tx| tx.count_mail(&self.0.table, &key))?;
+        let counted = self.0.ground.transaction(None, |tx| self.0.ground.count_mail(tx, &key))?;
         Ok(match counted {
             Once::Now(done) => done.value,
             Once::Before(_) => unreachable!("only a call with an id is done once"),
@@ -105,10 +103,10 @@ impl<T: Playable> Profiles<T> {
     ///
     /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged): it cannot be read: [`Profiles::discard`] takes it out.
     pub fn next_letter<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Option<Letter>> {
-        let (key, table) = (key.into(), &self.0.table);
-        let seen = table.core.transaction(None, |tx| -> Result<Option<Letter>> {
-            let Some(message) = tx.first_mail(table, &key)? else { return Ok(None) };
-            let value = codec::view(message.format, &message.value).map_err(|e| table.named(&key, e))?;
+        let (key, ground) = (key.into(), &self.0.ground);
+        let seen = ground.transaction(None, |tx| -> Result<Option<Letter>> {
+            let Some(message) = ground.first_mail(tx, &key)? else { return Ok(None) };
+            let value = codec::view(message.format, &message.value).map_err(|e| ground.named(&key, e))?;
             Ok(Some(Letter { number: message.seq, sent_us: message.sent_us, value }))
         })?;
         Ok(match seen {
@@ -124,8 +122,8 @@ impl<T: Playable> Profiles<T> {
     ///
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the reason has more than 256 bytes.
     pub fn discard<'k>(&self, key: impl Into<KeyRef<'k>>, number: u64, reason: &str) -> Result<bool> {
-        let (key, table) = (key.into(), &self.0.table);
-        let done = table.core.transaction(None, |tx| tx.discard_mail(table, &key, number, reason))?;
+        let (key, ground) = (key.into(), &self.0.ground);
+        let done = ground.transaction(None, |tx| ground.discard_mail(tx, &key, number, reason))?;
         Ok(matches!(done, Once::Now(Done { value: true, .. })))
     }
 }
@@ -142,12 +140,12 @@ impl<T: Playable> Profile<T> {
     /// ([`Value`] takes any) or [`Profiles::discard`] does. Otherwise as [`Profile::update_once`].
     #[doc(alias = "MessageHandler")]
     pub fn receive<M: DeserializeOwned, R>(&self, mut f: impl FnMut(&mut T, M) -> R) -> Result<bool> {
-        let (live, table) = (self.live(), &self.live().shared.table);
+        let (live, ground) = (self.live(), &self.live().shared.ground);
         let mut apart = None;
-        let done = live.core().transaction(None, |tx| -> Result<bool> {
+        let done = ground.transaction(None, |tx| -> Result<bool> {
             let key = KeyRef::from(&live.key);
             let mut document = tx.edit(self)?;
-            let Some(message) = tx.take_mail(table, &key)? else { return Ok(false) };
+            let Some(message) = ground.take_mail(tx, &key)? else { return Ok(false) };
             let decoded: M = codec::decode(message.format, &message.value).map_err(|e| live.named(e))?;
             if planted::has(Fault::MailApart) {
                 apart = Some(decoded);

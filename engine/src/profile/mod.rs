@@ -22,6 +22,7 @@ mod mail;
 mod migrate;
 mod path;
 mod playable;
+mod ground;
 mod handle;
 mod profiles;
 mod read;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::doc::Doc;
 use super::events::ProfileEvents;
+use super::ground::{Engine, Ground};
 use super::handle::Profile;
 use super::leave::CloseReport;
 use super::migrate::{self, Compatible, Migration};
@@ -23,7 +24,6 @@ use crate::lease::Ended;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::name::CollectionName;
 use crate::store::Store;
-use crate::table::Table;
 
 /// The holder of profiles for which no other is named: the process itself.
 const PROCESS: &str = "process";
@@ -204,17 +204,10 @@ impl<T: Playable> Builder<T> {
         rules.template = Template::of(&rules.fresh).map_err(|e| e.within(&name))?;
         rules.validate(&rules.fresh).map_err(|e| e.within(format_args!("{name}, the template")))?;
         rules.unsaved_max = rules.unsaved_max.max(rules.autosave.saturating_mul(3));
-        let holder = match holder {
-            Some(holder) if std::ptr::eq(&*holder.0.core, &*store.core) => holder,
-            Some(_) => {
-                let say = "the holder is of another store: take it from the store that the profiles are of";
-                return Err(Error::new(ErrorKind::Invalid, say).within(&name));
-            }
-            None => store.holder(PROCESS)?,
-        };
-        let shared = Arc::new(Shared::new(Table::new(store.core.clone(), name), holder, rules));
-        store.core.add_duty(&shared)?;
-        store.core.add_hearer(&shared);
+        let holder = holder.map_or_else(|| store.holder(PROCESS), Ok)?;
+        let ground = Engine::new(&store, name, &holder)?;
+        let shared = Arc::new(Shared::new(ground, holder, rules));
+        shared.ground.attend(&shared)?;
         Ok(Profiles(shared))
     }
 }
@@ -238,7 +231,7 @@ impl<T: Playable> Profiles<T> {
     /// The name of their collection.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.table.name.as_str()
+        self.0.ground.name().as_str()
     }
 
     /// Starts a session on a key: lease, document, migrations and what the template fills in, all in one commit. Durable
@@ -288,7 +281,7 @@ impl<T: Playable> Profiles<T> {
     /// What the game is told: to poll, to wait for, to await. One queue for all handles.
     #[must_use]
     pub fn events(&self) -> ProfileEvents {
-        let (queue, env) = (self.0.queue.clone(), self.0.table.core.wal.env().clone());
+        let (queue, env) = (self.0.queue.clone(), self.0.ground.env().clone());
         let shared = Arc::downgrade(&self.0);
         let look = move || {
             if let Some(shared) = shared.upgrade() {

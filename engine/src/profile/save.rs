@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use savehold_wal::{Lsn, Placed};
 
+use super::ground::{self, Ground, NotSaved};
 use super::live::{Base, Live, Phase, Picture};
 use super::playable::Playable;
-use crate::commit::{How, NotCommitted};
-use crate::draft::{Draft, Write};
+use crate::commit::How;
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lease::{Claim, Ended};
+use crate::lease::Ended;
 use crate::memory::Memory;
-use crate::record::{Author, Cause};
+use crate::record::Cause;
 use crate::txn::{Remembered, Tx};
 
 /// What a save came to.
@@ -46,7 +46,6 @@ impl<T: Playable> Live<T> {
     /// [`ErrorKind::Ended`]: the session is over. [`ErrorKind::Full`], [`ErrorKind::Busy`], [`ErrorKind::Halted`] …:
     /// nothing was written.
     pub(crate) fn save(&self, cause: Cause, how: How) -> Result<Save> {
-        let core = self.core();
         let mut met = None;
         loop {
             let picture = self.picture(false, false);
@@ -57,23 +56,20 @@ impl<T: Playable> Live<T> {
                 return Ok(Save::Unchanged(picture.base.lsn));
             }
             let (entry, base) = self.entry(&picture.value, &picture.base)?;
-            let claim = Claim { tokens: vec![self.session.token()], ..Claim::default() };
-            let author = Author { cause, token: Some(self.session.token()), ..core.author(None)? };
             let saving = Saving { live: self, picture: &picture, base };
-            let draft = Draft {
-                author,
-                writes: &[(self.full.clone(), Write::Put(entry))],
-                reads: &[(self.full.clone(), picture.base.lsn)],
-                ranges: &[],
-                moment: Lsn::NONE,
-                claim: Some(&claim),
-                memory: Some(&saving),
+            let save = ground::Save {
+                full: &self.full,
+                seen: picture.base.lsn,
+                entry,
+                token: self.session.token(),
+                cause,
+                memory: &saving,
             };
-            match core.place(&draft, how) {
+            match self.ground().save(save, how) {
                 Ok(placed) => return Ok(Save::Placed(placed)),
-                Err(NotCommitted::Conflict(_)) => met = Some(picture.base.lsn),
-                Err(NotCommitted::Barred(_, e, _)) => return Err(self.barred(e)),
-                Err(NotCommitted::Failed(e)) => return Err(self.named(e)),
+                Err(NotSaved::Conflict) => met = Some(picture.base.lsn),
+                Err(NotSaved::Barred(e)) => return Err(self.barred(e)),
+                Err(NotSaved::Failed(e)) => return Err(self.named(e)),
             }
         }
         let say = "something else wrote the document under the session's token: nothing was written; release the session and \

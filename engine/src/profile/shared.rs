@@ -13,6 +13,7 @@ use savehold_wal::env::Threads;
 
 use super::critical::Critical;
 use super::events::{Event, Queue};
+use super::ground::{Engine, Ground};
 use super::handle::Handle;
 use super::hooks::Hooks;
 use super::live::{Live, Phase};
@@ -28,7 +29,6 @@ use crate::lease::Ended;
 use crate::memory::Hears;
 use crate::planted::{self, Fault};
 use crate::record::Cause;
-use crate::table::Table;
 
 /// How long what failed is left alone.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ const TOGETHER: u32 = 20;
 /// The profiles of a collection, for one holder.
 pub(crate) struct Shared<T: Playable> {
     // constant after open
-    pub(crate) table: Table,
+    pub(super) ground: Engine,
     pub(crate) holder: Holder,
     /// Also in the hands of a hook that does not come back.
     pub(crate) rules: Arc<Rules<T>>,
@@ -84,9 +84,9 @@ pub(crate) struct Gone {
 }
 
 impl<T: Playable> Shared<T> {
-    pub(crate) fn new(table: Table, holder: Holder, rules: Rules<T>) -> Self {
+    pub(crate) fn new(ground: Engine, holder: Holder, rules: Rules<T>) -> Self {
         Self {
-            table,
+            ground,
             holder,
             rules: Arc::new(rules),
             seats: Mutex::default(),
@@ -139,7 +139,7 @@ impl<T: Playable> Shared<T> {
 
     /// How the game's own calls commit.
     pub(crate) fn how(&self) -> How {
-        How { durability: self.table.core.durability, patience: Patience::Waits }
+        self.ground.how(Patience::Waits)
     }
 
     /// Counts an error that means trouble with the store, not with the call.
@@ -149,7 +149,7 @@ impl<T: Playable> Shared<T> {
             Next::Retry => !matches!(e.kind(), ErrorKind::Leased | ErrorKind::MailboxFull),
             _ => false,
         };
-        let now = self.table.core.boot();
+        let now = self.ground.boot();
         if counts && self.critical.lock().note(now) {
             self.tell(Event::Critical(true));
         }
@@ -170,7 +170,7 @@ impl<T: Playable> Shared<T> {
     /// The end of a session is to be tried again.
     pub(crate) fn leave(&self, leaving: Leaving<T>) {
         self.leaving.lock().push(leaving);
-        self.table.core.bell.ring();
+        self.ground.ring();
     }
 
     /// A session has its last record: sees to it that it gets its answer and the game is told. Nobody waits for it, but
@@ -178,34 +178,33 @@ impl<T: Playable> Shared<T> {
     pub(crate) fn go(&self, gone: Gone) {
         let (placed, write_at) = (gone.placed, gone.write_at);
         self.gone.lock().push(gone);
-        if write_at <= self.table.core.boot() {
+        if write_at <= self.ground.boot() {
             self.see_to(placed);
         }
         self.settle();
-        self.table.core.bell.ring();
+        self.ground.ring();
     }
 
     /// When the log is to be written for the end of a session. Where it is handed over, whoever asked for it places the
     /// grant right behind the last save, and one sync answers both: so it is left alone for a moment.
     pub(crate) fn write_at(&self, why: &Ended) -> Duration {
-        let core = &self.table.core;
-        let company = matches!(why, Ended::HandedOver(_)) && core.wal.env().threads == Threads::Own;
-        if company { core.boot() + LOOK_AFTER } else { Duration::ZERO }
+        let ground = &self.ground;
+        let company = matches!(why, Ended::HandedOver(_)) && ground.env().threads == Threads::Own;
+        if company { ground.boot() + LOOK_AFTER } else { Duration::ZERO }
     }
 
     /// Sees to it that what was placed gets its answer.
     pub(crate) fn see_to(&self, placed: Placed) {
-        let wal = &self.table.core.wal;
-        match wal.env().threads {
-            Threads::Own => drop(wal.settle(placed)),
-            Threads::None => _ = wal.wait(placed), // a failure is met by whoever asks next
+        match self.ground.env().threads {
+            Threads::Own => drop(self.ground.settle(placed, ())),
+            Threads::None => _ = self.ground.wait(placed), // a failure is met by whoever asks next
         }
     }
 
     /// Tells of ends that are durable; of those that will never be known to be, that the store took no more.
     pub(crate) fn settle(&self) {
-        let halted = self.table.core.wal.failure().is_some();
-        let acknowledged = self.table.core.wal.acknowledged();
+        let halted = self.ground.failure().is_some();
+        let acknowledged = self.ground.acknowledged();
         let durable = |gone: &Gone| gone.placed.end <= acknowledged;
         let told: Vec<Gone> = self.gone.lock().extract_if(.., |gone| halted || durable(gone)).collect();
         for gone in told {
@@ -231,7 +230,7 @@ impl<T: Playable> Shared<T> {
     /// When a change made now is to be saved: within the autosave time, not all at once.
     pub(crate) fn save_at(&self, now: Duration) -> Duration {
         let time = self.rules.autosave;
-        let early = self.table.core.wal.env().entropy.next_u64() % 1024;
+        let early = self.ground.env().entropy.next_u64() % 1024;
         now + time - (time / 8).mul_f64(early as f64 / 1024.0)
     }
 
@@ -307,8 +306,8 @@ impl<T: Playable> Shared<T> {
 
 impl<T: Playable> Duty for Shared<T> {
     fn tend(&self) -> Option<Duration> {
-        let core = &self.table.core;
-        let now = core.boot();
+        let ground = &self.ground;
+        let now = ground.boot();
         for leaving in self.take_leaving(now) {
             leaving.live.clone().finish_leaving(leaving, self.rules.hook_time);
         }
@@ -330,7 +329,7 @@ impl<T: Playable> Duty for Shared<T> {
             critical.clears_at()
         };
         let next = [saves, self.ends_at(now), clears].into_iter().flatten().min()?;
-        Some(next.saturating_sub(core.boot()))
+        Some(next.saturating_sub(ground.boot()))
     }
 
     fn end(&self) {
@@ -360,7 +359,7 @@ impl<T: Playable> Shared<T> {
             return Ok(());
         }
         let say = "the profiles were closed: open them again to start sessions";
-        Err(Error::new(ErrorKind::Closed, say).within(&self.table.name))
+        Err(Error::new(ErrorKind::Closed, say).within(self.ground.name()))
     }
 }
 
@@ -387,6 +386,6 @@ pub(crate) fn panicked() -> Error {
 
 impl<T: Playable> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} as {}", self.table.name, self.holder.name())
+        write!(f, "{} as {}", self.ground.name(), self.holder.name())
     }
 }

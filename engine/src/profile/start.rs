@@ -18,6 +18,7 @@ use savehold_wal::Lsn;
 use savehold_wal::sync::Sleeper;
 
 use super::events::Event;
+use super::ground::Ground;
 use super::handle::{Handle, Profile};
 use super::leave::HookTime;
 use super::live::{Base, Live};
@@ -26,7 +27,6 @@ use super::rules::Loaded;
 use super::shared::Shared;
 use crate::acquire::{Request, Taken};
 use crate::attributes::Attributes;
-use crate::collection::LeaseKey;
 use crate::entry::EntryHead;
 use crate::error::{Error, Result};
 use crate::format::Format;
@@ -56,7 +56,7 @@ pub(crate) type Asked<T> = Option<Option<T>>;
 
 impl<T: Playable> Shared<T> {
     pub(crate) fn start(self: &Arc<Self>, key: KeyRef<'_>, start: Start) -> Result<Profile<T>> {
-        let key = self.table.key(&key)?;
+        let key = self.ground.key(&key)?;
         let mut asked = None;
         let started = self.request(&key, start).and_then(|request| {
             request.run(|tx| self.find(tx, &key, &mut asked)).map_err(|e| self.about(&key, e))
@@ -66,7 +66,7 @@ impl<T: Playable> Shared<T> {
     }
 
     pub(crate) fn start_async(self: &Arc<Self>, key: KeyRef<'_>, start: Start) -> Starting<T> {
-        let begun = self.table.key(&key).and_then(|key| {
+        let begun = self.ground.key(&key).and_then(|key| {
             let request = self.request(&key, start)?;
             Ok((key, request))
         });
@@ -83,20 +83,19 @@ impl<T: Playable> Shared<T> {
 
     fn request(&self, key: &Key, start: Start) -> Result<Request> {
         self.check_open()?;
-        let key = LeaseKey { collection: self.table.name.clone(), key: Ok(key.clone()) };
-        Request::new(&self.holder, [key], start)
+        self.ground.request(&self.holder, key, start)
     }
 
     /// An error says which profile it is about, unless it does already.
     fn about(&self, key: &Key, e: Error) -> Error {
-        let place = format!("{}/{key}", self.table.name);
+        let place = format!("{}/{key}", self.ground.name());
         if e.message().starts_with(&place) { e } else { e.within(place) }
     }
 
     /// Loads the document by the run of a grant; what loading changes is written by it.
     fn find(&self, tx: &Tx<'_>, key: &Key, asked: &mut Asked<T>) -> Result<Found<T>> {
-        let full = (self.table.ensure_id()?, key.clone());
-        let standing = tx.standing_of(&self.table, &KeyRef::from(key))?;
+        let full = self.ground.full(&KeyRef::from(key))?;
+        let standing = self.ground.standing(tx, &KeyRef::from(key))?;
         let loaded = match &standing.stored {
             Some(stored) => match self.rules.load(&stored.entry) {
                 Err(_) if planted::has(Fault::TemplateOver) => self.first(key, standing.lsn, asked)?,
@@ -105,7 +104,7 @@ impl<T: Playable> Shared<T> {
             None => self.first(key, standing.lsn, asked)?,
         };
         let mut head = standing.head().cloned().unwrap_or_else(|| EntryHead {
-            created_us: self.table.core.wal.time_us(),
+            created_us: self.ground.time_us(),
             attributes: Attributes::NONE,
             schema: bytes::Bytes::new(),
             format: Format::MessagePack,
@@ -123,7 +122,7 @@ impl<T: Playable> Shared<T> {
             head.schema = self.write_first(tx, key, &loaded, &head.attributes, stands)?;
         }
         let bytes = self.rules.validate(&loaded.value).unwrap_or(0); // an old document may be against a new check
-        let has_mail = tx.count_mail(&self.table, &KeyRef::from(key))? > 0;
+        let has_mail = self.ground.count_mail(tx, &KeyRef::from(key))? > 0;
         Ok(Found { loaded, head, lsn, full, bytes, has_mail })
     }
 
@@ -132,7 +131,7 @@ impl<T: Playable> Shared<T> {
         if asked.is_none() {
             *asked = Some(if was == Lsn::NONE { self.rules.ask(key)? } else { None });
         }
-        self.rules.first(asked.clone().flatten(), self.table.core.wal.time_us())
+        self.rules.first(asked.clone().flatten(), self.ground.time_us())
     }
 
     /// Writes what loading made; answers what stands beside it.
@@ -155,7 +154,7 @@ impl<T: Playable> Shared<T> {
             schema: Some(section.clone()),
             ..Wanted::value(Format::MessagePack, value)
         };
-        tx.put_wanted(&self.table, &KeyRef::from(key), wanted)?;
+        self.ground.put(tx, &KeyRef::from(key), wanted)?;
         Ok(section)
     }
 
@@ -249,15 +248,12 @@ impl<T: Playable> Starting<T> {
     /// Takes the key, if it is its turn.
     fn step(&mut self) {
         let (State::Waiting { request, asked }, Some(key)) = (&mut self.state, &self.key) else { return };
-        let (shared, core) = (&self.shared, &self.shared.table.core);
+        let (shared, ground) = (&self.shared, &self.shared.ground);
         match request.take(|tx| shared.find(tx, key, asked)) {
             Taken::NotYet => {}
-            Taken::Refused(lsn, e) => {
-                self.state = State::Told(core.told_with(lsn, Err(shared.about(key, e))))
-            }
+            Taken::Refused(lsn, e) => self.state = State::Told(ground.told(lsn, Err(shared.about(key, e)))),
             Taken::Placed(placed, session, found) => {
-                self.state =
-                    State::Told(Ticket::waiting(core.wal.settle(placed), Ok(Box::new((session, found)))));
+                self.state = State::Told(ground.settle(placed, Box::new((session, found))));
             }
         }
     }
