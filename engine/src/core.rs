@@ -227,7 +227,12 @@ impl Core {
     ///
     /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read.
     pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
-        let Some(version) = self.index.at(collection.0, key, moment)? else {
+        let found = self.index.at(collection.0, key, moment).inspect_err(|e| {
+            if e.kind() == ErrorKind::Busy {
+                self.index_bell.ring(); // a table is damaged: it is made anew now
+            }
+        });
+        let Some(version) = found? else {
             return Ok(Seen { lsn: Lsn::NONE, stored: None });
         };
         match version.kind {

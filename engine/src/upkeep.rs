@@ -69,6 +69,9 @@ impl Core {
     /// Does what is due beside the index; says after what time something will be next.
     fn tend(&self) -> Option<Duration> {
         self.make_calls(); // others wait for these
+        if self.index.layers().tables.iter().any(|table| table.is_damaged()) {
+            self.index_bell.ring();
+        }
         let leases = self.tend_leases();
         let duties: Vec<Arc<dyn Duty>> = {
             let mut duties = self.upkeep.duties.lock();
