@@ -55,7 +55,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) reads: &'a [(FullKey, Lsn)],
     /// The ranges that it scanned.
     pub(crate) ranges: &'a [(CollectionId, OwnRange)],
-    /// The moment of all its reads.
+    /// A moment at which, or later, all its reads were made; the ranges were scanned at this very moment.
     pub(crate) moment: Lsn,
     /// What it brings to write leased keys, and what it does to leases.
     pub(crate) claim: Option<&'a Claim>,
@@ -73,7 +73,7 @@ impl Draft<'_> {
     pub(crate) fn conflicts(&self, index: &Index) -> Result<Option<Vec<FullKey>>> {
         let mut keys: Vec<FullKey> = Vec::new();
         for ((collection, key), seen) in self.reads {
-            if index.changed(collection.0, key.as_bytes(), *seen)? {
+            if index.changed(collection.0, key.as_bytes(), *seen, self.moment)? {
                 keys.push((*collection, key.clone()));
             }
         }

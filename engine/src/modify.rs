@@ -239,6 +239,7 @@ impl Core {
         author: &Author<'_>,
         decide: &mut Decide<'_>,
     ) -> Result<Outcome, Conflict> {
+        let moment = self.sequenced();
         let mut of_id = None;
         if let Some(id) = call.id {
             match self.once(id) {
@@ -273,7 +274,7 @@ impl Core {
             Ok(Decision::Remove) => now.head().map(|_| Write::Remove),
             Ok(Decision::Put(wanted)) => Some(Write::Put(self.entry_of(wanted, now.head()))),
         };
-        self.place_one(call, author, of_id, &now, write)
+        self.place_one(call, author, (moment, of_id), &now, write)
     }
 
     /// Commits what a run decided on what it saw. `Err` is a conflict.
@@ -281,7 +282,7 @@ impl Core {
         &self,
         call: &Call<'_>,
         author: &Author<'_>,
-        of_id: Option<(FullKey, Lsn)>,
+        (moment, of_id): (Lsn, Option<(FullKey, Lsn)>),
         now: &Standing,
         write: Option<Write>,
     ) -> Result<Outcome, Conflict> {
@@ -320,8 +321,7 @@ impl Core {
             }
         };
         let claim = claim.as_ref();
-        let draft =
-            Draft { author: *author, writes, reads, ranges: &[], moment: now.lsn, claim, memory: None };
+        let draft = Draft { author: *author, writes, reads, ranges: &[], moment, claim, memory: None };
         match self.place(&draft, call.how) {
             Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry })),
             Err(NotCommitted::Conflict(_)) => Err(Conflict),

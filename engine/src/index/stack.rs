@@ -125,14 +125,23 @@ impl Index {
         at_in(&layers.tables, collection, key, as_of)
     }
 
-    /// Whether the newest version of a key is another one than `seen`. Under the commit lock. A key that is not in memory
-    /// is looked for in the tables, on pages that the run has just read.
+    /// Whether the newest version of a key is another one than `seen`, which was the newest at `moment` or later. Under
+    /// the commit lock. What came since `moment` is in memory, unless a checkpoint ended meanwhile: only then tables are
+    /// asked, on pages that the run has just read.
     ///
     /// # Errors
     ///
     /// As [`Index::newest`].
     #[inline]
-    pub fn changed(&self, collection: u32, key: &[u8], seen: Lsn) -> Result<bool> {
+    pub fn changed(&self, collection: u32, key: &[u8], seen: Lsn, moment: Lsn) -> Result<bool> {
+        let layers = self.layers.read();
+        if let Some(newest) = layers.tails().find_map(|tail| tail.at(collection, key, Lsn::MAX)) {
+            return Ok(newest.lsn != seen);
+        }
+        if layers.tables.is_empty() || moment >= layers.floor {
+            return Ok(layers.tables.is_empty() && seen != Lsn::NONE);
+        }
+        drop(layers);
         let newest = self.newest(collection, key)?;
         Ok(newest.map_or(Lsn::NONE, |version| version.lsn) != seen)
     }

@@ -267,7 +267,7 @@ impl Ground for Engine {
             writes: &[(full.clone(), Write::Put(entry))],
             reads: &[(full.clone(), seen)],
             ranges: &[],
-            moment: Lsn::NONE,
+            moment: seen,
             claim: Some(&claim),
             memory: Some(memory),
         };

@@ -119,10 +119,12 @@ impl World {
                 // whoever read it then, and commits now
                 let seen = expected.map_or(Lsn::NONE, |version| version.lsn);
                 let changed = newest_first[0].lsn != seen;
-                assert_eq!(self.index.changed(*collection, key, seen).unwrap(), changed);
+                assert_eq!(self.index.changed(*collection, key, seen, moment).unwrap(), changed);
             }
             assert_eq!(self.index.newest(collection ^ 64, key).unwrap(), None);
-            assert!(!self.index.changed(collection ^ 64, key, Lsn::NONE).unwrap());
+            for moment in [Lsn::NONE, Lsn::MAX] {
+                assert!(!self.index.changed(collection ^ 64, key, Lsn::NONE, moment).unwrap());
+            }
         }
         let largest = self.model.keys().map(|(collection, _)| *collection).max().unwrap_or(0);
         assert_eq!(self.index.largest_collection().unwrap(), largest);
@@ -239,7 +241,7 @@ fn a_run_sees_what_changed_since_its_moment_though_all_of_it_went_into_tables_me
     let (seen, moment) = (lsn(1), lsn(2));
     let changed = |world: &World| {
         let range = world.index.touched_since(1, KeyRange::prefix(b"ke"), moment).unwrap();
-        assert_eq!(world.index.changed(1, b"key", seen).unwrap(), range);
+        assert_eq!(world.index.changed(1, b"key", seen, moment).unwrap(), range);
         range
     };
     let watch = world.index.watch(moment);
