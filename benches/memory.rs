@@ -52,7 +52,7 @@ fn measure(keys: u64) -> Result<()> {
     let (listing, mut listed) = (clock.monotonic(), 0);
     for _ in 0..1000 {
         let prefix = name(draw.below(keys))[..21].to_owned();
-        listed += raw.keys(prefix).count() as u64;
+        listed += raw.keys(prefix.as_str()).count() as u64;
     }
     let lists = listed as f64 / clock.monotonic().saturating_sub(listing).as_secs_f64();
     let (stats, mib) = (store.stats(), |bytes: u64| bytes as f64 / f64::from(1 << 20));

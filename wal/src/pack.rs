@@ -84,6 +84,9 @@ pub struct Packed {
     pub bytes_after: u64,
 }
 
+/// What is packed, as the catalog names it and as it is read.
+type Sources = (Vec<SegmentEntry>, Vec<Arc<Segment>>);
+
 impl Log {
     /// Packs the segments that lie in `packing`; `None` where there is none to pack. `judge` says what stays; `pace` is
     /// told the bytes read and written since the last time, may wait, and may stop it: nothing is changed then.
@@ -121,7 +124,7 @@ impl Log {
     }
 
     /// Step 1.
-    fn sources(&self, packing: Packing<'_>) -> Result<Option<(Vec<SegmentEntry>, Vec<Arc<Segment>>)>> {
+    fn sources(&self, packing: Packing<'_>) -> Result<Option<Sources>> {
         let inside = |e: &SegmentEntry| e.base >= packing.from && e.base < packing.to;
         let entries: Vec<SegmentEntry> = self.sealed().into_iter().map(|(e, _)| e).filter(inside).collect();
         let Some(first) = entries.first() else { return Ok(None) };

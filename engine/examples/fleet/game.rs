@@ -21,7 +21,7 @@ const STUBBORN: usize = 5;
 /// What a game server tells whoever started it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "did", rename_all = "lowercase")]
-pub enum Report {
+pub(crate) enum Report {
     /// It plays the player, who has so many coins.
     Started { token: Token, coins: u64 },
     /// He has so many coins, durably.
@@ -35,7 +35,7 @@ pub enum Report {
 }
 
 /// Plays `key` as `server` until the player is handed over or lost.
-pub fn play(socket: &Path, server: &str, key: &str) -> io::Result<()> {
+pub(crate) fn play(socket: &Path, server: &str, key: &str) -> io::Result<()> {
     let mut link = Link::open(socket, server)?;
     let (token, mut player) = match link.call(&Call::Start { key: key.to_owned() })? {
         Answer::Started { token, player } => (token, player),

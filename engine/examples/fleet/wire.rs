@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 /// A player's document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Player {
+pub(crate) struct Player {
     pub coins: u64,
 }
 
 /// The first line of a connection: which game server speaks. `life` is a number that it drew at its start; another life
 /// ends the leases of the former.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Hello {
+pub(crate) struct Hello {
     pub server: String,
     pub life: u64,
 }
@@ -24,7 +24,7 @@ pub struct Hello {
 /// What a game server asks for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "lowercase")]
-pub enum Call {
+pub(crate) enum Call {
     /// A sign of life, and: is there anything to know?
     Ping,
     /// To play a player.
@@ -38,7 +38,7 @@ pub enum Call {
 /// What the store process answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "lowercase")]
-pub enum Answer {
+pub(crate) enum Answer {
     /// What happened to players of this game server.
     Alive { events: Vec<Told> },
     /// He is yours: the token to bring with each write, and what he is now.
@@ -54,7 +54,7 @@ pub enum Answer {
 /// Something that a game server must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Told {
+pub(crate) enum Told {
     /// Another asks for this session: save and release.
     Wanted { token: Token, by: String },
     /// This session is over.
@@ -62,24 +62,24 @@ pub enum Told {
 }
 
 /// Lines over a socket.
-pub struct Lines {
+pub(crate) struct Lines {
     from: BufReader<UnixStream>,
     to: UnixStream,
 }
 
 impl Lines {
-    pub fn of(stream: UnixStream) -> io::Result<Self> {
+    pub(crate) fn of(stream: UnixStream) -> io::Result<Self> {
         Ok(Self { from: BufReader::new(stream.try_clone()?), to: stream })
     }
 
-    pub fn say(&mut self, what: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn say(&mut self, what: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(what)?;
         line.push(b'\n');
         self.to.write_all(&line)
     }
 
     /// What the other side says next; `None` where it is gone.
-    pub fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    pub(crate) fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = String::new();
         if self.from.read_line(&mut line)? == 0 {
             return Ok(None);

@@ -8,8 +8,11 @@ fn binding(number: u64) -> Binding {
     Binding::new(STORE, number)
 }
 
-/// A record of three parts as first written, at `lsn`: its bytes, and its parts with their headers.
-fn record(lsn: Lsn) -> (Vec<u8>, u32, Vec<(u32, Vec<u8>)>) {
+/// Each with its header and the offset in its record.
+type Parts = Vec<(u32, Vec<u8>)>;
+
+/// A record of three parts as first written, at `lsn`: its bytes, where its body begins, and its parts.
+fn record(lsn: Lsn) -> (Vec<u8>, u32, Parts) {
     let mut frame = Frame::record(b"a head of twenty one.", &[b"one", b"", b"three"]).unwrap();
     frame.place(lsn, binding(1));
     let (bytes, body) = (frame.bytes().to_vec(), u32::try_from(frame.body_offset()).unwrap());
