@@ -6,18 +6,21 @@
 #![no_main]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use savehold_wal::env::{Env, Threads};
+use savehold_wal::format::checksum::Binding;
 use savehold_wal::format::frame::FrameKind;
-use savehold_wal::format::header::SegmentHeader;
+use savehold_wal::format::header::{SegmentHeader, SegmentKind};
+use savehold_wal::format::packed::{Footer, PackedRef, decode_directory};
 use savehold_wal::scan::tail::{Facts, Verdict, judge};
 use savehold_wal::scan::{Span, Verify, first_bad, skim};
 use savehold_wal::sim::{Draw, Sim, SimClock, SimDisk, SimEntropy};
-use savehold_wal::{Append, Durability, Frame, Lsn, Options, Wal};
+use savehold_wal::{Append, Durability, Frame, Judged, Lsn, Options, Packing, Stay, Wal};
 
 type Written = BTreeMap<Lsn, (Vec<u8>, Vec<Vec<u8>>)>;
 
@@ -87,6 +90,11 @@ fn write(sim: &mut Sim, draw: &mut Draw) -> Written {
             log.commit(frame, Append { durability, ..Append::default() }).expect("the machine is healthy");
         written.insert(lsn, (head, parts));
     }
+    if draw.below(3) == 0 {
+        let packing = Packing { from: Lsn::NONE, to: Lsn::MAX, judged: Judged::default() };
+        log.pack(packing, |_| Ok(Stay::Whole), |_| ControlFlow::Continue(()))
+            .expect("the machine is healthy");
+    }
     if draw.below(2) == 0 {
         log.close().expect("the machine is healthy");
     } else {
@@ -143,6 +151,9 @@ fn damaged(files: &[(PathBuf, Vec<u8>)], draw: &mut Draw) -> Vec<(PathBuf, Vec<u
 fn scan(file: &[u8], written: &Written) {
     let Ok(header) = SegmentHeader::decode(file) else { return };
     let data = file.get(8192..).unwrap_or_default();
+    if header.kind == SegmentKind::Packed {
+        return scan_packed(data, header.binding(), written);
+    }
     let span = Span { base: header.base, binding: header.binding(), data };
     let skimmed = skim(&span);
     let mut groups = 0;
@@ -175,6 +186,28 @@ fn scan(file: &[u8], written: &Written) {
         Verdict::Corrupt { at, proven } => assert!(at < proven),
         Verdict::Torn { proven, end } => assert!(proven <= end),
         Verdict::Clean { .. } => panic!("nothing said that it was closed"),
+    }
+}
+
+/// What stands in a packed file, frame by frame as far as they are good, and at its end.
+fn scan_packed(data: &[u8], binding: Binding, written: &Written) {
+    let mut at = 0;
+    while let Ok(record) = PackedRef::decode(data.get(at..).unwrap_or_default(), binding) {
+        let (head, parts) = written.get(&record.lsn).expect("a record that was not written");
+        assert_eq!(record.head, head);
+        let found: Vec<_> = record.parts().collect();
+        assert_eq!(found.len(), parts.len());
+        for ((_, found), part) in found.iter().zip(parts) {
+            assert!(found.is_err() || *found == Ok(part.as_slice()), "{}", record.lsn);
+        }
+        at += record.bytes();
+    }
+    for (n, block) in data.chunks(4096).enumerate() {
+        let offset = 8192 + 4096 * n as u64;
+        if let Ok(entries) = decode_directory(block, offset, binding) {
+            assert!(entries.iter().all(|entry| written.contains_key(&entry.lsn)));
+        }
+        _ = Footer::decode(block, offset, binding);
     }
 }
 

@@ -129,6 +129,35 @@ fn a_crash_between_giving_up_segments_and_removing_them_is_no_corruption() {
     }
 }
 
+/// The packed file is there, or what it was made of, or both: each record is found once.
+#[test]
+fn a_crash_while_segments_are_packed_leaves_every_record_once() {
+    let rest = [Step::Commit(300, Buffered), Step::Renew, Step::Commit(3_000, Synced)];
+    let again = [Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Pack];
+    for before in [&rest[..], &again[..]] {
+        let mut world = World::new(1, small_segments());
+        world.steps(before).unwrap();
+        world
+            .steps(&[Step::Commit(9_000, Synced), Step::Commit(9_000, Synced), Step::Commit(9_000, Synced)])
+            .unwrap();
+        world.disk.record();
+        let from = world.changes();
+        world.step(Step::Pack).unwrap();
+        let mut tape = world.disk.take_tape();
+        tape.push(world.disk.fork());
+        assert!(tape.len() > 10, "something was packed");
+        for (change, disk) in (from..).zip(&tape) {
+            let promise = Promise { change, ..promise(&world, Stop::Kill) };
+            verify(disk, &promise, 3).unwrap_or_else(|e| panic!("killed behind {change}: {e}"));
+            for left in subsets(disk, 2) {
+                let left = left.of(disk);
+                let cut = Promise { stop: Stop::Cut, ..promise };
+                verify(&left, &cut, 3).unwrap_or_else(|e| panic!("cut behind {change}: {e}"));
+            }
+        }
+    }
+}
+
 /// A rest segment may begin where the segment began that it takes the rest of: the same base, a higher generation. The
 /// old one is then given up before it, and a power cut may take back that it was removed.
 #[test]

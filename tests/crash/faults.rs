@@ -13,7 +13,7 @@ use support::world::{Answer, Step, World, small_segments};
 use crate::budget;
 
 /// Everything that a log does, once or twice.
-pub(crate) const SCRIPTS: [&[Step]; 3] = [
+pub(crate) const SCRIPTS: [&[Step]; 4] = [
     &[
         Step::Commit(100, Synced),
         Step::Commit(100, Buffered),
@@ -53,6 +53,19 @@ pub(crate) const SCRIPTS: [&[Step]; 3] = [
         Step::Batch(4, 4_000),
         Step::Reopen,
         Step::Batch(4, 4_000),
+    ],
+    &[
+        Step::Commit(9_000, Synced),
+        Step::Commit(9_000, Synced),
+        Step::Commit(3_000, Buffered),
+        Step::Renew,
+        Step::Commit(9_000, Synced),
+        Step::Pack,
+        Step::Commit(9_000, Synced),
+        Step::Reopen,
+        Step::Commit(100, Synced),
+        Step::Pack,
+        Step::Commit(50, Synced),
     ],
 ];
 

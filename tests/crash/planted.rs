@@ -90,4 +90,5 @@ caught! {
     a_segment_named_too_late_is_noticed: NameLate, Crash;
     places_handed_out_twice_are_noticed: ReusePlaces, Crash;
     a_stale_clean_end_is_noticed: KeepCleanEnd, Crash;
+    sources_removed_before_manifest_forgets_them_are_noticed: RemoveSourcesEarly, Crash;
 }

@@ -29,6 +29,7 @@ fn step(draw: &mut Draw) -> Step {
         13 => Step::Retire,
         14 | 15 => Step::Tick(Duration::from_millis(1 + draw.below(12))),
         16 => Step::Tick(Duration::from_secs(2)),
+        17 => Step::Pack,
         _ => Step::Commit(draw.below(200) as usize, Buffered),
     }
 }

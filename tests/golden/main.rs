@@ -1,10 +1,11 @@
 //! Files of every format version ever released: read as they were written, drawn as they are described.
 //!
-//! `files/wal-1` holds two directories of logs in format 1. `script` says how they were made; they are never made
+//! `files/wal-1` holds three directories of logs in format 1. `script` says how they were made; they are never made
 //! again. `files/table-1` holds an index table in format 1. A new format version adds directories and keeps these.
 
 mod bytes;
 mod opening;
+mod packed;
 mod readme;
 mod script;
 mod table;

@@ -13,7 +13,7 @@ use crate::{golden, table};
 const BUFFERED: Durability = Durability::Buffered;
 const SYNCED: Durability = Durability::Synced;
 
-fn open(sim: &mut Sim) -> Wal {
+pub(crate) fn open(sim: &mut Sim) -> Wal {
     let never = Duration::from_secs(1 << 30);
     let options = Options {
         sync_after: never,
@@ -33,7 +33,7 @@ fn commit(sim: &mut Sim, log: &Wal, head: &[u8], parts: &[&[u8]], durability: Du
 
 /// Records without a body, with one part, with several and with an empty one; a group of several; buffered records;
 /// a record larger than a segment; a clean close.
-fn closed(sim: &mut Sim) {
+pub(crate) fn closed(sim: &mut Sim) {
     let log = open(sim);
     commit(sim, &log, b"first head", &[b"first body"], SYNCED);
     commit(sim, &log, b"no body", &[], SYNCED);
@@ -75,16 +75,21 @@ fn script_writes_what_the_table_says() {
     for (seed, (name, run, expected)) in logs.into_iter().enumerate() {
         let mut sim = Sim::new(seed as u64 + 1);
         run(&mut sim);
-        let dir = sim.dir();
-        let disk = sim.disk();
-        if std::env::var_os("SAVEHOLD_WRITE_GOLDEN").is_some_and(|value| value == "1") {
-            for (path, _) in disk.files().into_iter().filter(|(path, _)| !path.ends_with("LOCK")) {
-                let inside = Path::new(&path).strip_prefix(dir).expect("all files are the log's");
-                let to = golden(name).join(inside);
-                std::fs::create_dir_all(to.parent().expect("below a directory")).expect("a directory");
-                std::fs::write(to, disk.read(Path::new(&path)).expect("it was listed")).expect("a file");
-            }
-        }
+        write(&mut sim, name);
         assert_eq!(held_by(&open(&mut sim)), expected, "{name}");
+    }
+}
+
+/// Writes what is on the machine's disk to a golden directory, where that is asked for.
+pub(crate) fn write(sim: &mut Sim, name: &str) {
+    let (dir, disk) = (sim.dir(), sim.disk());
+    if std::env::var_os("SAVEHOLD_WRITE_GOLDEN").is_none_or(|value| value != "1") {
+        return;
+    }
+    for (path, _) in disk.files().into_iter().filter(|(path, _)| !path.ends_with("LOCK")) {
+        let inside = Path::new(&path).strip_prefix(dir).expect("all files are the log's");
+        let to = golden(name).join(inside);
+        std::fs::create_dir_all(to.parent().expect("below a directory")).expect("a directory");
+        std::fs::write(to, disk.read(Path::new(&path)).expect("it was listed")).expect("a file");
     }
 }

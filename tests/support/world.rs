@@ -1,5 +1,6 @@
 //! A log on a simulated machine, with the history of all that it was given.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use savehold_wal::env::{Env, Threads};
 use savehold_wal::segment::file::Access;
 use savehold_wal::sim::{SimClock, SimDisk, SimEntropy};
 use savehold_wal::{
-    Append, Durability, Error, ErrorKind, Frame, Lsn, Options, Result as WalResult, Ticket, Wal,
+    Append, Durability, Error, ErrorKind, Frame, Judged, Lsn, Options, Packing, Result as WalResult, Stay,
+    Ticket, Wal,
 };
 
 use crate::check;
@@ -37,6 +39,8 @@ pub enum Step {
     Tick(Duration),
     /// The older half is given up.
     Retire,
+    /// Everything that is sealed is packed into one file, and nothing of it goes.
+    Pack,
 }
 
 /// How a step ended.
@@ -173,6 +177,7 @@ impl World {
                 Ok(Answer::Done)
             }
             Step::Retire => self.retire(),
+            Step::Pack => self.pack(),
         }?;
         self.note();
         Ok(answer)
@@ -324,6 +329,17 @@ impl World {
         match self.log().retire(before) {
             Ok(_) => Ok(Answer::Done),
             Err(e) => refused(&e, "retiring"),
+        }
+    }
+}
+
+impl World {
+    fn pack(&mut self) -> Result<Answer, Finding> {
+        let judged = Judged { at: self.log().durable(), number: 1, note: b"note" };
+        let packing = Packing { from: Lsn::NONE, to: Lsn::MAX, judged };
+        match self.log().pack(packing, |_| Ok(Stay::Whole), |_| ControlFlow::Continue(())) {
+            Ok(_) => Ok(Answer::Done),
+            Err(e) => refused(&e, "packing"),
         }
     }
 }

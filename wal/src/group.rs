@@ -240,6 +240,15 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Begins the prepared segment with a group that holds no record.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]: none is prepared.
+    pub(crate) fn roll(&mut self) -> Result<(), NoRoom> {
+        self.begin_next(0)
+    }
+
     /// Smallest capacity of a next segment that can begin with a frame of `bytes`.
     pub(crate) fn room_for(&self, bytes: u64) -> u64 {
         let ends = (FRAME_HEADER_BYTES + encode_ends(&self.unstated).len()) as u64 + 24;

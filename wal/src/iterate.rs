@@ -119,7 +119,10 @@ impl Iterator for Replay {
     fn next(&mut self) -> Option<Result<Record>> {
         loop {
             if let Some(lsn) = self.frames.pop_front() {
-                return Some(self.log.read(lsn));
+                match self.log.read(lsn) {
+                    Err(e) if e.kind() == ErrorKind::Gone => continue, // given up meanwhile
+                    read => return Some(read),
+                }
             }
             match self.next_group() {
                 Ok(true) => {}

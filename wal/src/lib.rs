@@ -81,7 +81,7 @@ pub use group::Placed;
 pub use iterate::Replay;
 pub use lsn::Lsn;
 pub use options::{Create, Durability, OnProgress, Options, Progress};
-pub use pack::{Candidate, Packed, Packing, Stay};
+pub use pack::{Candidate, Packed, Packing, Sealed, Stay};
 pub use reader::Record;
 pub use replay::{Replayed, Replayer, STRETCH_BYTES};
 pub use report::{ClockNote, RecoveryReport};

@@ -68,6 +68,26 @@ pub struct Packing<'a> {
     pub judged: Judged<'a>,
 }
 
+/// A segment that may be packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sealed {
+    /// Its first place.
+    pub base: Lsn,
+    /// Behind its last record.
+    pub end: Lsn,
+    /// Behind the last place that it owns.
+    pub space_end: Lsn,
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// Records in it, of a segment that is packed already.
+    pub packed: Option<u64>,
+    /// The newest judgement by which nothing in it was to be dropped.
+    pub judged: u64,
+    /// It may be the first of those that are packed.
+    pub first: bool,
+}
+
 /// What packing did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,7 +96,7 @@ pub struct Packed {
     pub segments: u64,
     /// Records that stay, in part or whole.
     pub records: u64,
-    /// Records that are gone whole.
+    /// Records that are gone whole by it.
     pub dropped: u64,
     /// Bytes that the files had.
     pub bytes_before: u64,
@@ -106,27 +126,40 @@ impl Log {
         Ok(Some(done))
     }
 
-    /// Segments that may be packed, oldest first: ended, behind nothing that is still written. Each with the bytes of its
-    /// file.
-    pub(crate) fn sealed(&self) -> Vec<(SegmentEntry, u64)> {
+    /// Segments that may be packed, oldest first: ended, behind nothing that is still written.
+    pub(crate) fn sealed(&self) -> Result<Vec<Sealed>> {
+        let segments = self.segments.read().clone();
+        let same = |e: &SegmentEntry, s: &Segment| (s.base, s.generation) == (e.base, e.generation);
+        let mut sealed = Vec::new();
+        for entry in self.sealed_entries() {
+            let Some(segment) = segments.iter().find(|s| same(&entry, s)) else { continue };
+            let packed = segment.kind == SegmentKind::Packed;
+            sealed.push(Sealed {
+                base: entry.base,
+                end: entry.end.unwrap_or(entry.base),
+                space_end: entry.capacity_end(),
+                bytes: segment.disk_bytes(),
+                packed: packed.then(|| segment.footer()).transpose()?.map(|footer| footer.records),
+                judged: segment.judged(),
+                first: self.begins_alone(&entry),
+            });
+        }
+        Ok(sealed)
+    }
+
+    fn sealed_entries(&self) -> Vec<SegmentEntry> {
         let mut named = Catalog::clone(&self.catalog.lock());
         self.note_ends(&mut named);
         let active = self.order.lock().frames.active().map_or(Lsn::MAX, |active| active.base);
         let last = named.segments.iter().rposition(|e| e.kind == SegmentKind::Log && e.end != Some(e.base));
-        let segments = self.segments.read().clone();
-        let sealed =
-            named.segments[..last.unwrap_or(0)].iter().filter(|e| e.end.is_some() && e.base < active);
-        let bytes = |e: &SegmentEntry| {
-            let is = |s: &&Arc<Segment>| (s.base, s.generation) == (e.base, e.generation);
-            segments.iter().find(is).map_or(0, |s| s.disk_bytes())
-        };
-        sealed.map(|e| (*e, bytes(e))).collect()
+        let sealed = named.segments[..last.unwrap_or(0)].iter();
+        sealed.filter(|e| e.end.is_some() && e.base < active).copied().collect()
     }
 
     /// Step 1.
     fn sources(&self, packing: Packing<'_>) -> Result<Option<Sources>> {
         let inside = |e: &SegmentEntry| e.base >= packing.from && e.base < packing.to;
-        let entries: Vec<SegmentEntry> = self.sealed().into_iter().map(|(e, _)| e).filter(inside).collect();
+        let entries: Vec<SegmentEntry> = self.sealed_entries().into_iter().filter(inside).collect();
         let Some(first) = entries.first() else { return Ok(None) };
         let one = entries.iter().all(|e| e.base.timeline() == first.base.timeline());
         if !self.begins_alone(first) || !one {
@@ -178,8 +211,11 @@ impl Log {
         let dir = self.root.join(LOG_DIR);
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
-        let out =
-            Out { file: PackedFile::new(&*self.env.vfs, &unfinished, header)?, done: Packed::default() };
+        let out = Out {
+            file: PackedFile::new(&*self.env.vfs, &unfinished, header)?,
+            before: 0,
+            done: Packed::default(),
+        };
         let written = write_all(out, sources, judged, judge, pace);
         let done = written.and_then(|done| {
             self.env.vfs.rename(&unfinished, &path).map_err(|e| not_written(&path, e))?;
@@ -259,7 +295,7 @@ fn write_all(
             _ => pack_plain(&mut out, source, judge, pace)?,
         }
     }
-    out.done.bytes_after = out.file.finish(judged, out.done.dropped)?;
+    out.done.bytes_after = out.file.finish(judged, out.before + out.done.dropped)?;
     Ok(out.done)
 }
 
@@ -320,7 +356,7 @@ fn pack_packed(
     judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
     pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<()> {
-    out.done.dropped += source.directory()?.footer.dropped;
+    out.before += source.directory()?.footer.dropped;
     for block in 0..source.directory()?.blocks() {
         for entry in source.entries(block)? {
             let bytes = source.packed_frame(entry.at)?;
@@ -336,6 +372,8 @@ fn pack_packed(
 /// The packed file, and what was judged so far.
 struct Out {
     file: PackedFile,
+    /// Records that were dropped before from what is packed again.
+    before: u64,
     done: Packed,
 }
 

@@ -8,9 +8,7 @@ use crate::error::Result;
 use crate::follow::Follower;
 use crate::format::header::SegmentKind;
 use crate::lsn::Lsn;
-use crate::pack::{Candidate, Packed, Packing, Stay};
-use crate::segment::catalog::SegmentEntry;
-use crate::segment::file::Segment;
+use crate::pack::{Candidate, Packed, Packing, Sealed, Stay};
 use crate::wal::Wal;
 
 impl Wal {
@@ -79,17 +77,29 @@ impl Wal {
     /// Notes that nothing in the sealed segment that begins at `base` is to be dropped by a judgement. Until it is closed:
     /// only packed files say so themselves.
     pub fn note_judged(&self, base: Lsn, judgement: u64) {
-        let sealed = self.log.sealed();
-        let is = |segment: &Segment| {
-            segment.base == base
-                && sealed.iter().any(|(e, _)| (e.base, e.generation) == (base, segment.generation))
-        };
-        self.log.segments.read().iter().filter(|s| is(s)).for_each(|segment| segment.set_judged(judgement));
+        let sealed = self.sealed().is_ok_and(|sealed| sealed.iter().any(|file| file.base == base));
+        let segments = self.log.segments.read();
+        if let Some(segment) = segments.iter().rfind(|segment| segment.base == base && sealed) {
+            segment.set_judged(judgement);
+        }
     }
 
-    /// The segments that [`Wal::pack`] may pack, oldest first, each with the bytes of its file.
-    #[must_use]
-    pub fn sealed(&self) -> Vec<(SegmentEntry, u64)> {
+    /// Ends the segment that is being written and goes on in a small one, so that all that was written can be packed, and
+    /// the space that was prepared for more comes free. Everything placed so far is durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Full`]: nothing changed. [`ErrorKind::Halted`], [`ErrorKind::Unknown`].
+    pub fn roll(&self) -> Result<()> {
+        self.log.roll()
+    }
+
+    /// The segments that [`Wal::pack`] may pack, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: of a packed one that cannot be read.
+    pub fn sealed(&self) -> Result<Vec<Sealed>> {
         self.log.sealed()
     }
 }

@@ -29,7 +29,33 @@ const ZEROS_GROUP_BYTES_MAX: u64 = 64 << 10;
 /// Largest capacity that is zero-written before the first group shows what groups are like.
 const ZEROS_UNSEEN_BYTES_MAX: u64 = 1 << 20;
 
+/// How large the next segment is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// Twice as large as the active one, or as a record of so many bytes needs.
+    For(u64),
+    /// As small as the first one, in place of a larger one that is prepared.
+    Smallest,
+}
+
 impl Log {
+    /// Ends the active segment where it is, durably, and goes on in one as small as the first: what is sealed can be packed
+    /// and given up, and the space that was prepared comes free.
+    pub(crate) fn roll(&self) -> Result<()> {
+        let mut catalog = self.catalog.lock();
+        self.check()?;
+        if self.order.lock().frames.active().is_none() {
+            return Ok(()); // what comes next begins small by itself
+        }
+        self.prepare_next(&mut catalog, Size::Smallest)?;
+        let begun = self.order.lock().frames.roll();
+        drop(catalog);
+        if begun.is_err() {
+            return Ok(()); // somebody began it meanwhile, by an append
+        }
+        self.sync_placed().map(drop)
+    }
+
     /// Makes room for a frame of `bytes`, or says why there is none. May take as long as preparing a segment takes.
     pub(crate) fn make_room(&self, bytes: u64) -> Result<()> {
         let mut catalog = self.catalog.lock();
@@ -45,7 +71,7 @@ impl Log {
             return Err(full.clone());
         }
         drop(order);
-        self.prepare_next(&mut catalog, bytes)
+        self.prepare_next(&mut catalog, Size::For(bytes))
     }
 
     /// Prepares the segment behind the active one, if there is none.
@@ -57,11 +83,11 @@ impl Log {
             return Ok(());
         }
         drop(order);
-        self.prepare_next(&mut catalog, 0)
+        self.prepare_next(&mut catalog, Size::For(0))
     }
 
-    fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, bytes: u64) -> Result<()> {
-        let done = self.try_prepare_next(catalog, bytes);
+    fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, size: Size) -> Result<()> {
+        let done = self.try_prepare_next(catalog, size);
         let mut order = self.order.lock();
         match &done {
             Ok(()) => order.full = None,
@@ -75,8 +101,8 @@ impl Log {
         done
     }
 
-    fn try_prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, bytes: u64) -> Result<()> {
-        let (plan, too_small) = self.plan_next(catalog, bytes)?;
+    fn try_prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, size: Size) -> Result<()> {
+        let (plan, too_small) = self.plan_next(catalog, size)?;
         let mut named = Catalog::clone(catalog);
         named.clean_end = None;
         #[cfg(feature = "planted")]
@@ -125,15 +151,24 @@ impl Log {
     fn plan_next(
         &self,
         catalog: &Catalog,
-        bytes: u64,
+        size: Size,
     ) -> Result<(Option<SegmentHeader>, Option<Arc<Segment>>)> {
         let mut order = self.order.lock();
-        let needed = order.frames.room_for(bytes);
-        if order.frames.has_room(bytes) && (order.frames.active().is_some() && !order.begun) {
+        let smallest = self.options.segment_bytes_min;
+        let (needed, room) = match size {
+            Size::For(bytes) => (order.frames.room_for(bytes), order.frames.has_room(bytes)),
+            Size::Smallest => {
+                let small = order.frames.next().is_some_and(|next| next.capacity <= smallest);
+                (order.frames.room_for(0), small)
+            }
+        };
+        if room && (order.frames.active().is_some() && (!order.begun || size == Size::Smallest)) {
             return Ok((None, None));
         }
-        let doubled =
-            order.frames.active().map_or(self.options.segment_bytes_min, |active| active.capacity * 2);
+        let doubled = match order.frames.active() {
+            Some(active) if size != Size::Smallest => active.capacity * 2,
+            _ => smallest,
+        };
         let capacity = doubled.min(self.options.segment_bytes_max).max(needed).next_multiple_of(BLOCK_BYTES);
         debug_assert!(capacity <= SEGMENT_BYTES_LIMIT, "records are bounded");
         let (base, generation) = match order.frames.next() {

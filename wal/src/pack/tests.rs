@@ -153,17 +153,17 @@ fn what_was_packed_is_packed_again_with_its_neighbours() {
         pack(&log, all_of(&log), seed).unwrap();
         all = judged(seed, Lsn::NONE, log.complete(), &all);
         fill(&log, &mut draw, 60, &mut all);
-        let some = log.sealed()[2].0.base;
+        let some = log.sealed().unwrap()[2].base;
         pack(&log, Packing { from: some, ..all_of(&log) }, seed + 1).unwrap();
         all = judged(seed + 1, some, log.complete(), &all);
         check(&log, &all);
         let done = pack(&log, all_of(&log), seed + 2).unwrap();
         all = judged(seed + 2, Lsn::NONE, log.complete(), &all);
         check(&log, &all);
-        assert_eq!(log.sealed().len(), 1, "{done:?}");
+        assert_eq!(log.sealed().unwrap().len(), 1, "{done:?}");
         let again = pack(&log, all_of(&log), seed + 2).unwrap();
         assert_eq!(again.records, done.records, "nothing new to drop");
-        assert!(again.bytes_after == done.bytes_after && again.dropped == done.dropped);
+        assert_eq!((again.bytes_after, again.dropped), (done.bytes_after, 0));
     }
 }
 
@@ -182,6 +182,32 @@ fn everything_may_go() {
 }
 
 #[test]
+fn a_log_whose_records_are_all_gone_takes_next_to_nothing() {
+    for clean in [false, true] {
+        let (mut sim, mut all) = (Sim::new(6), Log::new());
+        let mut log = open(&mut sim);
+        fill(&log, &mut Draw::from_seed(6), 300, &mut all);
+        if clean {
+            log.close().unwrap();
+            log = open(&mut sim);
+        }
+        let before = log.durable();
+        log.roll().unwrap();
+        log.pack(all_of(&log), |_| Ok(Stay::Nothing), |_| Continue(())).unwrap().unwrap();
+        assert!(log.complete() >= before, "the last segment was sealed too");
+        assert!(log.stats().capacity < 5 * 16 << 10, "{}", log.stats().capacity);
+        all.clear();
+        fill(&log, &mut Draw::from_seed(7), 9, &mut all);
+        check(&log, &all);
+        let log = {
+            drop(log);
+            open(&mut sim)
+        };
+        check(&log, &all);
+    }
+}
+
+#[test]
 fn times_are_found_in_packed_segments() {
     let (mut sim, mut all) = (Sim::new(2), Log::new());
     let log = open(&mut sim);
@@ -191,7 +217,7 @@ fn times_are_found_in_packed_segments() {
         fill(&log, &mut Draw::from_seed(5), 4, &mut all);
         times.push((log.time_us(), *all.last_key_value().unwrap().0));
     }
-    let end = log.sealed().last().unwrap().0.capacity_end();
+    let end = log.sealed().unwrap().last().unwrap().space_end;
     let before: Vec<Option<Lsn>> = times.iter().map(|(time, _)| log.at_time(*time).unwrap()).collect();
     log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
     for ((time, last), before) in times.iter().zip(before) {
@@ -227,7 +253,7 @@ fn packing_that_is_stopped_or_finds_damage_or_no_space_changes_nothing() {
     );
     sim.free();
     check(&log, &all);
-    let second = log.sealed()[1].0;
+    let second = log.log.sealed_entries()[1];
     let path = sim.dir().join(LOG_DIR).join(segment_name(second.base, second.generation));
     sim.disk().flip_bit(&path, DATA_OFFSET + 20, 1).unwrap();
     let hurt = log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap_err();
@@ -302,7 +328,7 @@ fn verify_reads_every_byte_of_a_packed_segment_and_repair_keeps_it_packed() {
     pack(&log, all_of(&log), 8).unwrap();
     let end = log.complete();
     all = judged(8, Lsn::NONE, end, &all);
-    let entry = log.sealed()[0].0;
+    let entry = log.log.sealed_entries()[0];
     log.close().unwrap();
     let path = sim.dir().join(LOG_DIR).join(segment_name(entry.base, entry.generation));
     let bytes = sim.disk().read(&path).unwrap();
