@@ -27,7 +27,7 @@ use crate::guard;
 use crate::holder::{Holder, Start};
 use crate::ids::Token;
 use crate::key::FullKey;
-use crate::lease::{Ask, Ending, Refusal, RequestId, Step, Turn};
+use crate::lease::{Ask, Ending, Policy, Purpose, Refusal, RequestId, Step, Turn};
 use crate::limits::LEASE_KEYS_MAX;
 use crate::session::Session;
 use crate::ticket::Ticket;
@@ -132,10 +132,53 @@ impl Request {
         holder.check_life()?;
         let keys = core.full_keys(keys)?;
         let deadline = core.boot().saturating_add(start.deadline);
-        let ask = Ask { holder: holder.0.id.clone(), keys: keys.clone(), policy: start.policy, deadline };
+        let ask = Ask {
+            holder: holder.0.id.clone(),
+            keys: keys.clone(),
+            policy: start.policy,
+            purpose: Purpose::Play,
+            deadline,
+        };
         let id = core.leases.lock().join(ask);
-        let policy_waits = start.policy != crate::lease::Policy::Fail;
+        let policy_waits = start.policy != Policy::Fail;
         Ok(Self { holder: holder.clone(), id, keys, deadline, policy_waits })
+    }
+
+    /// A request for keys that are to be set back: their holders are told, and have `time` to release them. It takes no
+    /// lease; until it is dropped it stands before all who come later.
+    pub(crate) fn to_restore(holder: &Holder, keys: Box<[FullKey]>, time: Duration) -> Result<Self> {
+        let core = &holder.0.core;
+        guard::check(core.number())?;
+        if let Some(failure) = core.wal.failure() {
+            return Err(failure.into());
+        }
+        let deadline = core.boot().saturating_add(time).saturating_add(Duration::from_secs(1));
+        let ask = Ask {
+            holder: holder.0.id.clone(),
+            keys: keys.clone(),
+            policy: Policy::Handoff { after: time },
+            purpose: Purpose::Restore,
+            deadline,
+        };
+        let id = core.leases.lock().join(ask);
+        Ok(Self { holder: holder.clone(), id, keys, deadline, policy_waits: true })
+    }
+
+    /// Waits until its keys are free, or may be taken by force, or its deadline has come. In a simulation without threads
+    /// nobody can release them meanwhile but by what is due.
+    pub(crate) fn wait_for_turn(&self) {
+        let core = &self.holder.0.core;
+        let mut patience = 2;
+        while let Err(Stop::<Error>::NotYet) = self.turn::<Error>() {
+            if core.wal.env().threads == Threads::Own {
+                self.park();
+            } else if patience > 0 {
+                patience -= 1;
+                core.tick();
+            } else {
+                return;
+            }
+        }
     }
 
     /// Waits for its turn and takes its keys. In a simulation without threads nobody else can act meanwhile: it does

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use savehold_wal::backup::Archive;
+use savehold_wal::backup::{Archive, Packing};
 use savehold_wal::env::Env;
 use savehold_wal::sync::{Condvar, Mutex};
 use savehold_wal::{Lsn, Wal};
@@ -18,10 +18,14 @@ use crate::stats::ArchiveStats;
 /// Closing waits this long for the archive to catch up.
 const LAST_STEP_WAIT: Duration = Duration::from_secs(5);
 
+/// Says what the archive is to note of the store, as it is now.
+pub(crate) type Note = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
+
 /// The archive of an open store, and how it fares.
 pub(crate) struct Archiving {
     to: PathBuf,
     interval: Duration,
+    note: Note,
     archive: Mutex<Archive>,
     state: Mutex<State>,
     /// Woken when the store closes.
@@ -49,12 +53,13 @@ impl State {
 
 impl Archiving {
     /// An archive in the directory `to`, whose first step is due now.
-    pub(crate) fn new(env: &Env, to: &Path, interval: Duration) -> Self {
+    pub(crate) fn new(env: &Env, to: &Path, packing: Packing, interval: Duration, note: Note) -> Self {
         let now = env.clock.boot();
         Self {
             to: to.to_path_buf(),
             interval,
-            archive: Mutex::new(Archive::new(env, to)),
+            note,
+            archive: Mutex::new(Archive::new(env, to, packing)),
             state: Mutex::new(State {
                 through: Lsn::NONE,
                 current_at: now,
@@ -106,7 +111,8 @@ impl Archiving {
 
     fn step(&self, wal: &Wal) {
         let begun = wal.env().clock.boot();
-        let stepped = self.archive.lock().step(wal, &[]);
+        let note = (self.note)();
+        let stepped = self.archive.lock().step(wal, &note);
         let mut state = self.state.lock();
         state.due = begun + self.interval;
         match stepped {

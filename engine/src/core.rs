@@ -1,6 +1,5 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -161,13 +160,13 @@ impl Core {
         }
     }
 
-    /// Begins to keep an archive in the directory `to`.
+    /// Begins to keep an archive.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`]: the system gives no thread.
-    pub(crate) fn begin_archive(self: &Arc<Self>, to: &Path, interval: Duration) -> Result<()> {
-        let archive = Arc::new(Archiving::new(self.wal.env(), to, interval));
+    pub(crate) fn begin_archive(self: &Arc<Self>, archive: Archiving) -> Result<()> {
+        let archive = Arc::new(archive);
         _ = self.archive.set(archive.clone()); // a store is opened once
         if self.wal.env().threads == Threads::Own {
             let core = Arc::downgrade(self);

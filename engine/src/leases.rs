@@ -26,7 +26,7 @@ impl Leases {
         Self { state: Mutex::new(State::new(run)), standing: AtomicUsize::new(0) }
     }
 
-    /// Whether any lease stands, for who has the commit lock.
+    /// Whether any lease stands: surely for who has the commit lock, as of a moment ago for others.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.standing.load(Ordering::Relaxed) != 0

@@ -39,6 +39,7 @@ mod apply;
 mod estimate;
 mod debt;
 mod manifest;
+mod noted;
 mod tiers;
 mod shelf;
 mod load;
@@ -74,6 +75,7 @@ mod life;
 mod holder;
 mod session;
 mod acquire;
+mod handing;
 mod store;
 mod past;
 mod profile;
@@ -117,7 +119,7 @@ pub use profile::{
     Playable, Profile, ProfileEvents, Profiles, RestoredProfile, Saved, Starting, View,
 };
 pub use range::Range;
-pub use revert::Reverted;
+pub use revert::{Revert, Reverted};
 pub use savehold_wal::RecoveryReport;
 pub use selection::Selection;
 pub use session::{Session, SessionInfo};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use savehold_wal::OnProgress;
+use savehold_wal::backup::Packing;
 use savehold_wal::segment::file::Access;
 pub use savehold_wal::{Create, Durability, Progress};
 
@@ -28,6 +29,7 @@ pub struct Options {
     pub(crate) control: Control,
     pub(crate) archive: Option<PathBuf>,
     pub(crate) archive_interval: Option<Duration>,
+    pub(crate) archive_packing: Packing,
     pub(crate) recovery_budget: Duration,
     pub(crate) memory_budget: u64,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             control: Control::default(),
             archive: None,
             archive_interval: None,
+            archive_packing: Packing::Plain,
             recovery_budget: Duration::from_millis(100),
             memory_budget: 256 << 20,
         }
@@ -167,6 +170,13 @@ impl Options {
     /// How often the archive is brought up to date; default 1 s.
     pub fn archive_interval(mut self, interval: Duration) -> Self {
         self.archive_interval = Some(interval);
+        self
+    }
+
+    /// How the bytes of the archive lie there; default [`Packing::Plain`]. [`Packing::Lz4`] wants the feature
+    /// `compression`, here and where the archive is read.
+    pub fn archive_packing(mut self, packing: Packing) -> Self {
+        self.archive_packing = packing;
         self
     }
 

@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
 use crate::limits::PIN_BYTES_MAX;
+use crate::noted::Noted;
 use crate::setting::Setting;
 use crate::value::{Map, Value};
 
@@ -58,6 +59,12 @@ impl Core {
     /// Every pin, by name.
     pub(crate) fn pins(&self) -> Result<Vec<Pin>> {
         self.settings(PIN, self.visible())?.into_iter().map(pin_of).collect()
+    }
+
+    /// What a backup notes of the store.
+    pub(crate) fn noted(&self) -> Vec<u8> {
+        let pins = self.pins().unwrap_or_default(); // one that cannot be read is one that cannot be gone back to
+        Noted { pins: pins.into_iter().map(|pin| (pin.name, pin.version)).collect() }.to_bytes()
     }
 
     /// The moment of a pin.

@@ -1,18 +1,21 @@
 //! Corridor: many keys back to what they were at a moment, as new versions, while everybody else goes on.
 //!
-//! The keys are chosen first; then, a thousand at a time, each transaction looks at its keys as they stand, sets those
+//! The keys are chosen first; then, a thousand at a time: those that are played are handed off, so that their last edits
+//! are there; a transaction looks at its keys as they stand, sets those
 //! back that are not as they were, and notes what that undoes. What was chosen and is written meanwhile is set back too,
 //! and named; what comes after its transaction stays.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use savehold_wal::Lsn;
 
 use crate::at::At;
 use crate::collection::Collection;
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::handing::HANDOFF;
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, VersionRef};
 use crate::key::{Key, KeyRef};
@@ -36,22 +39,75 @@ pub struct Reverted {
     pub version: Option<Version>,
     /// Whether the key is absent now, as it was then.
     pub removed: bool,
+    /// The holder that played it and was told, if one did; in a dry run the one that plays it.
+    pub played_by: Option<String>,
     /// The commits that this undid, the newest first: what their idempotency ids stand for must be granted again by
     /// hand, for `outcome` goes on saying that they happened.
     pub undone: Vec<VersionInfo>,
 }
 
+/// How keys are set back.
+#[must_use]
+pub struct Revert<'a> {
+    handoff: Duration,
+    progress: Option<Told<'a>>,
+}
+
+/// Told how many keys were set back so far; breaking stops it.
+type Told<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
+
+impl<'a> Revert<'a> {
+    /// Who plays a key that is to be set back has 10 s to save and release it; nobody is told how far it is.
+    pub fn new() -> Self {
+        Self { handoff: HANDOFF, progress: None }
+    }
+
+    /// Who plays a key that is to be set back is asked for it, and has this long to write a last time and release it; then
+    /// the session ends all the same. The last edits are undone too, and named. Zero asks nobody.
+    pub fn handoff(mut self, time: Duration) -> Self {
+        self.handoff = time;
+        self
+    }
+
+    /// Told after each transaction how many keys were set back so far; `Break` stops there.
+    pub fn progress(mut self, told: &'a mut dyn FnMut(u64) -> ControlFlow<()>) -> Self {
+        self.progress = Some(told);
+        self
+    }
+}
+
+impl Default for Revert<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Revert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revert({:?})", self.handoff)
+    }
+}
+
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    For,
+    For { handoff: Duration },
     Dry,
+}
+
+/// The keys of one transaction.
+struct Batch<'a> {
+    collection: &'a Collection<Value>,
+    id: CollectionId,
+    keys: &'a [Key],
+    moment: Lsn,
 }
 
 impl Store {
     /// Sets the chosen keys back to what they were at the moment `at`, as new versions, in transactions of up to 1,000
     /// keys; a key that is as it was is not written. Values, user ids and metadata come back, and keys that came to be
-    /// since go. Nobody else waits. Each transaction is durable when the next one begins; after an error those before it
+    /// since go. Who plays such a key is asked for it first, has 10 s to save and release it, and learns
+    /// [`Ended::Restored`](crate::Ended::Restored). Nobody else waits. Each transaction is durable when the next one begins; after an error those before it
     /// stand, and the same call goes on where it stopped.
     ///
     /// # Errors
@@ -60,7 +116,23 @@ impl Store {
     /// - [`ErrorKind::Undone`]: the moment belongs to a future that was undone.
     /// - [`ErrorKind::Damaged`]: what stood there then cannot be read. And as [`Collection::set`].
     pub fn revert(&self, selection: Selection, at: impl Into<At>) -> Result<Vec<Reverted>> {
-        self.reverting(&selection, &at.into(), Mode::For)
+        self.revert_with(selection, at, Revert::new())
+    }
+
+    /// [`Store::revert`] with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::revert`]; [`ErrorKind::Aborted`]: the progress callback asked to stop, and what was set back stays so.
+    pub fn revert_with(
+        &self,
+        selection: Selection,
+        at: impl Into<At>,
+        how: Revert<'_>,
+    ) -> Result<Vec<Reverted>> {
+        let mut silent = |_| ControlFlow::Continue(());
+        let told = how.progress.unwrap_or(&mut silent);
+        self.reverting(&selection, &at.into(), Mode::For { handoff: how.handoff }, told)
     }
 
     /// What [`Store::revert`] would do now; nothing is written.
@@ -69,76 +141,108 @@ impl Store {
     ///
     /// As [`Store::revert`].
     pub fn revert_preview(&self, selection: Selection, at: impl Into<At>) -> Result<Vec<Reverted>> {
-        self.reverting(&selection, &at.into(), Mode::Dry)
+        self.reverting(&selection, &at.into(), Mode::Dry, &mut |_| ControlFlow::Continue(()))
     }
 
-    fn reverting(&self, selection: &Selection, at: &At, mode: Mode) -> Result<Vec<Reverted>> {
+    fn reverting(&self, selection: &Selection, at: &At, mode: Mode, told: Told<'_>) -> Result<Vec<Reverted>> {
         let collection = self.any(&selection.collection)?;
         let Some(id) = collection.table.id()? else {
             let say = format!(
                 "there is no collection {:?}: see `savehold list` for their names",
                 selection.collection
             );
-            return Err(Error::new(crate::error::ErrorKind::Missing, say));
+            return Err(Error::new(ErrorKind::Missing, say));
         };
         let moment = self.core.moment(at)?;
         let chosen = Chosen::new(self, selection, id)?;
-        let (mut done, mut batch) = (Vec::new(), Vec::with_capacity(BATCH));
-        for key in chosen.keys(selection, &collection)? {
-            let key = key?;
-            if chosen.wants(self, &key)? {
-                batch.push(key);
+        let mut done: Vec<Reverted> = Vec::new();
+        let mut chosen_keys = chosen.keys(selection, &collection)?;
+        loop {
+            let mut keys = Vec::with_capacity(BATCH);
+            while keys.len() < BATCH
+                && let Some(key) = chosen_keys.next().transpose()?
+            {
+                if chosen.wants(self, &key)? {
+                    keys.push(key);
+                }
             }
-            if batch.len() == BATCH {
-                done.extend(self.revert_batch(&collection, id, &batch, moment, mode)?);
-                batch.clear();
+            if keys.is_empty() {
+                return Ok(done);
+            }
+            let batch = Batch { collection: &collection, id, keys: &keys, moment };
+            done.extend(self.revert_batch(&batch, mode)?);
+            if told(done.len() as u64).is_break() {
+                let say = format!("stopped: {} keys are set back; the same call goes on", done.len());
+                return Err(Error::new(ErrorKind::Aborted, say));
             }
         }
-        done.extend(self.revert_batch(&collection, id, &batch, moment, mode)?);
-        Ok(done)
     }
 
-    fn revert_batch(
-        &self,
-        collection: &Collection<Value>,
-        id: CollectionId,
-        keys: &[Key],
-        moment: Lsn,
-        mode: Mode,
-    ) -> Result<Vec<Reverted>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let look = |tx: Option<&Tx<'_>>, until: Lsn| -> Result<Vec<Reverted>> {
-            let mut back = Vec::new();
-            for key in keys {
-                let undone = self.since(id, key, moment, until)?;
-                let Some(newest) = undone.first() else { continue };
-                let then = self.core.read(id, key.as_bytes(), moment)?.stored.map(|stored| stored.entry);
-                let now = match newest.kind {
-                    Kind::Remove => None,
-                    Kind::Put => self.core.stored(*newest).ok().map(|stored| stored.entry),
-                };
-                if then == now && (now.is_some() || newest.kind == Kind::Remove) {
-                    continue; // written since, and as it was all the same
-                }
-                if let Some(tx) = tx {
-                    tx.put_back(&collection.table, &KeyRef::from(key), then.as_ref())?;
-                }
-                let removed = then.is_none();
-                let undone = undone.into_iter().map(|v| self.core.describe(v)).collect::<Result<_>>()?;
-                back.push(Reverted { key: key.clone(), version: None, removed, undone });
-            }
-            Ok(back)
+    fn revert_batch(&self, batch: &Batch<'_>, mode: Mode) -> Result<Vec<Reverted>> {
+        let Mode::For { handoff } = mode else {
+            return self.described(self.look_back(batch, None, self.core.visible())?);
         };
-        match mode {
-            Mode::Dry => look(None, self.core.visible()),
-            Mode::For => {
-                let done = self.transaction(|tx| look(Some(tx), tx.moment().lsn()))?;
-                let version = done.wrote.then_some(done.version);
-                Ok(done.value.into_iter().map(|back| Reverted { version, ..back }).collect())
-            }
+        let full = |key: &Key| (batch.id, key.clone());
+        let mut players = Vec::new();
+        if batch.keys.iter().any(|key| self.core.player_of(&full(key)).is_some()) {
+            let planned = self.look_back(batch, None, self.core.visible())?;
+            players.extend(planned.into_iter().filter_map(|(back, _)| Some((back.key, back.played_by?))));
         }
+        let _asked = match handoff.is_zero() {
+            true => None,
+            false => self.core.hand_off(players.iter().map(|(key, _)| full(key)), handoff)?,
+        };
+        let done = self.transaction(|tx| self.look_back(batch, Some(tx), tx.moment().lsn()))?;
+        let version = done.wrote.then_some(done.version);
+        let player = |key: &Key| players.iter().find(|(other, _)| other == key).map(|(_, by)| by.clone());
+        let mut reverted = self.described(done.value)?; // everything that it undid is durable now, and can be read
+        for back in &mut reverted {
+            (back.version, back.played_by) = (version, player(&back.key));
+        }
+        Ok(reverted)
+    }
+
+    fn described(&self, looked: Vec<(Reverted, Vec<VersionRef>)>) -> Result<Vec<Reverted>> {
+        let one = |(back, undone): (Reverted, Vec<VersionRef>)| {
+            let undone =
+                undone.into_iter().map(|version| self.core.describe(version)).collect::<Result<_>>()?;
+            Ok(Reverted { undone, ..back })
+        };
+        looked.into_iter().map(one).collect()
+    }
+
+    /// Keys that are not as they were at the moment of the batch, with their versions since; `tx` sets them back.
+    fn look_back(
+        &self,
+        batch: &Batch<'_>,
+        tx: Option<&Tx<'_>>,
+        until: Lsn,
+    ) -> Result<Vec<(Reverted, Vec<VersionRef>)>> {
+        let (id, moment, mut back) = (batch.id, batch.moment, Vec::new());
+        for key in batch.keys {
+            let undone = self.since(id, key, moment, until)?;
+            let Some(newest) = undone.first() else { continue };
+            let then = self.core.read(id, key.as_bytes(), moment)?.stored.map(|stored| stored.entry);
+            let now = match newest.kind {
+                Kind::Remove => None,
+                Kind::Put => self.core.stored(*newest).ok().map(|stored| stored.entry),
+            };
+            if then == now && (now.is_some() || newest.kind == Kind::Remove) {
+                continue; // written since, and as it was all the same
+            }
+            if let Some(tx) = tx {
+                tx.put_back(&batch.collection.table, &KeyRef::from(key), then.as_ref())?;
+            }
+            let reverted = Reverted {
+                key: key.clone(),
+                version: None,
+                removed: then.is_none(),
+                played_by: self.core.player_of(&(id, key.clone())),
+                undone: Vec::new(),
+            };
+            back.push((reverted, undone));
+        }
+        Ok(back)
     }
 
     /// Versions of a key behind `moment` and not behind `until`, the newest first.
@@ -215,7 +319,7 @@ impl Chosen {
             return Ok(true);
         }
         let since = self.since.unwrap_or(Lsn::NONE);
-        for version in store.since(self.id, key, since, Lsn::from_raw(u64::MAX - 1))? {
+        for version in store.since(self.id, key, since, store.core.visible())? {
             let Some(origins) = &self.origins else { return Ok(true) };
             if origins.contains(&Head::decode(&store.core.wal.read_head(version.lsn)?)?.author.origin) {
                 return Ok(true);

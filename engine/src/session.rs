@@ -191,11 +191,10 @@ impl Core {
         }
     }
 
-    /// What a release of the lease is now: handed over where somebody asked for it.
+    /// What a release of the lease is now: handed over where somebody asked for it, restored where that is to set its keys
+    /// back.
     pub(crate) fn release_reason(&self, lease: &Lease) -> Ended {
-        let state = self.leases.lock();
-        let by = state.wanted_by(lease);
-        by.map_or(Ended::Released, |holder| Ended::HandedOver(holder.name.to_string()))
+        self.leases.lock().release_reason(lease)
     }
 
     /// The session of a token, for its holder.

@@ -12,6 +12,7 @@ use savehold_wal::{RecoveryReport, Verify, Wal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::archiving::Archiving;
 use crate::attributes::UserId;
 use crate::batch::Batch;
 use crate::change::{Once, Outcome};
@@ -352,13 +353,15 @@ impl Options {
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
         let replaying = Replaying { verify, threads: self.threads, memory_bytes: self.memory_budget };
         let recovered = recover(&wal, replaying)?;
-        let archive = self.archive.clone();
+        let (archive, packing) = (self.archive.clone(), self.archive_packing);
         let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);
         let core = Arc::new(Core::new(wal, recovered, replaying, self));
         core.on_sound_tables(Core::restore_leases)?;
         core.begin_upkeep()?;
         if let Some(to) = &archive {
-            core.begin_archive(to, interval)?;
+            let noting = Arc::downgrade(&core);
+            let note = move || noting.upgrade().map(|core| core.noted()).unwrap_or_default();
+            core.begin_archive(Archiving::new(core.wal.env(), to, packing, interval, Box::new(note)))?;
         }
         Ok(Store { core })
     }

@@ -174,6 +174,124 @@ fn backups_are_listed_verified_drilled_and_pruned() {
     assert!(verify_backups(&dest, |_| std::ops::ControlFlow::Continue(())).unwrap().faults.is_empty());
 }
 
+#[test]
+fn a_pin_is_restored_by_its_name_from_the_newest_backup_that_knows_it() {
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    world.store.pin("before").unwrap();
+    world.coins.set("42", &2).unwrap();
+    world.store.backup(world.path("backups")).unwrap();
+    world.store.unpin("before").unwrap();
+    world.coins.set("42", &3).unwrap();
+    world.store.backup(world.path("backups")).unwrap();
+    let listed: Vec<_> = backups(world.path("backups")).unwrap().into_iter().map(Result::unwrap).collect();
+    let pins: Vec<usize> = listed.iter().map(|held| held.pins.len()).collect();
+    assert_eq!(pins, [1, 0]);
+    restore(world.path("backups"), world.path("to"), At::Pin("before".into())).unwrap();
+    assert_eq!(all(&opened(&world.path("to")))["42"], 1);
+    let seen = preview(world.path("backups"), At::Pin("before".into()), Restore::new()).unwrap();
+    assert!(seen.lost.commits >= 1, "{seen:?}");
+    let unknown = restore(world.path("backups"), world.path("other"), At::Pin("after".into())).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Gone, "{unknown}");
+    assert!(!world.path("other").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn on_one_disk_sealed_files_are_linked_and_outlive_the_store() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    let world = World::new();
+    let raw = world.store.raw("raw").unwrap();
+    (0..40).for_each(|n| _ = raw.set(format!("{n}"), &vec![7; 20_000].into()).unwrap());
+    let done = world.store.backup(world.path("backups")).unwrap();
+    assert!(done.linked_bytes > 0 && done.linked_bytes + done.copied_bytes == done.bytes, "{done:?}");
+    assert!(done.warning.is_some());
+    for entry in std::fs::read_dir(world.path("backups/pieces")).unwrap() {
+        let meta = entry.unwrap().metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+        assert!((1..=2).contains(&meta.nlink()), "{meta:?}");
+    }
+    let digest = world.store.digest_at(done.version).unwrap();
+    let World { dir, store, .. } = world;
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let drilled = drill(dir.path().join("backups"), dir.path().join("scratch"), Restore::new()).unwrap();
+    assert_eq!(drilled.digest, digest);
+    assert!(
+        verify_backups(dir.path().join("backups"), |_| std::ops::ControlFlow::Continue(()))
+            .unwrap()
+            .faults
+            .is_empty()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_directory_is_neither_read_nor_written_through() {
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    let dest = world.path("backups");
+    world.store.backup(&dest).unwrap();
+    let elsewhere = world.path("elsewhere");
+    std::fs::rename(dest.join("pieces"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, dest.join("pieces")).unwrap();
+    let refused = restore(&dest, world.path("to"), At::Now).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.message().contains("no plain directory"), "{refused}");
+    let refused = world.store.backup(&dest).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Foreign, "{refused}");
+    std::fs::remove_file(dest.join("pieces")).unwrap();
+    std::fs::rename(&elsewhere, dest.join("pieces")).unwrap();
+    // a link that is put there meanwhile leads nobody astray
+    let (from, swapped) = (dest.clone(), std::cell::Cell::new(false));
+    let mut swap = |_: savehold::Progress| {
+        if !swapped.replace(true) {
+            std::fs::rename(from.join("pieces"), from.join("aside")).unwrap();
+            std::os::unix::fs::symlink("/nowhere", from.join("pieces")).unwrap();
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    restore_with(&dest, world.path("to"), At::Now, Restore::new().progress(&mut swap)).unwrap();
+    assert!(swapped.get());
+    assert_eq!(all(&opened(&world.path("to")))["42"], 1);
+}
+
+#[test]
+fn a_restore_in_place_that_was_cut_short_is_not_written_over() {
+    let world = World::new();
+    let then = world.coins.set("42", &1).unwrap();
+    world.store.backup(world.path("backups")).unwrap();
+    let World { dir, store, .. } = world;
+    store.close().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    restore(path("backups"), path("store.restoring"), then).unwrap(); // whole, and never exchanged
+    let refused = restore_in_place(path("backups"), path("store"), then, Restore::new()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(refused.message().contains("store.restoring was left by a restore"), "{refused}");
+    std::fs::remove_dir_all(path("store.restoring")).unwrap();
+    std::fs::create_dir(path("store.restoring")).unwrap();
+    std::fs::write(path("store.restoring").join("RESTORING"), b"").unwrap(); // begun, and cut short
+    let done = restore_in_place(path("backups"), path("store"), then, Restore::new()).unwrap();
+    assert!(done.kept.exists() && all(&opened(&path("store")))["42"] == 1);
+}
+
+#[test]
+fn callbacks_end_backup_restore_and_verification() {
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    let mut stop = |_: savehold::Progress| std::ops::ControlFlow::Break(());
+    let how = savehold::BackupOptions::new().progress(&mut stop);
+    let stopped = world.store.backup_with(world.path("backups"), how).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Aborted);
+    world.store.backup(world.path("backups")).unwrap();
+    let how = Restore::new().progress(&mut stop);
+    let stopped = restore_with(world.path("backups"), world.path("to"), At::Now, how).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Aborted);
+    assert!(!world.path("to").join("MANIFEST").exists());
+    assert_eq!(verify_backups(world.path("backups"), stop).unwrap_err().kind(), ErrorKind::Aborted);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_and_pipes_in_a_destination_are_not_followed() {
@@ -271,9 +389,13 @@ fn under_load_two_hundred_restores_equal_what_the_store_held() {
     use savehold_wal::sim::Draw;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    // SAVEHOLD_BACKUPS=full: ten times the load, so that it goes on through all of it
+    let full = std::env::var("SAVEHOLD_BACKUPS").is_ok_and(|how| how == "full");
+    let most = if full { 15_000 } else { 1500 };
     let env = savehold_wal::sim::memory();
     let store = Options::new().open_in(env.clone(), Path::new("/store")).unwrap();
     let first = store.collection::<i64>("coins").unwrap().set("0", &0).unwrap().lsn().raw();
+    let first_us = store.time_us();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..3_u64 {
@@ -281,7 +403,7 @@ fn under_load_two_hundred_restores_equal_what_the_store_held() {
             scope.spawn(move || {
                 let coins = store.collection::<i64>("coins").unwrap();
                 let mut draw = Draw::from_seed(thread);
-                for _ in 0..1500 {
+                for _ in 0..most {
                     if stop.load(Ordering::Relaxed) {
                         return; // and the log stays small: a hundred copies of it are made
                     }
@@ -305,7 +427,19 @@ fn under_load_two_hundred_restores_equal_what_the_store_held() {
             let at = Version::from(savehold_wal::Lsn::from_raw(first + draw.below(span + 1)));
             let to = std::path::PathBuf::from(format!("/restored-{n}"));
             let restored = match n % 3 {
-                0 => restore_in(&env, Path::new("/backups"), &to, &At::Time(done.time_us), Restore::new()),
+                0 => {
+                    let time_us = done.time_us - draw.below(done.time_us.saturating_sub(first_us) + 1);
+                    let restored =
+                        restore_in(&env, Path::new("/backups"), &to, &At::Time(time_us), Restore::new());
+                    let then = store.snapshot_at(At::Time(time_us)).unwrap().version();
+                    let version = restored.as_ref().unwrap().version;
+                    assert_eq!(
+                        store.digest_at(then).unwrap(),
+                        store.digest_at(version).unwrap(),
+                        "{n}: {time_us}"
+                    );
+                    restored
+                }
                 _ => restore_in(&env, Path::new("/backups"), &to, &At::Version(at), Restore::new()),
             };
             let restored = restored.unwrap();

@@ -3,7 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use savehold::{At, Change, Collection, ErrorKind, Options, Outcome, Selection, Store, Version};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use savehold::{
+    At, Change, Collection, Ended, ErrorKind, Event, Options, Outcome, Revert, Selection, Store, Version,
+};
+use serde::{Deserialize, Serialize};
 
 fn players(store: &Store) -> Collection<i64> {
     store.collection::<i64>("players").unwrap()
@@ -153,4 +160,110 @@ fn who_plays_a_key_that_is_set_back_learns_it_and_the_others_play_on() {
     assert_eq!(fenced.kind(), ErrorKind::Fenced);
     assert!(sessions[1].is_live());
     players.with_token(sessions[1].token()).set("fine", &2).unwrap();
+}
+
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+struct Player {
+    coins: i64,
+}
+
+#[test]
+fn who_plays_a_profile_saves_the_last_edit_and_ends_with_restored_before_it_is_set_back() {
+    let store = Store::in_memory().unwrap();
+    let players = store.profiles::<Player>("players").open().unwrap();
+    let [hurt, fine] = ["hurt", "fine"].map(|key| players.start(key).unwrap());
+    for player in [&hurt, &fine] {
+        player.update(|p| p.coins = 100).unwrap();
+        player.save().unwrap();
+    }
+    let then = now(&store);
+    hurt.update_once("receipt-1", |p| p.coins = 0).unwrap();
+    hurt.update(|p| p.coins = 7).unwrap(); // in memory alone
+    fine.update(|p| p.coins = 101).unwrap(); // in memory alone: nothing of it is in the log, nothing is set back
+    let planned = store.revert_preview(Selection::collection("players"), then).unwrap();
+    assert_eq!(planned.len(), 1);
+    assert!(planned[0].played_by.is_some() && planned[0].undone.len() == 1, "{planned:?}");
+    let back = store.revert(Selection::collection("players"), then).unwrap();
+    let [back] = &back[..] else { panic!("{back:?}") };
+    assert_eq!(back.played_by, planned[0].played_by);
+    assert_eq!(back.undone.len(), 2, "the last edit was saved, and is named: {back:?}");
+    assert_eq!(back.undone[1].id.as_deref(), Some(&b"receipt-1"[..]));
+    assert_eq!(hurt.update(|p| p.coins = 9).unwrap_err().kind(), ErrorKind::Ended);
+    let mut events = std::iter::from_fn(|| players.events().try_next());
+    assert!(events.any(|e| matches!(e, Event::Ended { why: Ended::Restored, .. })), "he learns why");
+    assert_eq!(players.view("hurt", At::Now).unwrap().unwrap().value, Player { coins: 100 });
+    fine.update(|p| p.coins += 1).unwrap();
+    fine.release().unwrap();
+    assert_eq!(players.view("fine", At::Now).unwrap().unwrap().value, Player { coins: 102 });
+}
+
+#[test]
+fn who_does_not_let_go_is_waited_for_and_ended_all_the_same() {
+    let store = Store::in_memory().unwrap();
+    let players = players(&store);
+    players.set("hurt", &1).unwrap();
+    let then = now(&store);
+    let server = store.external_holder("server", 1).unwrap();
+    let session = server.acquire([players.key("hurt")], savehold::Start::new()).unwrap();
+    players.with_token(session.token()).set("hurt", &0).unwrap();
+    let how = Revert::new().handoff(Duration::from_millis(20));
+    let back = store.revert_with(Selection::collection("players"), then, how).unwrap();
+    assert_eq!((back.len(), back[0].played_by.as_deref()), (1, Some("server")));
+    assert_eq!(session.ended().now(), Some(Ended::Restored));
+    let again = server.acquire([players.key("hurt")], savehold::Start::new()).unwrap();
+    assert!(again.token() > session.token(), "the key is free again");
+}
+
+/// Found ten minutes later: the 3,000 are as they were the moment before, the 7,000 play on and lose nothing.
+#[test]
+fn a_planted_deploy_that_zeroes_3000_of_10000_players_is_undone_by_one_call() {
+    let mut sim = savehold_wal::sim::Sim::new(4);
+    let key = |n: i64| format!("{n:05}");
+    let open = |sim: &mut savehold_wal::sim::Sim, origin: &str| {
+        Options::new().origin(origin).open_in(sim.env(), Path::new("/store")).unwrap()
+    };
+    let good = open(&mut sim, "build 812");
+    for thousand in 0..10 {
+        let mut batch = good.batch();
+        for n in thousand * 1000..(thousand + 1) * 1000 {
+            batch.set(&players(&good), key(n), &(100 + n)).unwrap();
+        }
+        batch.commit().unwrap();
+    }
+    let (before, then) = (all(&good), now(&good));
+    good.close().unwrap();
+    let bad = open(&mut sim, "build 813");
+    let hurt: Vec<i64> = (0..10_000).filter(|n| n % 10 < 3).collect();
+    for thousand in hurt.chunks(1000) {
+        let mut batch = bad.batch();
+        thousand.iter().for_each(|n| _ = batch.set(&players(&bad), key(*n), &0).unwrap());
+        batch.commit().unwrap();
+    }
+    bad.close().unwrap();
+    let store = open(&mut sim, "build 814");
+    let mut earned = BTreeMap::<String, i64>::new();
+    let mut play = |store: &Store, from: i64| {
+        for n in (from..10_000).step_by(97).filter(|n| n % 10 >= 3) {
+            players(store).increment(key(n), 5).unwrap();
+            *earned.entry(key(n)).or_default() += 5;
+        }
+    };
+    for minute in 0..10 {
+        play(&store, minute);
+        sim.advance(Duration::from_secs(60));
+        store.tick();
+    }
+    let mut step = 10;
+    let mut told = |_: u64| {
+        step += 1;
+        play(&store, step); // between two transactions of the revert everybody else goes on
+        ControlFlow::Continue(())
+    };
+    let selection = Selection::collection("players").origin("build 813*").since(then);
+    let back = store.revert_with(selection, then, Revert::new().progress(&mut told)).unwrap();
+    assert_eq!(back.len(), 3000);
+    assert!(earned.len() > 500, "{}", earned.len());
+    for (key, value) in all(&store) {
+        assert_eq!(value, before[&key] + earned.get(&key).copied().unwrap_or(0), "{key}");
+    }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
-use savehold_wal::backup::{Carry, Cut, Damaged, Inventory, Moment, Passing, Restored, Source};
+use savehold_wal::backup::{Carry, Copying, Cut, Inventory, Moment, Packing, Passing, Restored, Source};
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::sim::{Draw, Sim, SimClock, SimDisk, SimEntropy};
 use savehold_wal::{Frame, Lsn, Options, Progress, Result, Wal};
@@ -44,6 +44,11 @@ fn go(_: Progress) -> ControlFlow<()> {
 fn world(seed: u64) -> Left {
     let (mut sim, mut draw) = (Sim::new(seed), Draw::from_seed(seed));
     let log = Wal::open_in(sim.env(), Path::new(STORE), options()).expect("a healthy disk");
+    let packing = if seed % 3 == 1 { Packing::Lz4 } else { Packing::Plain };
+    let copying = Copying { packing, ..Copying::default() };
+    if seed % 3 == 2 {
+        sim.disk().one_file_system(); // sealed segments are linked
+    }
     let mut written = Written::new();
     let held = [(); 2].map(|()| {
         for _ in 0..1 + draw.below(6) {
@@ -51,7 +56,7 @@ fn world(seed: u64) -> Left {
             let ticket = log.append(&body[..body.len().min(9)], &body).expect("a healthy disk");
             written.insert(ticket.wait().expect("a healthy disk"), body);
         }
-        let made = log.back_up(Path::new(BACKUPS), b"note", Damaged::Refuse, &mut go);
+        let made = log.back_up(Path::new(BACKUPS), b"note", copying, &mut go);
         made.expect("a healthy disk");
         written.clone()
     });

@@ -24,6 +24,7 @@ fn five_kills_lose_nothing_and_double_nothing() {
     assert_eq!((&told["lost"], &told["duplicated"], &told["kills"]), (&0.into(), &0.into(), &5.into()));
     assert!(told["acknowledged"].as_u64() > Some(0), "{told}");
     assert!(told["ambiguous_resolved"].is_u64(), "{told}");
+    assert_eq!(told["restored"], true, "the deleted store came back: {told}");
     assert!(told["fenced"].as_u64() > Some(0), "players went from room to room: {told}");
     assert!(told["recovery_ms_median"].as_f64() <= told["recovery_ms_max"].as_f64(), "{told}");
     assert_eq!(text(&answer.stdout).lines().count(), 1);
@@ -37,7 +38,13 @@ fn a_named_directory_stays_and_is_never_one_that_was_there() {
     let answer = demo(&words);
     let said = text(&answer.stdout);
     assert_eq!((answer.status.code(), text(&answer.stderr)), (Some(0), ""), "{said}");
-    for part in ["lost          0\n", "duplicated    0\n", "Five seconds earlier", "savehold stat --dir"] {
+    for part in [
+        "lost          0\n",
+        "duplicated    0\n",
+        "Five seconds earlier",
+        "directory was deleted",
+        "savehold stat --dir",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(

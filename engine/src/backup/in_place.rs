@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use savehold_wal::env::Env;
 use savehold_wal::segment::manifest;
-use savehold_wal::segment::name::{LOG_DIR, parse_segment_name};
+use savehold_wal::segment::name::{LOG_DIR, MANIFEST, RESTORING, parse_segment_name};
 
 use super::restore::{Restore, Restored, restore_in};
 use crate::at::At;
@@ -50,6 +50,7 @@ pub fn restore_in_place(
         Error::new(ErrorKind::Locked, say)
     })?;
     let made = beside(store, ".restoring");
+    check_room(&env, &made)?;
     let how = how.above(highest(&env, store));
     let restored = restore_in(&env, from.as_ref(), &made, &at.into(), how)?;
     let kept = beside(store, &format!(".before-{}", restored.timeline));
@@ -60,6 +61,22 @@ pub fn restore_in_place(
     };
     env.vfs.sync_dir(above).map_err(|e| io("syncing", above, e))?;
     Ok(InPlace { restored, kept })
+}
+
+/// What a restore that was cut short left beside the store: begun, it is begun anew; finished, it may be the store of
+/// before, and nobody but a person knows.
+fn check_room(env: &Env, made: &Path) -> Result<()> {
+    let names = env.vfs.list(made).unwrap_or_default();
+    let there = |wanted: &str| names.iter().any(|name| name == wanted);
+    if names.is_empty() || there(RESTORING) && !there(MANIFEST) {
+        return Ok(());
+    }
+    let say = format!(
+        "{} was left by a restore in place that was cut short: it is what was restored then, or the store of before; see \
+         `savehold stat --dir`, then move it away or remove it",
+        made.display()
+    );
+    Err(Error::new(ErrorKind::Invalid, say))
 }
 
 fn exchange(env: &Env, store: &Path, made: &Path, kept: &Path) -> io::Result<()> {

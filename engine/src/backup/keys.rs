@@ -18,12 +18,13 @@ use crate::entry::Entry;
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::ids::CollectionId;
-use crate::key::{Key, KeyRef};
+use crate::key::{FullKey, Key, KeyRef};
 use crate::load::unreadable;
 use crate::naming::collection_in;
 use crate::record::{Effect, Head};
 use crate::selection::Selection;
 use crate::store::Store;
+use crate::table::Table;
 
 /// Keys of one transaction.
 const BATCH: usize = 1000;
@@ -101,7 +102,7 @@ impl Carry for Wanted<'_> {
 impl Store {
     /// Gives the chosen keys the values that a backup in `from` holds of them as of the moment `at`, as new versions with
     /// user ids and metadata, in transactions of up to 1,000 keys, while everybody else goes on. Keys that the backup
-    /// never knew are left alone. All chosen values are in memory meanwhile; origin and time of a selection are not
+    /// never knew are left alone; who plays a key that changes is asked for it first, as [`Store::revert`] does it. All chosen values are in memory meanwhile; origin and time of a selection are not
     /// looked at.
     ///
     /// # Errors
@@ -116,21 +117,15 @@ impl Store {
         at: impl Into<At>,
         how: Restore<'_>,
     ) -> Result<KeysRestored> {
-        let env = self.core.wal.env();
-        let (source, name, cut, progress) = chosen(env, from.as_ref(), &at.into(), how)?;
-        let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
-        let mut wanted = Wanted { selection, keys, id: None, found: BTreeMap::new() };
-        let mut silent = go_on;
-        let tell: Tell<'_> = progress.unwrap_or(&mut silent);
-        source.rehearse(name, cut, &mut wanted, tell)?;
-        if wanted.id.is_none() {
-            let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
-            return Err(Error::new(crate::error::ErrorKind::Missing, say));
-        }
+        let how_long = how.handoff;
+        let found = self.then(from.as_ref(), selection, &at.into(), how)?;
         let table = self.any(&selection.collection)?.table;
         let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
-        let found: Vec<(Key, Option<Entry>)> = wanted.found.into_iter().collect();
         for batch in found.chunks(BATCH) {
+            let _asked = match how_long.is_zero() {
+                true => None,
+                false => self.core.hand_off(self.hurt(&table, batch)?, how_long)?,
+            };
             let counted = self.transaction(|tx| -> Result<[u64; 3]> {
                 let mut counted = [0; 3];
                 for (key, then) in batch {
@@ -145,5 +140,71 @@ impl Store {
             done.unchanged += unchanged;
         }
         Ok(done)
+    }
+
+    /// What [`Store::restore_keys`] would do now; nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::restore_keys`].
+    pub fn restore_keys_preview(
+        &self,
+        from: impl AsRef<Path>,
+        selection: &Selection,
+        at: impl Into<At>,
+        how: Restore<'_>,
+    ) -> Result<KeysRestored> {
+        let found = self.then(from.as_ref(), selection, &at.into(), how)?;
+        let id = self.any(&selection.collection)?.table.id()?;
+        let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
+        for (key, then) in &found {
+            let now = match id {
+                Some(id) => self.core.read(id, key.as_bytes(), self.core.visible())?.stored,
+                None => None,
+            };
+            match then {
+                _ if now.map(|stored| stored.entry) == *then => done.unchanged += 1,
+                Some(_) => done.written += 1,
+                None => done.removed += 1,
+            }
+        }
+        Ok(done)
+    }
+
+    /// What the backup holds of the chosen keys as of the moment.
+    fn then(
+        &self,
+        from: &Path,
+        selection: &Selection,
+        at: &At,
+        how: Restore<'_>,
+    ) -> Result<Vec<(Key, Option<Entry>)>> {
+        let (source, name, cut, progress) = chosen(self.core.wal.env(), from, at, how)?;
+        let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
+        let mut wanted = Wanted { selection, keys, id: None, found: BTreeMap::new() };
+        let mut silent = go_on;
+        let tell: Tell<'_> = progress.unwrap_or(&mut silent);
+        source.rehearse(name, cut, &mut wanted, tell)?;
+        if wanted.id.is_none() {
+            let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
+            return Err(Error::new(crate::error::ErrorKind::Missing, say));
+        }
+        Ok(wanted.found.into_iter().collect())
+    }
+
+    /// Those of the keys that are not as they were then, where anybody plays any.
+    fn hurt(&self, table: &Table, batch: &[(Key, Option<Entry>)]) -> Result<Vec<FullKey>> {
+        let Some(id) = table.id()? else { return Ok(Vec::new()) };
+        let mut hurt = Vec::new();
+        for (key, then) in batch {
+            let full = (id, key.clone());
+            if self.core.player_of(&full).is_some() {
+                let now = self.core.read(id, key.as_bytes(), self.core.visible())?.stored;
+                if now.map(|stored| stored.entry) != *then {
+                    hurt.push(full);
+                }
+            }
+        }
+        Ok(hurt)
     }
 }

@@ -11,6 +11,7 @@ use crate::at::At;
 use crate::digest::digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
+use crate::noted::Noted;
 use crate::options::{Create, Options, Progress};
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub struct Held {
     pub bytes: u64,
     /// Bytes that no other backup there needs.
     pub own_bytes: u64,
+    /// The pins that stood when it was made, with their moments.
+    pub pins: Vec<(String, Version)>,
     /// The moments that can be restored from it.
     pub windows: Vec<Window>,
 }
@@ -40,7 +43,17 @@ pub struct Held {
 ///
 /// [`ErrorKind::Missing`]: there is none. [`ErrorKind::Io`].
 pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
-    let source = Source::open(&Env::os(), from.as_ref())?;
+    backups_in(&Env::os(), from.as_ref())
+}
+
+/// [`backups`] in the world `env`.
+///
+/// # Errors
+///
+/// As [`backups`].
+#[doc(hidden)]
+pub fn backups_in(env: &Env, from: &Path) -> Result<Vec<Result<Held>>> {
+    let source = Source::open(env, from)?;
     let readable = || source.backups().iter().filter_map(|l| Some((l.name, l.inventory.as_ref().ok()?)));
     let held = |name: BackupName, inventory: &Inventory| {
         let elsewhere = |piece: &String| {
@@ -55,6 +68,7 @@ pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
             time_us: inventory.time_us,
             bytes: inventory.bytes(),
             own_bytes: pieces.filter(|(piece, _)| !elsewhere(piece)).map(|(_, bytes)| bytes).sum(),
+            pins: Noted::of(&inventory.attachment).pins,
             windows: windows(name, inventory),
         }
     };

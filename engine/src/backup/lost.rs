@@ -1,10 +1,11 @@
 //! Pure: what a restore undoes: commits and keys, hour by hour, and the receipts among them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
+use super::sketch::Different;
 use crate::ids::{CollectionId, Version};
 
 /// An hour, microseconds.
@@ -16,7 +17,8 @@ const HOUR_US: u64 = 3_600_000_000;
 pub struct Lost {
     /// Commits behind the moment.
     pub commits: u64,
-    /// Keys that they wrote, without those of the store's own collections.
+    /// Keys that they wrote, without those of the store's own collections: counted up to a million, hours taken together,
+    /// above that within a few per cent.
     pub keys: u64,
     /// The same for each hour in which there was any, the oldest first.
     pub hours: Vec<LostHour>,
@@ -48,11 +50,16 @@ pub struct Receipt {
     pub time_us: u64,
 }
 
+/// Prints of keys that are kept; above that numbers of keys are estimated.
+const PRINTS_MAX: u64 = 1 << 20;
+
 /// Counts it.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    keys: HashSet<u64, FixedState>,
-    hours: BTreeMap<u64, (u64, HashSet<u64, FixedState>)>,
+    keys: Different,
+    hours: BTreeMap<u64, (u64, Different)>,
+    /// Prints that are kept.
+    prints: u64,
     commits: u64,
     pub(super) receipts: Vec<Receipt>,
 }
@@ -67,20 +74,28 @@ impl Tally {
     /// Counts a key that it wrote.
     pub(super) fn key(&mut self, time_us: u64, collection: CollectionId, key: &[u8]) {
         let print = FixedState::with_seed(1).hash_one((collection.0, key));
-        self.keys.insert(print);
-        self.hours.entry(time_us / HOUR_US).or_default().1.insert(print);
+        let keys = &mut self.hours.entry(time_us / HOUR_US).or_default().1;
+        let many = self.prints > PRINTS_MAX;
+        if many {
+            keys.estimate(); // an hour that began when there were too many already
+        }
+        self.prints += u64::from(keys.note(print)) + u64::from(self.keys.note(print));
+        if !many && self.prints > PRINTS_MAX {
+            self.keys.estimate();
+            self.hours.values_mut().for_each(|(_, keys)| keys.estimate());
+        }
     }
 
     /// All of it.
     pub(super) fn lost(&self) -> Lost {
-        let hour = |(hour, (commits, keys)): (&u64, &(u64, HashSet<u64, FixedState>))| LostHour {
+        let hour = |(hour, (commits, keys)): (&u64, &(u64, Different))| LostHour {
             begins_us: hour * HOUR_US,
             commits: *commits,
-            keys: keys.len() as u64,
+            keys: keys.count(),
         };
         Lost {
             commits: self.commits,
-            keys: self.keys.len() as u64,
+            keys: self.keys.count(),
             hours: self.hours.iter().map(hour).collect(),
             receipts: self.receipts.clone(),
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use savehold_wal::backup::{BackupName, Cut, Moment, Source};
 use savehold_wal::env::Env;
@@ -12,7 +13,9 @@ use super::lost::Lost;
 use super::{Tell, go_on};
 use crate::at::At;
 use crate::error::{Error, ErrorKind, Result};
+use crate::handing::HANDOFF;
 use crate::ids::Version;
+use crate::noted::Noted;
 use crate::options::{Create, Options, Progress};
 
 /// What was restored.
@@ -35,8 +38,8 @@ pub struct Restored {
     pub bytes: u64,
     /// The timeline in which the store goes on: every version and token that it issues is larger than any before.
     pub timeline: u16,
-    /// The timeline is claimed in the destination. Where that cannot be written, two restores of one day may begin the
-    /// same: only one of them may then go on.
+    /// The timeline is claimed in the destination, and in those beside it. Where they cannot be written, and in destinations
+    /// that were not named, two restores of one day may begin the same: only one of them may then go on.
     pub claimed: bool,
 }
 
@@ -53,11 +56,12 @@ pub struct Preview {
 }
 
 /// How a store is restored.
-#[derive(Default)]
 #[must_use]
 pub struct Restore<'a> {
     backup: Option<BackupName>,
     progress: Option<Tell<'a>>,
+    beside: Vec<PathBuf>,
+    pub(super) handoff: Duration,
     /// A timeline that the restored store must be above.
     known: u16,
 }
@@ -65,7 +69,21 @@ pub struct Restore<'a> {
 impl<'a> Restore<'a> {
     /// From the newest backup that holds the moment, nobody is told how far it is.
     pub fn new() -> Self {
-        Self::default()
+        Self { backup: None, progress: None, beside: Vec::new(), handoff: HANDOFF, known: 0 }
+    }
+
+    /// The store has backups in the directory `other` too: no timeline is begun that they know of, and the new one is claimed
+    /// there too. Who restores from one today and from the other tomorrow, into two places, never gets one version twice.
+    pub fn beside(mut self, other: impl Into<PathBuf>) -> Self {
+        self.beside.push(other.into());
+        self
+    }
+
+    /// Where chosen keys come back into a live store: how long who plays one has to write a last time and release it;
+    /// default 10 s. Zero asks nobody.
+    pub fn handoff(mut self, time: Duration) -> Self {
+        self.handoff = time;
+        self
     }
 
     /// From this backup and no other: also a moment that a later restore undid.
@@ -87,11 +105,20 @@ impl<'a> Restore<'a> {
     }
 
     fn source(&self, env: &Env, from: &Path) -> Result<Source> {
-        let source = Source::open(env, from)?;
+        let mut source = Source::open(env, from)?;
+        for other in &self.beside {
+            source = source.beside(other)?;
+        }
         match self.backup {
             Some(name) => Ok(source.only(name)?),
             None => Ok(source),
         }
+    }
+}
+
+impl Default for Restore<'_> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -110,8 +137,8 @@ impl fmt::Debug for Restore<'_> {
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Gone`]: none holds the moment; the message names what they
-///   hold.
+/// - [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Gone`]: none holds the moment, and the message names what
+///   they hold; or none knows the pin.
 /// - [`ErrorKind::Corrupt`]: the backup is damaged; another may be whole.
 /// - [`ErrorKind::Invalid`]: `to` is not empty. [`ErrorKind::Full`], [`ErrorKind::Io`].
 pub fn restore(from: impl AsRef<Path>, to: impl AsRef<Path>, at: impl Into<At>) -> Result<Restored> {
@@ -144,7 +171,7 @@ pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) 
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
     let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
-    let made = Options::new().create(Create::Never).mapped(false).open_in(env.clone(), to)?;
+    let made = Options::new().create(Create::Never).open_in(env.clone(), to)?;
     made.close()?;
     Ok(Restored {
         backup: done.name,
@@ -181,11 +208,11 @@ pub(super) fn chosen<'a>(
     how: Restore<'a>,
 ) -> Result<(Source, BackupName, Cut, Option<Tell<'a>>)> {
     let source = how.source(env, from)?;
-    let (name, cut) = source.choose(moment(env, at)?)?;
+    let (name, cut) = source.choose(moment(env, &source, from, at)?)?;
     Ok((source, name, cut, how.progress))
 }
 
-fn moment(env: &Env, at: &At) -> Result<Moment> {
+fn moment(env: &Env, source: &Source, from: &Path, at: &At) -> Result<Moment> {
     Ok(match at {
         At::Now => Moment::Latest,
         At::Version(version) => Moment::At(version.lsn()),
@@ -194,11 +221,19 @@ fn moment(env: &Env, at: &At) -> Result<Moment> {
             let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
             Moment::Time(env.clock.wall_us().saturating_sub(ago_us))
         }
-        At::Pin(name) => {
-            let say = format!(
-                "the pin {name:?} stands in the store, not in the backup: name its version, which `Store::pins` says"
-            );
-            return Err(Error::new(ErrorKind::Invalid, say));
-        }
+        At::Pin(name) => Moment::At(pinned(source, from, name)?.lsn()),
+    })
+}
+
+/// The moment of a pin, as the newest backup says that knows it.
+fn pinned(source: &Source, from: &Path, name: &str) -> Result<Version> {
+    let whole = || source.backups().iter().rev().filter_map(|listed| listed.inventory.as_ref().ok());
+    let mut known = whole().flat_map(|inventory| Noted::of(&inventory.attachment).pins);
+    known.find(|(other, _)| other == name).map(|(_, version)| version).ok_or_else(|| {
+        let say = format!(
+            "no backup in {} knows a pin {name:?}: `savehold backup list --format json` names those that there are",
+            from.display()
+        );
+        Error::new(ErrorKind::Gone, say)
     })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use savehold_wal::backup::{BackupName, Damaged};
+use savehold_wal::backup::{BackupName, Copying, Damaged, Packing};
 
 use super::{Tell, go_on};
 #[cfg(doc)]
@@ -27,8 +27,10 @@ pub struct Backup {
     pub time_us: u64,
     /// Bytes that it holds, those of earlier backups in the same place included.
     pub bytes: u64,
-    /// Bytes that were copied now.
+    /// Bytes that were written now.
     pub copied_bytes: u64,
+    /// Bytes that came without being written: on the store's own disk a sealed file gets a second name, or a clone.
+    pub linked_bytes: u64,
     /// Values that are damaged in the store, and so in the backup.
     pub damaged_values: u64,
     /// Why this backup may not help when it is needed, if so.
@@ -45,6 +47,7 @@ impl Backup {
         said.insert("version", self.version.to_string());
         said.insert("time_us", self.time_us);
         said.insert("copied_bytes", self.copied_bytes);
+        said.insert("linked_bytes", self.linked_bytes);
         said.insert("held_bytes", self.bytes);
         said.insert("damaged_values", self.damaged_values);
         said.insert("warning", self.warning);
@@ -56,7 +59,7 @@ impl Backup {
 #[derive(Default)]
 #[must_use]
 pub struct BackupOptions<'a> {
-    damaged: Damaged,
+    copying: Copying,
     progress: Option<Tell<'a>>,
 }
 
@@ -68,7 +71,14 @@ impl<'a> BackupOptions<'a> {
 
     /// What becomes of a value that is damaged in the store itself; default [`Damaged::Refuse`].
     pub fn damaged(mut self, damaged: Damaged) -> Self {
-        self.damaged = damaged;
+        self.copying.damaged = damaged;
+        self
+    }
+
+    /// How the bytes lie in the destination; default [`Packing::Plain`]. [`Packing::Lz4`] wants the feature
+    /// `compression`, here and where the backup is read.
+    pub fn packing(mut self, packing: Packing) -> Self {
+        self.copying.packing = packing;
         self
     }
 
@@ -81,7 +91,7 @@ impl<'a> BackupOptions<'a> {
 
 impl fmt::Debug for BackupOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BackupOptions({:?})", self.damaged)
+        write!(f, "BackupOptions({:?})", self.copying)
     }
 }
 
@@ -100,6 +110,9 @@ impl Store {
     /// - [`ErrorKind::Superseded`]: a newer timeline of this store backs up there: this one was restored elsewhere.
     /// - [`ErrorKind::Corrupt`]: the store is damaged: damage is not copied as if it were whole.
     /// - [`ErrorKind::Locked`]: another backup is being made there. [`ErrorKind::Full`], [`ErrorKind::Io`].
+    ///
+    /// Where store and backup lie on one file system, sealed files are cloned or linked and not copied; a backup beside
+    /// the store does not outlive the disk, and [`Backup::warning`] says so.
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup> {
         self.backup_with(to, BackupOptions::new())
     }
@@ -112,13 +125,14 @@ impl Store {
     pub fn backup_with(&self, to: impl AsRef<Path>, options: BackupOptions<'_>) -> Result<Backup> {
         let mut silent = go_on;
         let tell = options.progress.unwrap_or(&mut silent);
-        let done = self.core.wal.back_up(to.as_ref(), &[], options.damaged, tell)?;
+        let done = self.core.wal.back_up(to.as_ref(), &self.core.noted(), options.copying, tell)?;
         Ok(Backup {
             name: done.name,
             version: Version::from(savehold_wal::Lsn::from_raw(done.through.raw().saturating_sub(1))),
             time_us: done.time_us,
             bytes: done.bytes,
             copied_bytes: done.copied_bytes,
+            linked_bytes: done.linked_bytes,
             damaged_values: done.damaged_values,
             warning: done.one_disk.then_some(ONE_DISK),
         })

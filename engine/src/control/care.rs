@@ -5,32 +5,73 @@ use std::time::Duration;
 
 use super::wire::{Asked, wrong};
 use crate::at::At;
-use crate::backup::{BackupOptions, Damaged};
+use crate::backup::{BackupName, BackupOptions, Damaged, Packing, Restore};
 use crate::error::Result;
 use crate::key::Key;
 use crate::range::Range;
-use crate::revert::Reverted;
+use crate::revert::{Revert, Reverted};
 use crate::selection::Selection;
 use crate::store::Store;
 use crate::table::VersionInfo;
 use crate::value::{Map, Value};
 
-/// `{"do": "backup", "to": directory, "keep_damaged": bool}` → the `backup`'s name, its `version`, `time_us`,
-/// `copied_bytes`, `held_bytes`, `damaged_values`, and a `warning` where there is one.
+/// `{"do": "backup", "to": directory, "keep_damaged": bool, "compress": bool}` → the `backup`'s name, its `version`, `time_us`,
+/// `copied_bytes`, `linked_bytes`, `held_bytes`, `damaged_values`, and a `warning` where there is one.
 pub(super) fn backup(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&["to", "keep_damaged"])?;
-    let to = Path::new(asked.text("to")?);
-    if !to.is_absolute() {
-        return Err(wrong("the directory for backups must be named from the root on".to_owned()));
-    }
+    asked.only(&["to", "keep_damaged", "compress"])?;
+    let to = rooted(asked, "to")?;
     let damaged = if asked.flag("keep_damaged")? { Damaged::Keep } else { Damaged::Refuse };
-    Ok(store.backup_with(to, BackupOptions::new().damaged(damaged))?.as_map())
+    let packing = if asked.flag("compress")? { Packing::Lz4 } else { Packing::Plain };
+    Ok(store.backup_with(to, BackupOptions::new().damaged(damaged).packing(packing))?.as_map())
 }
 
 /// `{"do": "revert", "collection": c, "to": moment, "prefix": p, "keys": […], "origin": o, "since": moment,
-/// "dry_run": bool}` → `keys`: each with its new `version`, whether it is `removed`, and the commits `undone`.
+/// "handoff_us": n, "dry_run": bool}` → `keys`: each with its new `version`, whether it is `removed`, who it is
+/// `played_by`, and the commits `undone`.
 pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&["collection", "to", "prefix", "keys", "origin", "since", "dry_run"])?;
+    asked.only(&["collection", "to", "prefix", "keys", "origin", "since", "handoff_us", "dry_run"])?;
+    let mut selection = selection(asked)?;
+    if let Some(origin) = asked.text_if("origin")? {
+        selection = selection.origin(origin);
+    }
+    if asked.get("since").is_some() {
+        selection = selection.since(asked.at("since")?);
+    }
+    let to: At = asked.at("to")?;
+    let done = match asked.flag("dry_run")? {
+        true => store.revert_preview(selection, to)?,
+        false => {
+            let how = Revert::new();
+            let how = handoff(asked)?.map_or(how, |time| Revert::new().handoff(time));
+            store.revert_with(selection, to, how)?
+        }
+    };
+    Ok(Map::from([("keys", done.into_iter().map(reverted).collect::<Value>())]))
+}
+
+/// `{"do": "restore_keys", "from": directory, "backup": name, "collection": c, "to": moment, "prefix": p, "keys": […],
+/// "handoff_us": n, "dry_run": bool}` → how many are `written`, `removed`, `unchanged`.
+pub(super) fn restore_keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
+    asked.only(&["from", "backup", "collection", "to", "prefix", "keys", "handoff_us", "dry_run"])?;
+    let (from, selection, to) = (rooted(asked, "from")?, selection(asked)?, asked.at("to")?);
+    let mut how = Restore::new();
+    if let Some(name) = asked.text_if("backup")? {
+        let name = BackupName::named(name).ok_or_else(|| wrong(format!("{name:?} names no backup")))?;
+        how = how.backup(name);
+    }
+    if let Some(time) = handoff(asked)? {
+        how = how.handoff(time);
+    }
+    let done = match asked.flag("dry_run")? {
+        true => store.restore_keys_preview(from, &selection, to, how)?,
+        false => store.restore_keys(from, &selection, to, how)?,
+    };
+    let counts = [("written", done.written), ("removed", done.removed), ("unchanged", done.unchanged)];
+    Ok(counts.into_iter().map(|(name, count)| (name, Value::from(count))).collect())
+}
+
+/// Which keys a request is about.
+fn selection(asked: Asked<'_>) -> Result<Selection> {
     let mut selection = Selection::collection(asked.text("collection")?);
     if let Some(prefix) = asked.key_if("prefix")? {
         selection = selection.range(Range::prefix(prefix.as_bytes()));
@@ -44,18 +85,22 @@ pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
         let keys = keys.iter().map(key).collect::<Result<Vec<Key>>>()?;
         selection = selection.keys(&keys)?;
     }
-    if let Some(origin) = asked.text_if("origin")? {
-        selection = selection.origin(origin);
+    Ok(selection)
+}
+
+fn handoff(asked: Asked<'_>) -> Result<Option<Duration>> {
+    let Some(time) = asked.get("handoff_us") else { return Ok(None) };
+    let us = time.as_u64().ok_or_else(|| wrong("`handoff_us` is a whole number".to_owned()))?;
+    Ok(Some(Duration::from_micros(us)))
+}
+
+/// A directory: whoever asks may stand elsewhere than we do.
+fn rooted<'a>(asked: Asked<'a>, name: &str) -> Result<&'a Path> {
+    let path = Path::new(asked.text(name)?);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(wrong("the directory of backups must be named from the root on".to_owned())),
     }
-    if asked.get("since").is_some() {
-        selection = selection.since(asked.at("since")?);
-    }
-    let to: At = asked.at("to")?;
-    let done = match asked.flag("dry_run")? {
-        true => store.revert_preview(selection, to)?,
-        false => store.revert(selection, to)?,
-    };
-    Ok(Map::from([("keys", done.into_iter().map(reverted).collect::<Value>())]))
 }
 
 fn reverted(back: Reverted) -> Map {
@@ -63,6 +108,7 @@ fn reverted(back: Reverted) -> Map {
     said.insert("key", back.key.to_string());
     said.insert("version", back.version.map(|version| version.to_string()));
     said.insert("removed", back.removed);
+    said.insert("played_by", back.played_by);
     said.insert("undone", back.undone.into_iter().map(undone).collect::<Value>());
     said
 }

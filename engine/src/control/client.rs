@@ -17,10 +17,10 @@ use crate::value::{Map, Value};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Verbs after which it matters whether they were done.
-const WRITING: [&str; 7] = ["set", "increment", "merge", "remove", "load", "break", "revert"];
+const WRITING: [&str; 8] = ["set", "increment", "merge", "remove", "load", "break", "revert", "restore_keys"];
 
 /// Verbs that take as long as the store is large, and how long the holder may then say nothing.
-const LONG: [&str; 3] = ["backup", "revert", "digest"];
+const LONG: [&str; 4] = ["backup", "revert", "restore_keys", "digest"];
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks the process that has a store. Every request has a connection of its own, so that nothing waits in the holder.

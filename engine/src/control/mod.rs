@@ -59,6 +59,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "load" => write::load(store, asked),
         "backup" => care::backup(store, asked),
         "revert" => care::revert(store, asked),
+        "restore_keys" => care::restore_keys(store, asked),
         "digest" => care::digest(store, asked),
         "health" => care::health(store, asked),
         "pins" => past::pins(store, asked),

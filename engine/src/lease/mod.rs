@@ -30,7 +30,7 @@ pub(crate) use claim::{Barred, Claim, Ending, Fence, Granted, check};
 pub(crate) use grant::{Grant, Life, check_name};
 pub(crate) use holders::{Event, Events, FORMER_MAX, HolderId};
 pub(crate) use plan::{Refusal, Step};
-pub(crate) use queue::{Ask, RequestId, Turn};
+pub(crate) use queue::{Ask, Purpose, RequestId, Turn};
 pub(crate) use stale::Stale;
 pub(crate) use state::State;
 pub(crate) use table::{Lease, Noted};

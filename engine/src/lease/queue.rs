@@ -13,6 +13,15 @@ use crate::key::FullKey;
 /// The number of a request: a smaller one came earlier.
 pub(crate) type RequestId = u64;
 
+/// What keys are asked for to be done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To have them.
+    Play,
+    /// To set them back to an earlier state: nobody has them afterwards.
+    Restore,
+}
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
@@ -21,6 +30,7 @@ pub(crate) struct Ask {
     /// For which keys, in order, each once.
     pub(crate) keys: Box<[FullKey]>,
     pub(crate) policy: Policy,
+    pub(crate) purpose: Purpose,
     /// From then on it is not granted any more (boot clock).
     pub(crate) deadline: Duration,
 }

@@ -9,7 +9,7 @@ use super::ended::{Ended, Wanted};
 use super::grant::{Grant, Life};
 use super::holders::{Event, Events, Holder, HolderId, Holders};
 use super::plan::{Policy, Refusal, Step, judge};
-use super::queue::{Ask, Queue, Request, RequestId, Turn};
+use super::queue::{Ask, Purpose, Queue, Request, RequestId, Turn};
 use super::stale::{Pulse, Stale, stale};
 use super::table::{Lease, Noted, Table};
 use crate::ids::Token;
@@ -250,11 +250,25 @@ impl State {
         }
     }
 
-    /// The first who asked for the lease and had its holder told.
+    /// The holder that asked for the lease first and had its holder told.
     pub(crate) fn wanted_by(&self, lease: &Lease) -> Option<&HolderId> {
+        self.wanted(lease).map(|ask| &ask.holder)
+    }
+
+    /// What a release of the lease is now.
+    pub(crate) fn release_reason(&self, lease: &Lease) -> Ended {
+        match self.wanted(lease) {
+            None => Ended::Released,
+            Some(Ask { purpose: Purpose::Restore, .. }) => Ended::Restored,
+            Some(Ask { holder, .. }) => Ended::HandedOver(holder.name.to_string()),
+        }
+    }
+
+    /// The first who asked for the lease and had its holder told.
+    fn wanted(&self, lease: &Lease) -> Option<&Ask> {
         let asking = lease.keys.iter().flat_map(|key| self.queue.asking(key));
         let told = asking.filter(|(_, request)| request.told.iter().any(|(token, _)| *token == lease.token));
-        told.min_by_key(|(id, _)| *id).map(|(_, request)| &request.ask.holder)
+        told.min_by_key(|(id, _)| *id).map(|(_, request)| &request.ask)
     }
 
     /// Everybody who asks for one of `keys` is to be judged anew.

@@ -188,13 +188,17 @@ impl<T: Playable> Shared<T> {
 }
 
 impl<T: Playable> Live<T> {
-    /// Another asks for the key: it gets it at once, with the last edit in it.
+    /// Another asks for the key, or it is to be set back: the last edit is saved and the key given up at once.
     fn hand_over(self: &Arc<Self>, by: String) {
         if self.check().is_err() {
             return;
         }
         self.shared.tell(Event::Wanted { key: self.key.clone(), by: by.clone() });
-        self.end_unwatched(Ended::HandedOver(by), HookTime::AtMost(self.shared.rules.hook_time));
+        let why = match self.session.release_reason() {
+            Ended::Restored => Ended::Restored,
+            _ => Ended::HandedOver(by),
+        };
+        self.end_unwatched(why, HookTime::AtMost(self.shared.rules.hook_time));
     }
 }
 

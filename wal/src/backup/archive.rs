@@ -4,14 +4,16 @@
 //! full copy. A step that fails leaves the archive as it was, and the next one catches up. It takes the destination for
 //! as long as it lasts, so that backups can be made there by hand too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Damaged, Taking, locked};
+use super::copy::{Copying, Packing, Taking, locked};
 use super::destination::{Destination, Directory, Shelf};
+use super::form::is_piece;
 use super::inventory::Inventory;
 use super::listing::{BackupName, Listed, read, read_all};
+use super::take::Damaged;
 use crate::env::Env;
 use crate::error::Result;
 use crate::lsn::Lsn;
@@ -24,8 +26,9 @@ const KEPT_US: u64 = 30 * 24 * 3600 * 1_000_000;
 /// An archive of one log.
 #[derive(Debug)]
 pub struct Archive {
+    env: Env,
     root: PathBuf,
-    destination: Directory,
+    packing: Packing,
     state: Option<State>,
 }
 
@@ -35,6 +38,8 @@ struct State {
     listed: Vec<Listed>,
     pieces: HashSet<String>,
     own: Option<Inventory>,
+    /// Pieces that nobody needs any more, and that could not be taken away yet: somebody was reading.
+    idle: Vec<String>,
 }
 
 /// What one step did.
@@ -43,15 +48,15 @@ struct State {
 pub struct Step {
     /// The archive holds the log before this place.
     pub through: Lsn,
-    /// Bytes copied.
+    /// Bytes written.
     pub copied_bytes: u64,
 }
 
 impl Archive {
     /// An archive in the directory `to`; nothing happens before the first step.
     #[must_use]
-    pub fn new(env: &Env, to: &Path) -> Self {
-        Self { root: to.to_path_buf(), destination: Directory::new(env, to), state: None }
+    pub fn new(env: &Env, to: &Path, packing: Packing) -> Self {
+        Self { env: env.clone(), root: to.to_path_buf(), packing, state: None }
     }
 
     /// Brings the archive up to what is durable now. `attachment` is kept with it for the layer above.
@@ -74,17 +79,18 @@ impl Archive {
         if idle.is_some_and(|own| own.through >= through && own.attachment == attachment) {
             return Ok(Step { through, copied_bytes: 0 });
         }
+        let copying = Copying { damaged: Damaged::Keep, packing: self.packing }.check()?;
+        let destination = Directory::new(&self.env, &self.root); // held for one step: a disk may be mounted there meanwhile
         if self.state.is_none() {
-            self.destination.prepare()?;
+            destination.prepare()?;
         }
-        let _lock = self.destination.lock()?.ok_or_else(|| locked(&self.root))?;
-        let mut state = self.look()?;
+        let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;
+        let mut state = self.look(&destination)?;
         let sequence = state.listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(|i| i.sequence);
         let sequence = state.own.as_ref().map_or_else(|| sequence.max().unwrap_or(0) + 1, |own| own.sequence);
         let names = state.pieces.clone();
         let one_disk = wal.env().vfs.is_one_disk(wal.root(), &self.root).unwrap_or(false);
-        let mut taking =
-            Taking::new(&wal.log, &self.destination, &state.listed, names, Damaged::Keep, one_disk)?;
+        let mut taking = Taking::new(&wal.log, &destination, &state.listed, names, copying, one_disk)?;
         if let Some(own) = &state.own {
             taking.retain(own, wal.time_us().saturating_sub(KEPT_US));
         }
@@ -93,16 +99,16 @@ impl Archive {
         state.pieces = taking.names;
         let before = state.own.replace(inventory.clone());
         state.listed.retain(|listed| listed.name != BackupName::Archive);
-        let path = self.destination.place(Shelf::Backups, &BackupName::Archive.file_name());
+        let path = destination.place(Shelf::Backups, &BackupName::Archive.file_name());
         state.listed.push(Listed { name: BackupName::Archive, path, inventory: Ok(inventory) });
-        self.forget(&mut state, before)?;
+        forget(&destination, &mut state, before)?;
         self.state = Some(state);
         Ok(Step { through, copied_bytes: done.copied_bytes })
     }
 
     /// Reads the destination, or only what may have changed in it since the last step.
-    fn look(&mut self) -> Result<State> {
-        let mut names = self.destination.list(Shelf::Backups)?;
+    fn look(&mut self, destination: &Directory) -> Result<State> {
+        let mut names = destination.list(Shelf::Backups)?;
         names.retain(|name| !name.ends_with(UNFINISHED));
         let seen = |state: &State| {
             let known: HashSet<String> = state.listed.iter().map(|l| l.name.file_name()).collect();
@@ -110,7 +116,7 @@ impl Archive {
         };
         let ours = |own: &Option<Inventory>| match own {
             None => Ok::<bool, crate::error::Error>(true),
-            Some(own) => Ok(read(&self.destination, BackupName::Archive)?.through == own.through),
+            Some(own) => Ok(read(destination, BackupName::Archive)?.through == own.through),
         };
         if let Some(state) = self.state.take()
             && seen(&state)
@@ -118,31 +124,48 @@ impl Archive {
         {
             return Ok(state);
         }
-        let listed = read_all(&self.destination)?;
+        let listed = read_all(destination)?;
         let own = listed.iter().find(|listed| listed.name == BackupName::Archive);
         let own = own.and_then(|listed| listed.inventory.as_ref().ok()).cloned();
-        let pieces = self.destination.list(Shelf::Pieces)?.into_iter().collect();
-        Ok(State { listed, pieces, own })
-    }
-
-    /// Takes away the small pieces that the step wrote anew, where no other backup needs them.
-    fn forget(&self, state: &mut State, before: Option<Inventory>) -> Result<()> {
-        let Some(before) = before else { return Ok(()) };
-        let needed = |piece: &String| {
-            let all = state.listed.iter().filter_map(|listed| listed.inventory.as_ref().ok());
-            all.flat_map(|i| &i.segments).any(|held| held.pieces.iter().any(|p| held.name(p) == *piece))
-        };
-        let changed = before.segments.iter().filter(|held| {
-            let now =
-                state.own.iter().flat_map(|own| &own.segments).find(|h| h.identity() == held.identity());
-            now.is_none_or(|now| now.pieces != held.pieces)
-        });
-        let old = changed.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece)));
-        let going: Vec<String> = old.filter(|piece| !needed(piece)).collect();
-        for piece in going {
-            self.destination.remove(Shelf::Pieces, &piece)?;
-            state.pieces.remove(&piece);
+        let pieces: HashSet<String> = destination.list(Shelf::Pieces)?.into_iter().collect();
+        let mut state = State { listed, pieces, own, idle: Vec::new() };
+        if state.listed.iter().all(|listed| listed.inventory.is_ok()) {
+            let needed = state.needed();
+            state.idle =
+                state.pieces.iter().filter(|p| is_piece(p) && !needed.contains(*p)).cloned().collect();
         }
-        Ok(())
+        Ok(state)
     }
+}
+
+impl State {
+    /// Names of the pieces that a backup needs.
+    fn needed(&self) -> HashSet<String> {
+        let all = self.listed.iter().filter_map(|listed| listed.inventory.as_ref().ok());
+        let held = all.flat_map(|inventory| &inventory.segments);
+        held.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece))).collect()
+    }
+}
+
+/// Takes away the small pieces that a step wrote anew, and what crashes left, where no backup needs them: unless somebody
+/// is reading, then the next step tries again.
+fn forget(destination: &Directory, state: &mut State, before: Option<Inventory>) -> Result<()> {
+    let now = state.own.iter().flat_map(|own| &own.segments);
+    let now: HashMap<_, _> = now.map(|held| (held.identity(), &held.pieces)).collect();
+    let segments = before.iter().flat_map(|before| &before.segments);
+    let changed = segments.filter(|held| now.get(&held.identity()).is_none_or(|now| **now != held.pieces));
+    let old: Vec<String> =
+        changed.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece))).collect();
+    state.idle.extend(old);
+    if state.idle.is_empty() {
+        return Ok(());
+    }
+    let Some(_taken) = destination.take_pieces()? else { return Ok(()) };
+    let needed = state.needed();
+    for piece in std::mem::take(&mut state.idle) {
+        if !needed.contains(&piece) && state.pieces.remove(&piece) {
+            destination.remove(Shelf::Pieces, &piece)?;
+        }
+    }
+    Ok(())
 }

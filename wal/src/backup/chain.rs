@@ -5,7 +5,8 @@
 
 use crate::format::checksum::Binding;
 use crate::format::frame::{Bad, FRAME_HEADER_BYTES, FrameKind, FrameRef, decode};
-use crate::format::group::{GroupHead, align};
+use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, align};
+use crate::format::packed::PackedRef;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::lsn::Lsn;
 
@@ -18,7 +19,13 @@ pub(super) enum Link<'a> {
     Frame { lsn: Lsn, frame: FrameRef<'a>, bytes: &'a [u8], time_us: u64 },
     /// The group that was begun last is complete.
     Complete,
+    /// A record of a packed segment.
+    Packed(PackedRef<'a>),
 }
+
+/// More bytes no group has: a group is four MiB of records, or one record.
+const GROUP_BYTES_MAX: u64 =
+    (GROUP_FRAME_BYTES + FRAME_HEADER_BYTES + HEAD_BYTES_MAX + BODY_BYTES_MAX) as u64;
 
 /// A chain as far as it came by.
 #[derive(Debug)]
@@ -55,16 +62,33 @@ impl Chain {
         bytes: &[u8],
         mut visit: impl FnMut(Link<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut rest = std::mem::take(&mut self.rest);
-        rest.extend_from_slice(bytes);
-        let mut used = 0;
-        while let Some(step) = self.step(&rest[used..], &mut visit)? {
-            used += step;
-            self.at = self.at.plus(step as u64);
+        let mut bytes = bytes;
+        let mut begun = std::mem::take(&mut self.rest);
+        while !begun.is_empty() && !bytes.is_empty() {
+            let (more, left) = bytes.split_at(self.lacking(&begun)?.min(bytes.len()));
+            begun.extend_from_slice(more);
+            bytes = left;
+            if let Some(step) = self.step(&begun, &mut visit)? {
+                debug_assert_eq!(step, begun.len());
+                self.at = self.at.plus(step as u64);
+                begun.clear();
+            }
         }
-        rest.drain(..used);
-        self.rest = rest;
+        if begun.is_empty() {
+            while let Some(step) = self.step(bytes, &mut visit)? {
+                self.at = self.at.plus(step as u64);
+                bytes = &bytes[step..];
+            }
+            begun.extend_from_slice(bytes);
+        }
+        self.rest = begun;
         Ok(())
+    }
+
+    /// Bytes that a frame lacks which is begun: to know its length, or to be whole.
+    fn lacking(&self, begun: &[u8]) -> Result<usize, Broken> {
+        let whole = whole_frame(begun).map_err(|_| Broken(self.at))?;
+        Ok(whole.unwrap_or(FRAME_HEADER_BYTES).saturating_sub(begun.len()))
     }
 
     /// The chain ends here: whether that is behind a group.
@@ -98,7 +122,8 @@ impl Chain {
             (FrameKind::Group, None) => {
                 let head = GroupHead::decode(frame.head).ok_or_else(broken)?;
                 let group_end = self.at.checked_add(u64::from(head.bytes)).ok_or_else(broken)?;
-                if !frame.body.is_empty() || head.time_us < self.time_us || group_end < end {
+                let sane = group_end >= end && u64::from(head.bytes) <= GROUP_BYTES_MAX;
+                if !frame.body.is_empty() || head.time_us < self.time_us || !sane {
                     return Err(broken());
                 }
                 self.time_us = head.time_us;

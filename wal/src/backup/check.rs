@@ -73,22 +73,25 @@ impl Source {
 
     fn segment(&self, shared: &Shared<'_>, checked: &mut Checked, meter: &mut Meter<'_>) -> Result<()> {
         let (inventory, held) = shared.furthest;
-        let mut frames = Frames::new(self.destination(), inventory, held);
         let mut stopped = None;
         let mut bytes = 0;
         let limit = held.covered();
-        let read = bytes_of(self.destination(), held, limit, &mut |chunk| {
-            bytes += chunk.len() as u64;
-            if let Err(e) = meter.advance(chunk.len() as u64) {
-                stopped = Some(e.clone());
-                return Err(e);
-            }
-            frames.feed(chunk, |_| Ok(()))
+        let frames = Frames::new(self.destination(), inventory, held);
+        let read = frames.and_then(|mut frames| {
+            bytes_of(self.destination(), held, limit, &mut |chunk| {
+                bytes += chunk.len() as u64;
+                if let Err(e) = meter.advance(chunk.len() as u64) {
+                    stopped = Some(e.clone());
+                    return Err(e);
+                }
+                frames.feed(chunk, |_| Ok(()))
+            })?;
+            frames.finish()
         });
         if let Some(stopped) = stopped {
             return Err(stopped);
         }
-        let outcome = read.and_then(|()| frames.finish());
+        let outcome = read;
         let mut good: BTreeSet<String> = BTreeSet::new();
         if outcome.is_ok() {
             checked.bytes += bytes;

@@ -6,48 +6,67 @@
 //!    under its name before the next.
 //! 4. Publish the inventory.
 //!
+//! Where log and destination share a disk, a sealed segment that the destination lacks as a whole is cloned or linked:
+//! nobody ever changes it. It is read and verified all the same.
+//!
 //! What the log holds before a durable place never changes, so no commit waits for any of this. A crash, or an error,
 //! leaves pieces that no inventory names: the next backup takes them over where they are what it would have copied.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
-use crc32fast::Hasher;
-
-use super::chain::{Broken, Chain, Link};
-use super::destination::{Destination, Directory, Shelf, failed, put};
-use super::inventory::{Held, Inventory, Piece};
+use super::destination::{Destination, Directory, Shelf, put};
+use super::form::Form;
+use super::inventory::{Held, INVENTORY_BYTES_MAX, Inventory, Piece};
 use super::listing::{BackupName, Listed, check_store, read_all};
 use super::meter::Meter;
+use super::take::{Damaged, Run};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::checksum::StoreId;
+use crate::format::header::{DATA_OFFSET, SegmentKind};
 use crate::inspect::Tell;
 use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::segment::catalog::{Catalog, SegmentEntry};
+use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
 use crate::segment::file::Segment;
-use crate::vfs::VfsFile;
 use crate::wal::Wal;
-
-/// Bytes that are read and written at a time.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
-
-/// Where log and destination share a disk, a piece is synced this often: no commit's sync waits for more.
-const SYNC_BYTES: u64 = 8 << 20;
 
 /// Pieces of one segment, at most: over that they are written anew as one.
 const PIECES_MAX: usize = 1000;
 
-/// What becomes of a value that is damaged in the log itself.
+/// How bytes lie in a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Damaged {
-    /// The backup is refused: damage must not go unnoticed until it is needed.
+pub enum Packing {
+    /// As they are.
     #[default]
-    Refuse,
-    /// It is copied as it is, and stays damaged: reads and `verify` go on naming it.
-    Keep,
+    Plain,
+    /// Compressed. Reading them wants a program with the feature `compression`, too.
+    Lz4,
+}
+
+/// How a log is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Copying {
+    /// What becomes of values that are damaged in the log.
+    pub damaged: Damaged,
+    /// How the bytes lie in the destination.
+    pub packing: Packing,
+}
+
+impl Copying {
+    /// What this program can do.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: it was built without what is asked for.
+    pub(super) fn check(self) -> Result<Self> {
+        if self.packing == Packing::Lz4 && !cfg!(feature = "compression") {
+            let say =
+                "this program cannot compress: build it with the feature `compression`, or back up as it is";
+            return Err(Error::new(ErrorKind::Invalid, say));
+        }
+        Ok(self)
+    }
 }
 
 /// What a backup holds, and what it took to make it.
@@ -64,8 +83,10 @@ pub struct BackedUp {
     pub segments: u64,
     /// Bytes that it holds, those of earlier backups included.
     pub bytes: u64,
-    /// Bytes that were copied now.
+    /// Bytes that were written now.
     pub copied_bytes: u64,
+    /// Bytes that lie there now without being written: in segments that were cloned or linked.
+    pub linked_bytes: u64,
     /// Values that are damaged in the log, and so in the backup.
     pub damaged_values: u64,
     /// Log and destination lie on one disk: a backup there does not outlive it.
@@ -87,9 +108,10 @@ impl Wal {
         &self,
         to: &Path,
         attachment: &[u8],
-        damaged: Damaged,
+        copying: Copying,
         tell: Tell<'_>,
     ) -> Result<BackedUp> {
+        let copying = copying.check()?;
         let destination = Directory::new(self.env(), to);
         destination.prepare()?;
         let _lock = destination.lock()?.ok_or_else(|| locked(to))?;
@@ -103,7 +125,7 @@ impl Wal {
         let sequence = last.into_iter().chain(numbered).max().unwrap_or(0) + 1;
         let names = destination.list(Shelf::Pieces)?.into_iter().collect();
         let one_disk = self.env().vfs.is_one_disk(self.root(), to).unwrap_or(false);
-        let mut taking = Taking::new(&self.log, &destination, &listed, names, damaged, one_disk)?;
+        let mut taking = Taking::new(&self.log, &destination, &listed, names, copying, one_disk)?;
         let name = BackupName::Numbered(sequence);
         taking.run(through, sequence, name, attachment, tell).map(|(_, done)| done)
     }
@@ -118,16 +140,23 @@ pub(super) fn locked(to: &Path) -> Error {
 pub(super) struct Taking<'a> {
     log: &'a Log,
     destination: &'a dyn Destination,
+    /// What the destination holds, the newest last.
+    listed: &'a [Listed],
+    /// Only what is not older, microseconds since 1970, stands in for what compaction made of it.
+    horizon_us: u64,
     /// Of each segment, what of it lies there: of several, what reaches furthest.
     known: BTreeMap<(Lsn, u32, u64), Held>,
     /// Segments that the log may have given up, and that stay in the backup all the same.
     retained: Vec<Held>,
     /// Names of pieces that are there, those of no inventory included.
     pub(super) names: HashSet<String>,
-    damaged: Damaged,
+    copying: Copying,
     one_disk: bool,
+    /// Segments may be linked, as far as is known.
+    links: bool,
     damaged_values: u64,
     copied_bytes: u64,
+    linked_bytes: u64,
 }
 
 /// A segment of the log, and through where it is to be copied.
@@ -146,9 +175,9 @@ impl<'a> Taking<'a> {
     pub(super) fn new(
         log: &'a Log,
         destination: &'a dyn Destination,
-        listed: &[Listed],
+        listed: &'a [Listed],
         names: HashSet<String>,
-        damaged: Damaged,
+        copying: Copying,
         one_disk: bool,
     ) -> Result<Self> {
         check_store(listed, log.store)?;
@@ -165,18 +194,23 @@ impl<'a> Taking<'a> {
         Ok(Self {
             log,
             destination,
+            listed,
+            horizon_us: 0,
             known,
             retained: Vec::new(),
             names,
-            damaged,
+            copying,
             one_disk,
+            links: true,
             damaged_values: 0,
             copied_bytes: 0,
+            linked_bytes: 0,
         })
     }
 
     /// Keeps what `before` holds and the log gave up since, unless all of it is older than `horizon_us`.
     pub(super) fn retain(&mut self, before: &Inventory, horizon_us: u64) {
+        self.horizon_us = horizon_us;
         self.retained = before.segments.iter().filter(|held| held.last_us >= horizon_us).cloned().collect();
     }
 
@@ -205,13 +239,22 @@ impl<'a> Taking<'a> {
             attachment: attachment.to_vec(),
         };
         for wanted in &wanted {
-            let held = self.take(wanted, name, &mut meter)?;
-            inventory.time_us = inventory.time_us.max(held.last_us);
-            inventory.segments.push(held);
+            let all = match self.originals(&wanted.entry, &inventory.timelines) {
+                Some(originals) => originals,
+                None => vec![self.take(wanted, name, &mut meter)?],
+            };
+            let newest = all.iter().map(|held| held.last_us).max().unwrap_or(0);
+            inventory.time_us = inventory.time_us.max(newest);
+            inventory.segments.extend(all);
         }
         self.add_retained(&mut inventory);
         self.destination.settle(Shelf::Pieces)?;
-        put(self.destination, Shelf::Backups, &name.file_name(), &inventory.encode())?;
+        let bytes = inventory.encode();
+        if bytes.len() > INVENTORY_BYTES_MAX {
+            let say = "the backup has too many pieces for one inventory: back up into a new directory";
+            return Err(Error::new(ErrorKind::TooLarge, say));
+        }
+        put(self.destination, Shelf::Backups, &name.file_name(), &bytes)?;
         let done = BackedUp {
             name,
             through,
@@ -219,6 +262,7 @@ impl<'a> Taking<'a> {
             segments: inventory.segments.len() as u64,
             bytes: inventory.bytes(),
             copied_bytes: self.copied_bytes,
+            linked_bytes: self.linked_bytes,
             damaged_values: self.damaged_values,
             one_disk: self.one_disk,
         };
@@ -233,12 +277,32 @@ impl<'a> Taking<'a> {
                 let other_end = inventory.limit(other);
                 end <= other.base || held.base >= other_end
             };
-            if inventory.segments.iter().all(free) {
+            if is_past(&inventory.timelines, held.base, end) && inventory.segments.iter().all(free) {
                 let key = |held: &Held| (held.base, held.generation);
                 let at = inventory.segments.partition_point(|other| key(other) < key(&held));
                 inventory.segments.insert(at, held);
             }
         }
+    }
+
+    /// What compaction made a packed segment of, where the destination has all of that: it serves more moments, and nothing
+    /// need be copied.
+    fn originals(&self, packed: &SegmentEntry, timelines: &[Timeline]) -> Option<Vec<Held>> {
+        if packed.kind != SegmentKind::Packed {
+            return None;
+        }
+        let (from, to) = (packed.base, packed.capacity_end());
+        let original = |held: &&Held| {
+            let end = held.end.is_some_and(|end| is_past(timelines, held.base, end));
+            let there = held.pieces.iter().all(|piece| self.names.contains(&held.name(piece)));
+            !held.is_packed() && held.judged == Lsn::NONE && held.last_us >= self.horizon_us && end && there
+        };
+        self.listed.iter().rev().filter_map(|listed| listed.inventory.as_ref().ok()).find_map(|inventory| {
+            let held = inventory.segments.iter().filter(|held| held.base >= from && held.base < to);
+            let all: Vec<&Held> = held.collect();
+            let whole = inventory.through >= to && all.first().is_some_and(|first| first.base == from);
+            (whole && all.iter().all(original)).then(|| all.into_iter().cloned().collect())
+        })
     }
 
     /// The segments that hold anything before `through`, and the catalog that names them.
@@ -262,6 +326,12 @@ impl<'a> Taking<'a> {
     }
 
     fn lacking(&self, wanted: &Wanted) -> u64 {
+        if wanted.entry.kind == SegmentKind::Packed {
+            return match self.known.contains_key(&identity(&wanted.entry)) {
+                true => 0,
+                false => wanted.segment.disk_bytes() - DATA_OFFSET,
+            };
+        }
         let covered = self.known.get(&identity(&wanted.entry)).map_or(wanted.entry.base, Held::covered);
         wanted.to.bytes_since(covered).unwrap_or(0)
     }
@@ -287,6 +357,9 @@ impl<'a> Taking<'a> {
         }
         let lacking = wanted.to.bytes_since(held.covered()).unwrap_or(0);
         held.pieces.truncate(kept(&held.pieces, lacking, name));
+        if held.is_packed() {
+            held.judged = wanted.segment.footer()?.judged;
+        }
         let piece = self.copy(wanted, &mut held, meter)?;
         held.pieces.push(piece);
         self.known.insert(held.identity(), held.clone());
@@ -295,77 +368,46 @@ impl<'a> Taking<'a> {
 
     /// Copies what the pieces of `held` do not cover.
     fn copy(&mut self, wanted: &Wanted, held: &mut Held, meter: &mut Meter<'_>) -> Result<Piece> {
-        let mut piece = Piece { from: held.covered(), to: wanted.to, crc: 0 };
+        let mut piece = Piece { from: held.covered(), to: wanted.to, crc: 0, form: self.copied_form() };
+        if held.is_packed() {
+            piece.to = held.base.plus(wanted.segment.disk_bytes() - DATA_OFFSET);
+            piece.form = Form::Plain; // what reads it looks at its end first
+        }
+        let copied = piece.form;
+        if self.may_link(wanted, held) {
+            piece.form = Form::Segment;
+            let name = held.name(&piece);
+            let there = self.names.contains(&name);
+            self.links =
+                there || self.destination.begin_linked(Shelf::Pieces, &name, &wanted.segment.path)?;
+            piece.form = if self.links { Form::Segment } else { copied };
+        }
         let name = held.name(&piece);
-        let there = self.names.contains(&name);
-        let file = match there {
-            true => self.destination.open(Shelf::Pieces, &name)?,
-            false => self.destination.begin(Shelf::Pieces, &name)?,
+        let run = Run { destination: self.destination, segment: &wanted.segment, store: self.log.store };
+        let damaged = self.copying.damaged;
+        let passed = match (self.names.contains(&name), piece.form) {
+            (true, _) => run.adopt(held, &mut piece, damaged, meter)?,
+            (false, Form::Segment) => run.link(held, &mut piece, damaged, meter)?,
+            (false, Form::Plain | Form::Lz4) => run.write(held, &mut piece, damaged, self.one_disk, meter)?,
         };
-        let sink = match there {
-            true => Sink::Same(file.clone()),
-            false => Sink::New(file.clone(), self.one_disk),
-        };
-        let copied =
-            self.stream(wanted, held, &piece, &sink, &self.destination.place(Shelf::Pieces, &name), meter);
-        match copied {
-            Ok(crc) => piece.crc = crc,
-            Err(e) => {
-                if !there {
-                    self.destination.abandon(Shelf::Pieces, &name);
-                }
-                return Err(e);
-            }
-        }
-        if !there {
-            self.destination.publish(Shelf::Pieces, &name, &*file)?;
-            self.copied_bytes += piece.bytes();
-            self.names.insert(name);
-        }
+        self.damaged_values += passed.damaged_values;
+        self.copied_bytes += passed.written_bytes;
+        self.linked_bytes += passed.linked_bytes;
+        self.names.insert(name);
         Ok(piece)
     }
 
-    fn stream(
-        &mut self,
-        wanted: &Wanted,
-        held: &mut Held,
-        piece: &Piece,
-        sink: &Sink,
-        path: &Path,
-        meter: &mut Meter<'_>,
-    ) -> Result<u32> {
-        let (segment, store) = (&wanted.segment, self.log.store);
-        let mut look = Look::new(held, piece.from, store);
-        let (mut crc, mut at) = (Hasher::new(), piece.from);
-        let mut buf = vec![0; CHUNK_BYTES];
-        while at < piece.to {
-            let left = piece.to.bytes_since(at).and_then(|left| usize::try_from(left).ok());
-            let chunk = &mut buf[..left.unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES)];
-            segment.read_into(chunk, at)?;
-            crc.update(chunk);
-            look.feed(chunk).map_err(|broken| self.broken(segment, broken))?;
-            sink.take(chunk, at.bytes_since(piece.from).unwrap_or(0), path)?;
-            at = at.plus(chunk.len() as u64);
-            meter.advance(chunk.len() as u64)?;
-        }
-        look.chain.finish().map_err(|broken| self.broken(segment, broken))?;
-        self.damaged_values += look.damaged_values;
-        if let (Some(at), Damaged::Refuse) = (look.first_damaged, self.damaged) {
-            return Err(self.broken(segment, Broken(at)));
-        }
-        (held.first_us, held.last_us) = (look.first_us, look.last_us);
-        sink.check_length(piece.bytes(), path)?;
-        Ok(crc.finalize())
+    /// A sealed segment of which nothing is there need not be copied, where the disk is the same.
+    fn may_link(&self, wanted: &Wanted, held: &Held) -> bool {
+        let whole = held.pieces.is_empty() && wanted.entry.end == Some(wanted.to);
+        whole && self.one_disk && self.links
     }
 
-    fn broken(&self, segment: &Segment, Broken(at): Broken) -> Error {
-        let say = format!(
-            "{} is damaged at offset {} ({at}): what is damaged is not backed up, and earlier backups are as they were; \
-             run `savehold verify`, then restore a backup or repair",
-            segment.path.display(),
-            segment.file_offset(at)
-        );
-        Error::new(ErrorKind::Corrupt, say).at(at)
+    fn copied_form(&self) -> Form {
+        match self.copying.packing {
+            Packing::Plain => Form::Plain,
+            Packing::Lz4 => Form::Lz4,
+        }
     }
 }
 
@@ -384,6 +426,14 @@ fn kept(pieces: &[Piece], lacking: u64, name: BackupName) -> usize {
     kept
 }
 
+/// Whether a segment, up to its end, is of the past of a log with these timelines: none was left before by a restore.
+fn is_past(timelines: &[Timeline], base: Lsn, end: Lsn) -> bool {
+    let own = timelines.iter().position(|timeline| timeline.number == base.timeline());
+    let Some(own) = own else { return false };
+    let left = |next: &Timeline| next.branch.timeline() == base.timeline() && next.branch < end;
+    !timelines[own + 1..].iter().any(left)
+}
+
 fn identity(entry: &SegmentEntry) -> (Lsn, u32, u64) {
     (entry.base, entry.generation, entry.number)
 }
@@ -398,83 +448,4 @@ fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
         newer.path.display()
     );
     Err(Error::new(ErrorKind::Superseded, say))
-}
-
-/// What goes by: its frames verified, its times noted.
-struct Look {
-    chain: Chain,
-    first_us: u64,
-    last_us: u64,
-    damaged_values: u64,
-    first_damaged: Option<Lsn>,
-}
-
-impl Look {
-    fn new(held: &Held, from: Lsn, store: StoreId) -> Self {
-        let (first_us, last_us) = if from == held.base { (0, 0) } else { (held.first_us, held.last_us) };
-        let chain = Chain::new(from, held.binding(store));
-        Self { chain, first_us, last_us, damaged_values: 0, first_damaged: None }
-    }
-
-    fn feed(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        self.chain.feed(bytes, |link| {
-            match link {
-                Link::Group(_, head) => {
-                    self.first_us = if self.first_us == 0 { head.time_us } else { self.first_us };
-                    self.last_us = head.time_us;
-                }
-                Link::Frame { lsn, frame, .. } => {
-                    let bad = frame.parts(lsn).filter(std::result::Result::is_err).count();
-                    if bad > 0 {
-                        self.damaged_values += bad as u64;
-                        self.first_damaged = self.first_damaged.or(Some(lsn));
-                    }
-                }
-                Link::Complete => {}
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Where copied bytes go.
-enum Sink {
-    /// A new file, synced now and then where log and destination share a disk.
-    New(Arc<dyn VfsFile>, bool),
-    /// A file of that name is there: it must hold the same.
-    Same(Arc<dyn VfsFile>),
-}
-
-impl Sink {
-    fn take(&self, chunk: &[u8], at: u64, path: &Path) -> Result<()> {
-        match self {
-            Self::New(file, synced) => {
-                file.write_at(&mut [IoSlice::new(chunk)], at).map_err(|e| failed("writing", path, e))?;
-                if *synced && (at + chunk.len() as u64).is_multiple_of(SYNC_BYTES) {
-                    file.sync().map_err(|e| failed("syncing", path, e))?;
-                }
-                Ok(())
-            }
-            Self::Same(file) => {
-                let mut there = vec![0; chunk.len()];
-                let read = file.read_at(&mut there, at).map_err(|e| failed("reading", path, e))?;
-                if read == chunk.len() && there == chunk { Ok(()) } else { Err(other_bytes(path)) }
-            }
-        }
-    }
-
-    fn check_length(&self, bytes: u64, path: &Path) -> Result<()> {
-        let Self::Same(file) = self else { return Ok(()) };
-        let len = file.len().map_err(|e| failed("asking the length of", path, e))?;
-        if len == bytes { Ok(()) } else { Err(other_bytes(path)) }
-    }
-}
-
-fn other_bytes(path: &Path) -> Error {
-    let say = format!(
-        "{} holds other bytes than the log does in that place, and is not overwritten: run `savehold backup verify`, and \
-         where no backup needs it, remove it",
-        path.display()
-    );
-    Error::new(ErrorKind::Corrupt, say)
 }

@@ -13,13 +13,18 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::env::Env;
+use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::open::sync_above;
+use crate::schedule;
 use crate::segment::name::{LOCK, UNFINISHED};
-use crate::vfs::{DirLock, OpenMode, VfsFile, is_full};
+use crate::vfs::{DirLock, OpenMode, VfsDir, VfsFile, hold_dir, is_full};
+
+/// How long who wants to read waits for one who is just taking pieces away.
+const READ_WAIT: Duration = Duration::from_secs(5);
 
 /// One kind of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,10 @@ pub(super) trait Destination: fmt::Debug + Send + Sync {
     fn prepare(&self) -> Result<()>;
     /// Takes it for one writer; `None` where another has it.
     fn lock(&self) -> Result<Option<Box<dyn DirLock>>>;
+    /// Keeps its pieces where they are while somebody reads them; `None` where it cannot.
+    fn keep_pieces(&self) -> Result<Option<Box<dyn DirLock>>>;
+    /// Takes the right to take pieces away; `None` where somebody reads them. Where it cannot know, nobody does.
+    fn take_pieces(&self) -> Result<Option<Box<dyn DirLock>>>;
     /// Names on a shelf, in no order; none where there is no such shelf.
     fn list(&self, shelf: Shelf) -> Result<Vec<String>>;
     /// An object, to read.
@@ -58,9 +67,14 @@ pub(super) trait Destination: fmt::Debug + Send + Sync {
     fn begin(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>>;
     /// Gives a finished file its name, in place of any other. Durable after [`Destination::settle`].
     fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()>;
+    /// Gives `file`, which nobody will change, a place in the destination without copying it, where both lie on a disk
+    /// that can do that; false where not. It has its name only after [`Destination::publish`].
+    fn begin_linked(&self, shelf: Shelf, name: &str, file: &Path) -> Result<bool>;
+    /// A file that was linked, to be published.
+    fn open_unfinished(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>>;
     /// Forgets a file that was begun and not published.
     fn abandon(&self, shelf: Shelf, name: &str);
-    /// Takes an object away.
+    /// Takes an object away, if it is there.
     fn remove(&self, shelf: Shelf, name: &str) -> Result<()>;
     /// Makes the names of a shelf durable.
     fn settle(&self, shelf: Shelf) -> Result<()>;
@@ -70,21 +84,53 @@ pub(super) trait Destination: fmt::Debug + Send + Sync {
     fn place(&self, shelf: Shelf, name: &str) -> PathBuf;
 }
 
-/// A directory as a destination.
+/// A directory as a destination. The directories in it are held as soon as they are used, so that no link can be put in
+/// their place; what is meant to live long is made anew for each use, or a disk that was mounted meanwhile is not seen.
 #[derive(Debug)]
 pub(super) struct Directory {
     env: Env,
     root: PathBuf,
+    shelves: [OnceLock<Arc<dyn VfsDir>>; 3],
 }
 
 impl Directory {
     /// The destination in the directory `root`.
     pub(super) fn new(env: &Env, root: &Path) -> Self {
-        Self { env: env.clone(), root: root.to_path_buf() }
+        Self { env: env.clone(), root: root.to_path_buf(), shelves: Default::default() }
     }
 
-    fn shelf(&self, shelf: Shelf) -> PathBuf {
+    fn path(&self, shelf: Shelf) -> PathBuf {
         self.root.join(shelf.name())
+    }
+
+    fn shelf(&self, shelf: Shelf) -> io::Result<&Arc<dyn VfsDir>> {
+        let held = &self.shelves[shelf as usize];
+        match held.get() {
+            Some(dir) => Ok(dir),
+            None => {
+                let dir = hold_dir(&self.env.vfs, &self.root, shelf.name())?;
+                Ok(held.get_or_init(|| dir))
+            }
+        }
+    }
+
+    /// Nothing is written through a link: it may lead anywhere.
+    fn check_shelves(&self) -> Result<()> {
+        Shelf::ALL.into_iter().try_for_each(|shelf| match self.shelf(shelf) {
+            Ok(_) => Ok(()),
+            Err(e) if is_no_dir(&e) => {
+                let say = format!(
+                    "{} is no plain directory: name an empty or new directory for backups",
+                    self.path(shelf).display()
+                );
+                Err(Error::new(ErrorKind::Foreign, say))
+            }
+            Err(e) => Err(failed("opening", &self.path(shelf), e)),
+        })
+    }
+
+    fn opened(&self, shelf: Shelf, name: &str, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        self.shelf(shelf)?.open(name, mode)
     }
 }
 
@@ -107,82 +153,138 @@ impl Destination for Directory {
             return Err(Error::new(ErrorKind::Foreign, say));
         }
         if Shelf::ALL.iter().all(|shelf| names.iter().any(|name| name == shelf.name())) {
-            return Ok(());
+            return self.check_shelves();
         }
         for shelf in Shelf::ALL {
-            let dir = self.shelf(shelf);
+            let dir = self.path(shelf);
             self.env.vfs.create_dir(&dir).map_err(|e| failed("making", &dir, e))?;
         }
         self.env.vfs.sync_dir(&self.root).map_err(|e| failed("syncing", &self.root, e))?;
-        sync_above(&self.env, &self.root)
+        sync_above(&self.env, &self.root)?;
+        self.check_shelves()
     }
 
     fn lock(&self) -> Result<Option<Box<dyn DirLock>>> {
         self.env.vfs.lock(&self.root).map_err(|e| failed("locking", &self.root, e))
     }
 
+    fn keep_pieces(&self) -> Result<Option<Box<dyn DirLock>>> {
+        _ = self.shelf(Shelf::Pieces); // from now on held, if it is there
+        let until = self.env.clock.monotonic() + READ_WAIT;
+        loop {
+            match self.env.vfs.lock_shared(&self.path(Shelf::Pieces)) {
+                Ok(Some(kept)) => return Ok(Some(kept)),
+                Ok(None) if self.env.threads == Threads::Own && self.env.clock.monotonic() < until => {
+                    schedule::pause(Duration::from_millis(10));
+                }
+                Ok(None) => {
+                    let say = format!(
+                        "pieces are being taken away in {}: wait for the end of `savehold backup prune`, then try again",
+                        self.root.display()
+                    );
+                    return Err(Error::new(ErrorKind::Locked, say));
+                }
+                Err(_) => return Ok(None), // no such directory, or no such locks: a medium that is only read
+            }
+        }
+    }
+
+    fn take_pieces(&self) -> Result<Option<Box<dyn DirLock>>> {
+        let dir = self.path(Shelf::Pieces);
+        self.env.vfs.lock(&dir).map_err(|e| failed("locking", &dir, e))
+    }
+
     fn list(&self, shelf: Shelf) -> Result<Vec<String>> {
-        let dir = self.shelf(shelf);
-        match self.env.vfs.list(&dir) {
+        match self.shelf(shelf).and_then(|dir| dir.list()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other.map_err(|e| failed("listing", &dir, e)),
+            Err(e) if is_no_dir(&e) => Err(damaged(&self.path(shelf), "is no plain directory")),
+            other => other.map_err(|e| failed("listing", &self.path(shelf), e)),
         }
     }
 
     fn open(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>> {
         let path = self.place(shelf, name);
-        self.env.vfs.open(&path, OpenMode::Plain).map_err(|e| match e.kind() {
+        self.opened(shelf, name, OpenMode::Plain).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => damaged(&path, "is missing"),
             io::ErrorKind::InvalidInput => damaged(&path, "is no plain file"),
+            _ if is_no_dir(&e) => damaged(&path, "lies in no plain directory"),
             _ => failed("opening", &path, e),
         })
     }
 
     fn begin(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>> {
-        let path = self.place(shelf, &format!("{name}{UNFINISHED}"));
-        match self.env.vfs.open(&path, OpenMode::CreateNew) {
+        let unfinished = format!("{name}{UNFINISHED}");
+        let made = match self.opened(shelf, &unfinished, OpenMode::CreateNew) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))?; // a crash left it: of no use
-                self.env.vfs.open(&path, OpenMode::CreateNew)
+                self.remove(shelf, &unfinished)?; // a crash left it: of no use
+                self.opened(shelf, &unfinished, OpenMode::CreateNew)
             }
             other => other,
+        };
+        made.map_err(|e| failed("making", &self.place(shelf, &unfinished), e))
+    }
+
+    fn begin_linked(&self, shelf: Shelf, name: &str, file: &Path) -> Result<bool> {
+        let unfinished = format!("{name}{UNFINISHED}");
+        let link = || self.shelf(shelf)?.link(file, &unfinished);
+        let made = match link() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                self.remove(shelf, &unfinished)?;
+                link()
+            }
+            other => other,
+        };
+        match made {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(false),
+            other => other.map(|()| true).map_err(|e| failed("linking", &self.place(shelf, &unfinished), e)),
         }
-        .map_err(|e| failed("making", &path, e))
+    }
+
+    fn open_unfinished(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>> {
+        self.open(shelf, &format!("{name}{UNFINISHED}"))
     }
 
     fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()> {
-        let (unfinished, path) = (self.place(shelf, &format!("{name}{UNFINISHED}")), self.place(shelf, name));
-        file.sync().map_err(|e| failed("syncing", &unfinished, e))?;
-        self.env.vfs.rename(&unfinished, &path).map_err(|e| failed("renaming", &unfinished, e))
+        let unfinished = format!("{name}{UNFINISHED}");
+        file.sync().map_err(|e| failed("syncing", &self.place(shelf, &unfinished), e))?;
+        let renamed = self.shelf(shelf).and_then(|dir| dir.rename(&unfinished, name));
+        renamed.map_err(|e| failed("renaming", &self.place(shelf, &unfinished), e))
     }
 
     fn abandon(&self, shelf: Shelf, name: &str) {
-        _ = self.env.vfs.remove(&self.place(shelf, &format!("{name}{UNFINISHED}"))); // else the next backup does
+        _ = self.remove(shelf, &format!("{name}{UNFINISHED}")); // else the next backup does
     }
 
     fn remove(&self, shelf: Shelf, name: &str) -> Result<()> {
-        let path = self.place(shelf, name);
-        self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))
+        match self.shelf(shelf).and_then(|dir| dir.remove(name)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(|e| failed("removing", &self.place(shelf, name), e)),
+        }
     }
 
     fn settle(&self, shelf: Shelf) -> Result<()> {
-        let dir = self.shelf(shelf);
-        self.env.vfs.sync_dir(&dir).map_err(|e| failed("syncing", &dir, e))
+        let synced = self.shelf(shelf).and_then(|dir| dir.sync());
+        synced.map_err(|e| failed("syncing", &self.path(shelf), e))
     }
 
     fn claim(&self, name: &str) -> Result<bool> {
-        let path = self.place(Shelf::Claims, name);
-        match self.env.vfs.open(&path, OpenMode::CreateNew) {
+        match self.opened(Shelf::Claims, name, OpenMode::CreateNew) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            other => drop(other.map_err(|e| failed("making", &path, e))?),
+            other => drop(other.map_err(|e| failed("making", &self.place(Shelf::Claims, name), e))?),
         }
         self.settle(Shelf::Claims)?;
         Ok(true)
     }
 
     fn place(&self, shelf: Shelf, name: &str) -> PathBuf {
-        self.shelf(shelf).join(name)
+        self.path(shelf).join(name)
     }
+}
+
+/// A link, or a file, where a directory should be.
+fn is_no_dir(e: &io::Error) -> bool {
+    // what the system says of a link that is not to be followed: of a directory this, of a file that
+    matches!(e.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput)
 }
 
 /// Writes a small object whole.

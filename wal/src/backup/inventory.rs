@@ -14,7 +14,7 @@
 //! timeline   u16 number, u48 zero, u64 branch LSN, u64 begun µs
 //! segment    u64 base, u64 capacity, u64 number, u64 end LSN, u64 judged at LSN, u64 first µs, u64 last µs,
 //!            u32 generation, u8 kind, u8 zero, u16 pieces, then each:
-//! piece      u64 from LSN, u64 to LSN, u32 crc32 of its bytes, u32 zero
+//! piece      u64 from LSN, u64 to LSN, u32 crc32, u8 form, u24 zero
 //! attachment u32 len, bytes of whoever is above the log
 //! ```
 //!
@@ -22,9 +22,12 @@
 //! the backup is the log before this place. *end* is zero for the segment that was being written. *judged at*: a file
 //! written by compaction serves moments from there on; zero for one that holds the log as it was written. *first* and
 //! *last* are the engine times of the segment's first and last group. The pieces of a segment follow one another from
-//! its base on, and the last may reach beyond its end, or beyond *through*: those bytes are of no backup.
+//! its base on; of a packed segment there is one, whose *to* is its base and the bytes that its file has behind the header.
+//! The last may reach beyond its end, or beyond *through*: those bytes are of no backup. *form*: how
+//! its bytes lie in its file, see `form`; crc32 covers those bytes.
 //! Little-endian, for ever. A reserved field that is not zero is a newer format.
 
+use super::form::Form;
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::cursor::{Put, Take};
 use crate::format::frame::Bad;
@@ -93,8 +96,10 @@ pub struct Piece {
     pub from: Lsn,
     /// Behind its last.
     pub to: Lsn,
-    /// Checksum of its bytes.
+    /// Checksum of its bytes; of a whole segment file, of all of it.
     pub crc: u32,
+    /// How they lie in its file.
+    pub form: Form,
 }
 
 impl Piece {
@@ -118,10 +123,20 @@ impl Held {
         self.base.plus(self.capacity)
     }
 
-    /// Behind the last byte that is there.
+    /// Everything before it is there.
     #[must_use]
     pub fn covered(&self) -> Lsn {
-        self.pieces.last().map_or(self.base, |piece| piece.to)
+        match self.pieces.last() {
+            None => self.base,
+            Some(_) if self.is_packed() => self.capacity_end(),
+            Some(piece) => piece.to,
+        }
+    }
+
+    /// Whether it was written by compaction: one piece, whose bytes are not places of the log.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        self.kind == SegmentKind::Packed
     }
 
     /// What binds its frames to it.
@@ -134,12 +149,13 @@ impl Held {
     #[must_use]
     pub fn name(&self, piece: &Piece) -> String {
         format!(
-            "{:016x}-{}-{:016x}-{:016x}-{:016x}.piece",
+            "{:016x}-{}-{:016x}-{:016x}-{:016x}.{}",
             self.base.raw(),
             self.generation,
             self.number,
             piece.from.raw(),
-            piece.to.raw()
+            piece.to.raw(),
+            piece.form.ending()
         )
     }
 }
@@ -186,7 +202,7 @@ impl Inventory {
             body.u64(s.judged.raw()).u64(s.first_us).u64(s.last_us).u32(s.generation).u8(s.kind as u8).u8(0);
             body.u16(u16::try_from(s.pieces.len()).expect("pieces are absorbed long before that"));
             for piece in &s.pieces {
-                body.u64(piece.from.raw()).u64(piece.to.raw()).u32(piece.crc).u32(0);
+                body.u64(piece.from.raw()).u64(piece.to.raw()).u32(piece.crc).u32(piece.form as u32);
             }
         }
         body.counted(&self.attachment);
@@ -282,7 +298,12 @@ fn decode_held(take: &mut Take<'_>) -> Option<Held> {
     for _ in 0..count {
         let piece = decode_piece(take)?;
         let follows = piece.from == held.covered() && piece.to > piece.from;
-        if !follows || piece.to > held.capacity_end() {
+        let placed = piece.form != Form::Segment || piece.from == base;
+        let inside = match held.is_packed() {
+            true => piece.from == base && piece.form != Form::Lz4 && piece.bytes() > 0,
+            false => follows && piece.to <= held.capacity_end(),
+        };
+        if !placed || !inside || held.is_packed() && !held.pieces.is_empty() {
             return None;
         }
         held.pieces.push(piece);
@@ -293,8 +314,8 @@ fn decode_held(take: &mut Take<'_>) -> Option<Held> {
 
 fn decode_piece(take: &mut Take<'_>) -> Option<Piece> {
     let (from, to) = (Lsn::from_raw(take.u64()?), Lsn::from_raw(take.u64()?));
-    let (crc, zero) = (take.u32()?, take.u32()?);
-    (zero == 0).then_some(Piece { from, to, crc })
+    let (crc, form) = (take.u32()?, Form::from_u32(take.u32()?)?);
+    Some(Piece { from, to, crc, form })
 }
 
 #[cfg(test)]

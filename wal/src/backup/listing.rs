@@ -20,6 +20,15 @@ pub enum BackupName {
 }
 
 impl BackupName {
+    /// The backup that people call so: `archive`, or its number.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        match text {
+            "archive" => Some(Self::Archive),
+            digits => digits.parse().ok().filter(|n| *n > 0).map(Self::Numbered),
+        }
+    }
+
     /// The name of its inventory.
     pub(super) fn file_name(self) -> String {
         match self {

@@ -9,25 +9,33 @@ mod chain;
 mod check;
 mod copy;
 mod destination;
+mod form;
 pub mod inventory;
 mod keep;
 mod listing;
+mod making;
 mod meter;
+mod packed;
+mod passing;
 mod prune;
 mod read;
 mod relay;
 mod restore;
 mod site;
+mod take;
 mod window;
 
 pub use archive::{Archive, Step};
 pub use check::{Checked, Fault};
-pub use copy::{BackedUp, Damaged};
+pub use copy::{BackedUp, Copying, Packing};
+pub use form::Form;
 pub use inventory::Inventory;
 pub use keep::Keep;
 pub use listing::{BackupName, Listed};
+pub use passing::{Carry, Passing};
 pub use prune::{Do, Pruned, prune};
-pub use restore::{Carry, Passing, Restored, Source};
+pub use restore::{Restored, Source};
+pub use take::Damaged;
 pub use window::{Cut, Moment, Window, windows};
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::destination::{Destination, Directory, Shelf};
+use super::form::is_piece;
 use super::keep::Keep;
 use super::listing::{BackupName, read_all};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::name::UNFINISHED;
 
 /// What was given up, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub fn prune(env: &Env, root: &Path, keep: &Keep, what: Do) -> Result<Pruned> {
         return Err(missing());
     }
     let _lock = destination.lock()?.ok_or_else(|| super::copy::locked(root))?;
+    let _taken = destination.take_pieces()?.ok_or_else(|| being_read(root))?;
     let listed = read_all(&destination)?;
     let mut made = Vec::new();
     for listed in &listed {
@@ -69,8 +70,8 @@ pub fn prune(env: &Env, root: &Path, keep: &Keep, what: Do) -> Result<Pruned> {
         .flat_map(|held| held.pieces.iter().map(|piece| held.name(piece)))
         .collect();
     let there = destination.list(Shelf::Pieces)?;
-    let ours = |name: &&String| name.ends_with(".piece") || name.ends_with(UNFINISHED);
-    let going: Vec<&String> = there.iter().filter(ours).filter(|name| !named.contains(*name)).collect();
+    let going: Vec<&String> =
+        there.iter().filter(|name| is_piece(name)).filter(|name| !named.contains(*name)).collect();
     let left = made.iter().map(|(name, _)| *name).filter(stays).collect();
     let mut pruned = Pruned { backups: backups.clone(), left, pieces: going.len() as u64, bytes: 0 };
     if what == Do::It {
@@ -89,6 +90,12 @@ pub fn prune(env: &Env, root: &Path, keep: &Keep, what: Do) -> Result<Pruned> {
         destination.settle(Shelf::Pieces)?;
     }
     Ok(pruned)
+}
+
+fn being_read(root: &Path) -> Error {
+    let say =
+        format!("a backup in {} is being read: wait for the end of that, then try again", root.display());
+    Error::new(ErrorKind::Locked, say)
 }
 
 fn length(file: &dyn crate::vfs::VfsFile) -> Result<u64> {

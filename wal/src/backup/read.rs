@@ -1,16 +1,23 @@
 //! Corridor: the bytes of a segment out of a destination, front to back, each piece verified to its last byte.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
 
-use super::chain::{Broken, Chain, Link};
-use super::copy::CHUNK_BYTES;
+use super::chain::{Broken, Link};
 use super::destination::{Destination, Shelf, damaged, failed};
+use super::form::{BLOCK_HEADER_BYTES, BLOCK_RAW_MAX, BlockHeader, Form};
 use super::inventory::{Held, Inventory, Piece};
-use crate::error::{Error, Result};
+use super::packed::Walk;
+use super::take::CHUNK_BYTES;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::StoreId;
+use crate::format::header::DATA_OFFSET;
+use crate::format::packed::Footer;
+use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
-use crate::vfs::read_exact_at;
+use crate::vfs::{VfsFile, read_exact_at};
 
 /// Hands the bytes of `held` before `limit` to `sink`, in order. All of every piece is read and verified that holds any
 /// of them: an error may come after bytes were handed out, and then none of them counts.
@@ -25,6 +32,7 @@ pub(super) fn bytes_of(
     limit: Lsn,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
+    let limit = if held.is_packed() { Lsn::MAX } else { limit };
     for piece in held.pieces.iter().filter(|piece| piece.from < limit) {
         let wanted = limit.min(piece.to).bytes_since(piece.from).unwrap_or(0);
         let mut at = 0_u64;
@@ -54,25 +62,154 @@ pub(super) fn piece_of(
     let name = held.name(piece);
     let path = destination.place(Shelf::Pieces, &name);
     let file = destination.open(Shelf::Pieces, &name)?;
-    let len = file.len().map_err(|e| failed("asking the length of", &path, e))?;
-    if len != piece.bytes() {
-        return Err(damaged(&path, &format!("has {len} bytes where {} were backed up", piece.bytes())));
-    }
-    let mut buf = vec![0; CHUNK_BYTES.min(usize::try_from(len).unwrap_or(CHUNK_BYTES))];
-    let (mut crc, mut at) = (Hasher::new(), 0);
-    while at < len {
-        let chunk_len = usize::try_from(len - at).unwrap_or(usize::MAX).min(buf.len());
-        let chunk = &mut buf[..chunk_len];
-        read_exact_at(&*file, chunk, at).map_err(|e| failed("reading", &path, e))?;
+    let (mut crc, mut said) = (Hasher::new(), None::<Error>);
+    raw_of(&*file, &path, held, piece, &mut |chunk, what| {
         crc.update(chunk);
-        sink(chunk)?;
-        at += chunk_len as u64;
-    }
-    if crc.finalize() == piece.crc {
+        if what == What::Log
+            && said.is_none()
+            && let Err(e) = sink(chunk)
+        {
+            if e.kind() != ErrorKind::Corrupt {
+                return Err(e);
+            }
+            said = Some(e); // the rest of the piece tells whether it is what was backed up
+        }
         Ok(())
-    } else {
-        Err(damaged(&path, "is damaged: its checksum is wrong"))
+    })?;
+    if crc.finalize() == piece.crc {
+        return said.map_or(Ok(()), Err);
     }
+    let place = said.and_then(|e| e.lsn());
+    let what = place.map(|lsn| format!(", no log can be read from {lsn} on")).unwrap_or_default();
+    let e = damaged(&path, &format!("is damaged: its checksum is wrong{what}"));
+    Err(place.map_or(e.clone(), |lsn| e.at(lsn)))
+}
+
+/// Whether a segment file that holds a piece can be so long.
+fn fits(held: &Held, piece: &Piece, len: u64) -> bool {
+    let most = if held.is_packed() { piece.bytes() } else { held.capacity };
+    (DATA_OFFSET + piece.bytes()..=DATA_OFFSET.saturating_add(most)).contains(&len)
+}
+
+/// What a packed segment says at its end, and the note that it carries.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupt`]: it is damaged.
+pub(super) fn end_of(
+    destination: &dyn Destination,
+    held: &Held,
+    store: StoreId,
+) -> Result<(Footer, Vec<u8>)> {
+    let piece = held.pieces.first().copied().unwrap_or(Piece {
+        from: held.base,
+        to: held.base,
+        crc: 0,
+        form: Form::Plain,
+    });
+    let path = destination.place(Shelf::Pieces, &held.name(&piece));
+    let file = destination.open(Shelf::Pieces, &held.name(&piece))?;
+    let bad = || damaged(&path, "is damaged: the block at its end is wrong, as `backup verify` says");
+    let shift = if piece.form == Form::Segment { 0 } else { DATA_OFFSET }; // where the file begins among its offsets
+    let read = |offset: u64, bytes: usize| {
+        let mut block = vec![0; bytes];
+        let at = offset.checked_sub(shift).ok_or_else(bad)?;
+        read_exact_at(&*file, &mut block, at).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => bad(),
+            _ => failed("reading", &path, e),
+        })?;
+        Ok::<_, Error>(block)
+    };
+    let offset = (DATA_OFFSET + piece.bytes()).checked_sub(BLOCK_BYTES).ok_or_else(bad)?;
+    let block = read(offset, usize::try_from(BLOCK_BYTES).unwrap_or(0))?;
+    let footer = Footer::decode(&block, offset, held.binding(store)).map_err(|_| bad())?;
+    let note = read(footer.note(), footer.note_bytes as usize)?;
+    Ok((footer, note))
+}
+
+/// What bytes of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Those of the piece.
+    Log,
+    /// What stands around them in a segment file.
+    Around,
+}
+
+/// Hands all that the checksum of a piece covers to `sink`, in whatever form it lies there.
+fn raw_of(
+    file: &dyn VfsFile,
+    path: &Path,
+    held: &Held,
+    piece: &Piece,
+    sink: &mut dyn FnMut(&[u8], What) -> Result<()>,
+) -> Result<()> {
+    let len = file.len().map_err(|e| failed("asking the length of", path, e))?;
+    let log = match piece.form {
+        Form::Plain if len == piece.bytes() => 0..len,
+        Form::Segment if fits(held, piece, len) => DATA_OFFSET..DATA_OFFSET + piece.bytes(),
+        Form::Lz4 => return blocks_of(file, path, piece, len, &mut |raw| sink(raw, What::Log)),
+        Form::Plain | Form::Segment => {
+            return Err(damaged(path, &format!("has {len} bytes where {} were backed up", piece.bytes())));
+        }
+    };
+    let mut buf = vec![0; CHUNK_BYTES.min(usize::try_from(len).unwrap_or(CHUNK_BYTES))];
+    for (range, what) in
+        [(0..log.start, What::Around), (log.clone(), What::Log), (log.end..len, What::Around)]
+    {
+        let mut at = range.start;
+        while at < range.end {
+            let chunk_len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buf.len());
+            let chunk = &mut buf[..chunk_len];
+            read_exact_at(file, chunk, at).map_err(|e| failed("reading", path, e))?;
+            sink(chunk, what)?;
+            at += chunk_len as u64;
+        }
+    }
+    Ok(())
+}
+
+/// The same of a compressed piece, block by block.
+fn blocks_of(
+    file: &dyn VfsFile,
+    path: &Path,
+    piece: &Piece,
+    len: u64,
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    if !cfg!(feature = "compression") {
+        let say = format!(
+            "{} is compressed, which this program cannot read: use one that was built with the feature `compression`",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Format, say));
+    }
+    let bad = || damaged(path, "is damaged: the checksum of a block is wrong");
+    let (mut stored, mut raw) = (vec![0; BLOCK_RAW_MAX], vec![0; BLOCK_RAW_MAX]);
+    let (mut at, mut left) = (0, piece.bytes());
+    while at < len {
+        let mut header = [0; BLOCK_HEADER_BYTES];
+        let there = len - at;
+        if there < BLOCK_HEADER_BYTES as u64 {
+            return Err(bad());
+        }
+        read_exact_at(file, &mut header, at).map_err(|e| failed("reading", path, e))?;
+        let header = BlockHeader::decode(&header).ok_or_else(bad)?;
+        let whole = (BLOCK_HEADER_BYTES + header.stored_len) as u64;
+        if whole > there || header.raw_len as u64 > left {
+            return Err(bad());
+        }
+        let (stored, raw) = (&mut stored[..header.stored_len], &mut raw[..header.raw_len]);
+        read_exact_at(file, stored, at + BLOCK_HEADER_BYTES as u64)
+            .map_err(|e| failed("reading", path, e))?;
+        if !header.open(stored, raw) {
+            return Err(bad());
+        }
+        sink(raw)?;
+        at += whole;
+        left -= header.raw_len as u64;
+    }
+    if left == 0 { Ok(()) } else { Err(damaged(path, &format!("ends {left} bytes too early"))) }
 }
 
 /// Why reading frames ended.
@@ -94,20 +231,32 @@ pub(super) struct Frames<'a> {
     inventory: &'a Inventory,
     held: &'a Held,
     path: PathBuf,
-    chain: Chain,
+    walk: Walk,
 }
 
 impl<'a> Frames<'a> {
     /// Of the segment `held` of `inventory`, from its front.
-    pub(super) fn new(destination: &dyn Destination, inventory: &'a Inventory, held: &'a Held) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes_of`]: a packed one says at its end where its frames end.
+    pub(super) fn new(
+        destination: &dyn Destination,
+        inventory: &'a Inventory,
+        held: &'a Held,
+    ) -> Result<Self> {
         let name = held.pieces.first().map_or_else(String::new, |piece| held.name(piece));
         let path = destination.place(Shelf::Pieces, &name);
-        Self { inventory, held, path, chain: Chain::new(held.base, held.binding(inventory.store)) }
+        let footer = match held.is_packed() {
+            true => Some(end_of(destination, held, inventory.store)?.0),
+            false => None,
+        };
+        Ok(Self { inventory, held, path, walk: Walk::new(held, held.base, inventory.store, footer) })
     }
 
     /// Takes the next bytes.
     pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(Link<'_>) -> Result<()>) -> Result<()> {
-        let fed = self.chain.feed(bytes, |link| visit(link).map_err(Ended::Said));
+        let fed = self.walk.feed(bytes, |link| visit(link).map_err(Ended::Said));
         fed.map_err(|ended| match ended {
             Ended::Said(e) => e,
             Ended::Broken(at) => self.broken(at),
@@ -116,7 +265,7 @@ impl<'a> Frames<'a> {
 
     /// No bytes follow.
     pub(super) fn finish(&self) -> Result<()> {
-        self.chain.finish().map_err(|Broken(at)| self.broken(at))
+        self.walk.finish().map_err(|Broken(at)| self.broken(at))
     }
 
     fn broken(&self, at: Lsn) -> Error {

@@ -53,6 +53,7 @@ impl Relay {
                     self.close(&mut out)?;
                 }
             }
+            Link::Packed(_) => {} // of another kind of segment
             Link::Group(..) | Link::Frame { .. } => {
                 if !self.over {
                     self.close(&mut out)?;

@@ -9,55 +9,22 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::chain::Link;
 use super::destination::{Destination, Directory, Shelf};
-use super::inventory::{Held, Inventory};
-use super::listing::{BackupName, Listed, read_all};
+use super::inventory::{Held, Inventory, Piece};
+use super::listing::{BackupName, Listed, check_store, read_all};
+use super::making::Making;
 use super::meter::Meter;
+use super::passing::{Carry, passing};
 use super::read::{Frames, bytes_of};
-use super::relay::Relay;
 use super::site::Site;
 use super::window::{Cut, Moment, NoWindow, Window, choose};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{Frame, FrameKind, FrameRef, decode_part};
-use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, align};
-use crate::format::header::{SegmentHeader, SegmentKind};
 use crate::inspect::Tell;
 use crate::lsn::Lsn;
 use crate::open::first_timeline;
 use crate::segment::catalog::{Catalog, Timeline};
-use crate::segment::file::entry_of;
-
-/// A record as it goes by.
-#[derive(Clone, Copy, Debug)]
-pub struct Passing<'a> {
-    /// Its place.
-    pub lsn: Lsn,
-    /// Engine time of its group, microseconds since 1970.
-    pub time_us: u64,
-    /// Whether the restored log has it.
-    pub kept: bool,
-    frame: FrameRef<'a>,
-    bytes: &'a [u8],
-}
-
-impl<'a> Passing<'a> {
-    /// Its head.
-    #[must_use]
-    pub fn head(&self) -> &'a [u8] {
-        self.frame.head
-    }
-
-    /// The part that stands `offset` bytes into its body; `None` where it is damaged, or where none stands there.
-    #[must_use]
-    pub fn part(&self, offset: u32, bytes: u32) -> Option<&'a [u8]> {
-        let start = self.bytes.len() - self.frame.body.len();
-        let at = u32::try_from(start).ok()?.checked_add(offset)?;
-        let part = decode_part(self.bytes.get(at as usize..)?, self.lsn, at).ok()?;
-        (part.len() == bytes as usize).then_some(part)
-    }
-}
+use crate::vfs::DirLock;
 
 /// What was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,23 +55,10 @@ pub struct Source {
     root: PathBuf,
     destination: Directory,
     listed: Vec<Listed>,
-}
-
-/// What the layer above sees and adds.
-pub trait Carry {
-    /// Told of every record of the backup, in order.
-    ///
-    /// # Errors
-    ///
-    /// Whatever ends the restore.
-    fn record(&mut self, passing: &Passing<'_>) -> Result<()>;
-
-    /// What the restored log begins its new timeline with.
-    ///
-    /// # Errors
-    ///
-    /// Whatever ends the restore.
-    fn first_records(&mut self) -> Result<Vec<Frame>>;
+    /// Other destinations of the same log, and what they hold.
+    beside: Vec<(Directory, Vec<Listed>)>,
+    /// Nobody takes pieces away meanwhile.
+    _kept: Option<Box<dyn DirLock>>,
 }
 
 impl Source {
@@ -115,12 +69,20 @@ impl Source {
     /// [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Io`].
     pub fn open(env: &Env, root: &Path) -> Result<Self> {
         let destination = Directory::new(env, root);
+        let kept = destination.keep_pieces()?;
         let listed = read_all(&destination)?;
         if listed.is_empty() {
             let say = format!("there is no backup in {}: is the disk mounted?", root.display());
             return Err(Error::new(ErrorKind::Missing, say));
         }
-        Ok(Self { env: env.clone(), root: root.to_path_buf(), destination, listed })
+        Ok(Self {
+            env: env.clone(),
+            root: root.to_path_buf(),
+            destination,
+            listed,
+            beside: Vec::new(),
+            _kept: kept,
+        })
     }
 
     pub(super) fn env(&self) -> &Env {
@@ -149,6 +111,23 @@ impl Source {
             return Err(Error::new(ErrorKind::Missing, say));
         }
         self.listed.retain(|listed| listed.name == name);
+        Ok(self)
+    }
+
+    /// The same log has backups in the directory `root` too: a restore begins no timeline that they know, and claims its own
+    /// there too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Foreign`]: they are of another log. [`ErrorKind::Io`].
+    pub fn beside(mut self, root: &Path) -> Result<Self> {
+        let other = Directory::new(&self.env, root);
+        let listed = read_all(&other)?;
+        let own = self.listed.iter().find_map(|listed| listed.inventory.as_ref().ok());
+        if let Some(own) = own {
+            check_store(&listed, own.store)?;
+        }
+        self.beside.push((other, listed));
         Ok(self)
     }
 
@@ -231,7 +210,8 @@ impl Source {
         meter.advance(0)?;
         let (timeline, claimed) = self.claim(known)?;
         let mut making = Making {
-            source: self,
+            env: &self.env,
+            destination: &self.destination,
             inventory,
             cut,
             site: Site::take(&self.env, to)?,
@@ -264,7 +244,7 @@ impl Source {
         let total = inventory.segments.iter().map(|held| span(inventory, held)).sum();
         let mut meter = Meter::new(&self.env, total, tell);
         for held in &inventory.segments {
-            let mut frames = Frames::new(&self.destination, inventory, held);
+            let mut frames = Frames::new(&self.destination, inventory, held)?;
             bytes_of(&self.destination, held, inventory.limit(held), &mut |chunk| {
                 frames.feed(chunk, |link| match passing(&link, cut) {
                     Some(passing) => carry.record(&passing),
@@ -277,26 +257,40 @@ impl Source {
         Ok(())
     }
 
-    /// A timeline above all that are known of, and ours alone where the destination can be written.
+    /// A timeline above all that are known of, and ours alone where the destinations can be written.
     fn claim(&self, known: u16) -> Result<(Timeline, bool)> {
-        let claims = self.destination.list(Shelf::Claims)?;
-        let claimed = claims.iter().filter_map(|name| name.parse::<u16>().ok());
-        let held = self.listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(Inventory::highest);
-        let highest = claimed.chain(held).chain([known]).max().unwrap_or(0);
+        let all = || {
+            let beside = self.beside.iter().map(|(other, listed)| (other, listed));
+            [(&self.destination, &self.listed)].into_iter().chain(beside)
+        };
+        let mut highest = known;
+        for (destination, listed) in all() {
+            let claims = destination.list(Shelf::Claims)?;
+            let claimed = claims.iter().filter_map(|name| name.parse::<u16>().ok());
+            let held = listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(Inventory::highest);
+            highest = claimed.chain(held).chain([highest]).max().unwrap_or(0);
+        }
         let today = first_timeline(&self.env);
         let mut number = highest.checked_add(1).ok_or_else(used_up)?.max(today.number);
-        loop {
-            match self.destination.claim(&number.to_string()) {
-                Ok(true) => return Ok((Timeline { number, ..today }, true)),
-                Ok(false) => number = number.checked_add(1).ok_or_else(used_up)?,
-                Err(e) if unwritable(&e) => return Ok((Timeline { number, ..today }, false)),
-                Err(e) => return Err(e),
+        'next: loop {
+            let mut ours = true;
+            for (destination, _) in all() {
+                match destination.claim(&number.to_string()) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        number = number.checked_add(1).ok_or_else(used_up)?;
+                        continue 'next;
+                    }
+                    Err(e) if unwritable(&e) => ours = false,
+                    Err(e) => return Err(e),
+                }
             }
+            return Ok((Timeline { number, ..today }, ours));
         }
     }
 }
 
-fn used_up() -> Error {
+pub(super) fn used_up() -> Error {
     let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
     Error::new(ErrorKind::Invalid, say)
 }
@@ -313,146 +307,8 @@ fn unwritable(e: &Error) -> bool {
 }
 
 fn span(inventory: &Inventory, held: &Held) -> u64 {
+    if held.is_packed() {
+        return held.pieces.iter().map(Piece::bytes).sum();
+    }
     inventory.limit(held).bytes_since(held.base).unwrap_or(0)
-}
-
-fn passing<'a>(link: &Link<'a>, cut: Cut) -> Option<Passing<'a>> {
-    let Link::Frame { lsn, frame, bytes, time_us } = *link else { return None };
-    let kept = cut.keeps(lsn, time_us);
-    (frame.kind == FrameKind::Record).then_some(Passing { lsn, time_us, kept, frame, bytes })
-}
-
-/// A restore under way.
-struct Making<'a> {
-    source: &'a Source,
-    inventory: &'a Inventory,
-    cut: Cut,
-    site: Site,
-    catalog: Catalog,
-    done: Restored,
-}
-
-impl Making<'_> {
-    /// One segment: whole, cut, or only looked at.
-    fn segment(&mut self, held: &Held, carry: &mut dyn Carry, meter: &mut Meter<'_>) -> Result<()> {
-        let limit = self.inventory.limit(held);
-        let whole = held.last_us <= self.cut.time_us && limit.raw() - 1 <= self.cut.last.raw();
-        let nothing = !self.cut.keeps(held.base, held.first_us);
-        let source = self.source;
-        let mut header = self.header(held, limit);
-        if !whole {
-            header.number = source.env.entropy.next_u64(); // other bytes than those that the backup knows by this number
-            header.generation += 1;
-        }
-        let mut relay = Relay::new(held.base, header.binding(), self.cut);
-        let mut filling = if nothing { None } else { Some(self.site.begin(&header)?) };
-        let mut frames = Frames::new(&source.destination, self.inventory, held);
-        bytes_of(&source.destination, held, limit, &mut |chunk| {
-            if let (true, Some(filling)) = (whole, &mut filling) {
-                filling.write(chunk)?;
-            }
-            frames.feed(chunk, |link| {
-                if let Some(passing) = passing(&link, self.cut) {
-                    self.note(&passing);
-                    carry.record(&passing)?;
-                }
-                if let (false, Some(filling)) = (whole, &mut filling) {
-                    relay.take(&link, |group| filling.write(group))?;
-                }
-                Ok(())
-            })?;
-            meter.advance(chunk.len() as u64)
-        })?;
-        frames.finish()?;
-        let Some(filling) = filling else { return Ok(()) };
-        header.end = if whole { limit } else { relay.end() };
-        if header.end <= held.base {
-            return self.site.abandon(&filling);
-        }
-        let bytes = align(header.end).and_then(|end| end.bytes_since(header.base));
-        header.capacity = bytes.unwrap_or(held.capacity);
-        self.site.finish(filling, &header)?;
-        self.catalog.name(entry_of(&header));
-        self.done.end = header.end;
-        self.done.bytes += header.capacity;
-        Ok(())
-    }
-
-    fn note(&mut self, passing: &Passing<'_>) {
-        if passing.kept {
-            self.done.records += 1;
-            self.done.time_us = self.done.time_us.max(passing.time_us);
-        } else {
-            self.done.undone += 1;
-        }
-    }
-
-    fn header(&self, held: &Held, end: Lsn) -> SegmentHeader {
-        SegmentHeader {
-            kind: SegmentKind::Rest,
-            store: self.inventory.store,
-            base: held.base,
-            capacity: held.capacity,
-            number: held.number,
-            created_us: self.source.env.clock.wall_us(),
-            generation: held.generation,
-            end,
-        }
-    }
-
-    /// The first segment of the new timeline, with what the layer above begins it with.
-    fn begin_timeline(&mut self, frames: &mut [Frame]) -> Result<()> {
-        if frames.is_empty() {
-            return Ok(());
-        }
-        let base = Lsn::new(self.done.timeline, 0);
-        let mut header = SegmentHeader {
-            kind: SegmentKind::Rest,
-            store: self.inventory.store,
-            base,
-            capacity: 0,
-            number: self.source.env.entropy.next_u64(),
-            created_us: self.source.env.clock.wall_us(),
-            generation: 0,
-            end: base,
-        };
-        let mut filling = self.site.begin(&header)?;
-        for frame in frames {
-            let (lsn, bytes) = (header.end, GROUP_FRAME_BYTES + frame.len());
-            let head = GroupHead {
-                durable_through: Lsn::NONE,
-                time_us: self.catalog.time_us.max(self.inventory.time_us),
-                bytes: u32::try_from(bytes).expect("bounded by the limits of a record"),
-                frames: 1,
-                padded: false,
-                mark: false,
-            };
-            let mut own = [0; GROUP_FRAME_BYTES];
-            crate::format::frame::put_own(&mut own, FrameKind::Group, &head.encode(), lsn, header.binding());
-            frame.place(lsn.plus(GROUP_FRAME_BYTES as u64), header.binding());
-            filling.write(&own)?;
-            filling.write(frame.bytes())?;
-            header.end = lsn.plus(bytes as u64);
-        }
-        let bytes = align(header.end).and_then(|end| end.bytes_since(base));
-        header.capacity = bytes.ok_or_else(used_up)?;
-        self.site.finish(filling, &header)?;
-        self.catalog.name(entry_of(&header));
-        self.done.bytes += header.capacity;
-        Ok(())
-    }
-
-    fn publish(mut self) -> Result<Restored> {
-        let own = self.catalog.timelines.pop();
-        let kept = self.inventory.timelines.iter().filter(|t| t.number <= self.done.end.timeline());
-        self.catalog.timelines = kept.copied().collect();
-        if self.catalog.timelines.is_empty() {
-            self.catalog.timelines.extend(self.inventory.timelines.first());
-        }
-        self.catalog.timelines.extend(own.map(|own| Timeline { branch: self.done.end, ..own }));
-        self.catalog.time_us = self.inventory.time_us.max(self.catalog.time_us);
-        self.catalog.generation = 1;
-        self.site.publish(&self.catalog)?;
-        Ok(self.done)
-    }
 }

@@ -3,16 +3,19 @@
 //! `RESTORING` is the first file and says what the directory is: an open refuses it, the next restore begins anew in it.
 //! MANIFEST is the last.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use super::destination::failed;
-use crate::env::Env;
+use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{DATA_OFFSET, SegmentHeader};
 use crate::limits::BLOCK_BYTES;
 use crate::open::sync_above;
+use crate::schedule;
 use crate::segment::catalog::Catalog;
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
@@ -26,6 +29,8 @@ pub(super) struct Site {
     env: Env,
     root: PathBuf,
     made: Vec<PathBuf>,
+    /// Segments that are on their way to the medium, the oldest first.
+    syncing: VecDeque<Syncing>,
     _lock: Box<dyn DirLock>,
 }
 
@@ -69,7 +74,13 @@ impl Site {
         env.vfs.create_dir(&dir).map_err(|e| failed("making", &dir, e))?;
         env.vfs.sync_dir(root).map_err(|e| failed("syncing", root, e))?;
         sync_above(env, root)?;
-        let site = Self { env: env.clone(), root: root.to_path_buf(), made: Vec::new(), _lock: lock };
+        let site = Self {
+            env: env.clone(),
+            root: root.to_path_buf(),
+            made: Vec::new(),
+            syncing: VecDeque::new(),
+            _lock: lock,
+        };
         site.clear(&dir)?;
         Ok(site)
     }
@@ -112,11 +123,63 @@ impl Site {
         filling.write(&vec![0; usize::try_from(padding).expect("less than a block")])?;
         let Filling { file, path, .. } = filling;
         file.write_at(&mut [IoSlice::new(&header.encode())], 0).map_err(|e| failed("writing", &path, e))?;
-        file.sync().map_err(|e| failed("syncing", &path, e))?;
         let name = self.root.join(LOG_DIR).join(segment_name(header.base, header.generation));
-        self.env.vfs.rename(&path, &name).map_err(|e| failed("renaming", &path, e))?;
+        if self.env.threads == Threads::None {
+            file.sync().map_err(|e| failed("syncing", &path, e))?;
+            return self.rename(&path, name);
+        }
+        self.syncing.push_back(Syncing::begin(file, path, name)?);
+        while self.syncing.len() > SYNCING_MAX {
+            self.settle_one()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the segment that has been on its way longest, and gives it its name.
+    fn settle_one(&mut self) -> Result<()> {
+        let Some(syncing) = self.syncing.pop_front() else { return Ok(()) };
+        let (path, name) = (syncing.path.clone(), syncing.name.clone());
+        syncing.end().map_err(|e| failed("syncing", &path, e))?;
+        self.rename(&path, name)
+    }
+
+    fn rename(&mut self, path: &Path, name: PathBuf) -> Result<()> {
+        self.env.vfs.rename(path, &name).map_err(|e| failed("renaming", path, e))?;
         self.made.push(name);
         Ok(())
+    }
+
+    /// Where a packed segment is to be written.
+    pub(super) fn begin_packed(&mut self, header: &SegmentHeader) -> PathBuf {
+        let path = self.packed_path(header);
+        self.made.push(path.clone());
+        path
+    }
+
+    /// Gives a packed segment that is durable its name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub(super) fn finish_packed(&mut self, header: &SegmentHeader) -> Result<()> {
+        let path = self.packed_path(header);
+        let name = self.root.join(LOG_DIR).join(segment_name(header.base, header.generation));
+        self.rename(&path, name)
+    }
+
+    /// Gives up a packed segment of which nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub(super) fn abandon_packed(&mut self, header: &SegmentHeader) -> Result<()> {
+        let path = self.packed_path(header);
+        self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))
+    }
+
+    fn packed_path(&self, header: &SegmentHeader) -> PathBuf {
+        let name = segment_name(header.base, header.generation);
+        self.root.join(LOG_DIR).join(format!("{name}{UNFINISHED}"))
     }
 
     /// Gives up a segment that turned out to hold nothing.
@@ -134,6 +197,9 @@ impl Site {
     ///
     /// [`ErrorKind::Full`], [`ErrorKind::Io`], [`ErrorKind::Halted`].
     pub(super) fn publish(mut self, catalog: &Catalog) -> Result<()> {
+        while !self.syncing.is_empty() {
+            self.settle_one()?;
+        }
         let dir = self.root.join(LOG_DIR);
         self.env.vfs.sync_dir(&dir).map_err(|e| failed("syncing", &dir, e))?;
         manifest::replace(&*self.env.vfs, &self.root, catalog).map_err(NotReplaced::into_error)?;
@@ -146,9 +212,39 @@ impl Site {
 impl Drop for Site {
     /// What was made for nothing takes no space; `RESTORING` stays, so that nobody takes the rest for a log.
     fn drop(&mut self) {
+        for syncing in self.syncing.drain(..) {
+            _ = syncing.end(); // it goes all the same
+        }
         for path in self.made.drain(..) {
             _ = self.env.vfs.remove(&path);
         }
+    }
+}
+
+/// Segments that are synced while the next ones are written.
+const SYNCING_MAX: usize = 2;
+
+/// A segment on its way to the medium, by a thread of its own: the disk works while the next one is read and verified.
+#[derive(Debug)]
+struct Syncing {
+    path: PathBuf,
+    name: PathBuf,
+    thread: JoinHandle<()>,
+    outcome: Arc<OnceLock<io::Result<()>>>,
+}
+
+impl Syncing {
+    fn begin(file: Arc<dyn VfsFile>, path: PathBuf, name: PathBuf) -> Result<Self> {
+        let outcome = Arc::new(OnceLock::new());
+        let told = outcome.clone();
+        let sync = move || _ = told.set(file.sync());
+        Ok(Self { path, name, thread: schedule::start("savehold-restore", sync)?, outcome })
+    }
+
+    fn end(self) -> io::Result<()> {
+        _ = self.thread.join();
+        let outcome = Arc::into_inner(self.outcome).and_then(OnceLock::into_inner);
+        outcome.unwrap_or_else(|| Err(io::Error::other("the thread that synced it ended before"))) // it panicked
     }
 }
 

@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Frame;
 use crate::lsn::Lsn;
 use crate::options::{Options, Progress};
+use crate::pack::Stay;
+use crate::segment::packing::Judged;
 use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When};
 use crate::wal::{Append, Wal};
 
@@ -47,9 +49,48 @@ fn commit(log: &Wal, model: &mut Model, n: u8, body: usize) -> Lsn {
     lsn
 }
 
+/// How bytes get into the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Copied,
+    /// Sealed segments are linked.
+    Linked,
+    #[cfg(feature = "compression")]
+    Compressed,
+}
+
+const MODES: &[Mode] = &[
+    Mode::Copied,
+    Mode::Linked,
+    #[cfg(feature = "compression")]
+    Mode::Compressed,
+];
+
+impl Mode {
+    fn packing(self) -> Packing {
+        match self {
+            Self::Copied | Self::Linked => Packing::Plain,
+            #[cfg(feature = "compression")]
+            Self::Compressed => Packing::Lz4,
+        }
+    }
+
+    fn back_up(self, log: &Wal) -> Result<BackedUp> {
+        let copying = Copying { packing: self.packing(), ..Copying::default() };
+        log.back_up(Path::new(DEST), b"note", copying, &mut go)
+    }
+}
+
 /// A log over several segments, killed once in the middle, open.
 fn world() -> (Sim, Wal, Model) {
+    world_as(Mode::Copied)
+}
+
+fn world_as(mode: Mode) -> (Sim, Wal, Model) {
     let (mut sim, mut model) = (Sim::new(3), Model::new());
+    if mode == Mode::Linked {
+        sim.disk().one_file_system();
+    }
     let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
     (0..4).for_each(|n| _ = commit(&log, &mut model, n, 900));
     sim.kill();
@@ -73,7 +114,7 @@ fn together(log: &Wal, model: &mut Model) {
 }
 
 fn back_up(log: &Wal) -> Result<BackedUp> {
-    log.back_up(Path::new(DEST), b"note", Damaged::Refuse, &mut go)
+    Mode::Copied.back_up(log)
 }
 
 fn restore(env: &Env, moment: Moment, to: &str) -> Result<Restored> {
@@ -254,13 +295,127 @@ fn a_directory_that_holds_anything_is_not_restored_into() {
 }
 
 #[test]
-fn every_flipped_bit_and_every_shortened_file_is_refused() {
+fn sealed_segments_are_linked_where_log_and_destination_share_a_disk_and_nothing_is_copied_twice() {
+    let (mut sim, log, mut model) = world_as(Mode::Linked);
+    let first = back_up(&log).unwrap();
+    assert!(first.one_disk && first.linked_bytes > 0, "{first:?}");
+    assert_eq!(first.linked_bytes + first.copied_bytes, first.bytes);
+    (20..24).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let second = back_up(&log).unwrap();
+    assert!(second.copied_bytes + second.linked_bytes < 20_000, "{second:?}");
+    assert!(verify(&sim.env()).faults.is_empty());
+    let behind = *model.keys().nth(6).unwrap();
+    assert!(log.retire(behind).unwrap() > 0, "what the log gives up stays in the backup");
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn a_compressed_backup_is_smaller_and_goes_on_uncompressed_or_not() {
+    let (mut sim, log, mut model) = world();
+    let first = Mode::Compressed.back_up(&log).unwrap();
+    assert!(first.copied_bytes < first.bytes / 3, "{first:?}");
+    (20..24).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let second = back_up(&log).unwrap();
+    assert!(second.bytes > first.bytes && second.copied_bytes < 20_000, "{second:?}");
+    let checked = verify(&sim.env());
+    assert!(checked.faults.is_empty() && checked.bytes == second.bytes, "{checked:?}");
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+#[cfg(not(feature = "compression"))]
+#[test]
+fn a_program_without_compression_says_so() {
+    let (_sim, log, _) = world();
+    let copying = Copying { packing: Packing::Lz4, ..Copying::default() };
+    let refused = log.back_up(Path::new(DEST), b"", copying, &mut go).unwrap_err();
+    assert!(refused.kind() == ErrorKind::Invalid && refused.message().contains("`compression`"), "{refused}");
+}
+
+#[test]
+fn a_damaged_piece_is_named_with_its_checksum_and_what_to_run() {
+    for mode in MODES {
+        let (mut sim, log, _) = world_as(*mode);
+        mode.back_up(&log).unwrap();
+        let disk = sim.disk().fork();
+        let (path, bytes) = files(&disk, "/backups/pieces").into_iter().max_by_key(|(_, b)| b.len()).unwrap();
+        disk.flip_bit(&path, bytes.len() as u64 / 3, 2).unwrap();
+        let refused = restore(&env_of(&mut sim, &disk), Moment::Latest, TO).unwrap_err();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        for word in [name, "checksum", "is wrong", "nothing was restored", "savehold backup verify"] {
+            assert!(refused.message().contains(word), "{mode:?}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn pieces_stay_while_somebody_reads_and_go_with_the_next_step() {
+    let (mut sim, log, mut model) = world();
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    let reading = Source::open(&sim.env(), Path::new(DEST)).unwrap();
+    let (then, last) = (model.clone(), *model.keys().last().unwrap());
+    for n in 20..26 {
+        commit(&log, &mut model, n, 600);
+        archive.step(&log, b"").unwrap();
+    }
+    let (name, cut) = reading.choose(Moment::At(last)).unwrap();
+    reading.restore(name, cut, Path::new(TO), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), then);
+    let refused =
+        prune(&sim.env(), Path::new(DEST), &Keep { last: 1, ..Keep::default() }, Do::It).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
+    let mut pieces = || files(&sim.disk(), "/backups/pieces").len();
+    let before = pieces();
+    drop(reading);
+    commit(&log, &mut model, 30, 10);
+    archive.step(&log, b"").unwrap();
+    let left = pieces();
+    assert!(left < before, "{left} of {before} are left");
+    restore(&sim.env(), Moment::Latest, "/other").unwrap();
+    assert_eq!(contents(&sim.env(), "/other").unwrap(), model);
+}
+
+#[test]
+fn an_archive_clears_what_a_crash_left_where_no_backup_needs_it() {
     let (mut sim, log, _) = world();
-    back_up(&log).unwrap();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let (path, _) = files(&sim.disk(), "/backups/pieces").remove(0);
+    let left = [path.with_extension("piece.tmp"), path.with_file_name("0-0-0-0-0.piece")];
+    left.iter().for_each(|left| sim.disk().plant(left, b"left").unwrap());
+    let note = path.with_file_name("note");
+    sim.disk().plant(&note, b"mine").unwrap();
+    log.append(b"more", b"").unwrap().wait().unwrap();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let there: Vec<PathBuf> = files(&sim.disk(), DEST).into_iter().map(|(path, _)| path).collect();
+    assert!(there.contains(&note) && !left.iter().any(|left| there.contains(left)), "{there:?}");
+}
+
+#[test]
+fn every_flipped_bit_and_every_shortened_file_is_refused() {
+    for mode in MODES {
+        refuses_every_flip(*mode);
+    }
+}
+
+fn refuses_every_flip(mode: Mode) {
+    let (mut sim, log, _) = world_as(mode);
+    mode.back_up(&log).unwrap();
     let disk = sim.disk();
+    let full = std::env::var("SAVEHOLD_BACKUPS").is_ok_and(|how| how == "full");
+    let step = match mode {
+        _ if full => 1,
+        Mode::Copied => 13,
+        Mode::Linked => 67,
+        #[cfg(feature = "compression")]
+        Mode::Compressed => 5,
+    };
     let mut tried = 0_u64;
     for (path, bytes) in files(&disk, DEST) {
-        let bits = (0..bytes.len() as u64 * 8).filter(|bit| bit % 13 == tried % 13 || bytes.len() < 3000);
+        let small = bytes.len() < 3000 && mode == Mode::Copied;
+        let bits = (0..bytes.len() as u64 * 8).filter(|bit| bit % step == tried % step || small);
         let flips: Vec<_> = bits.map(|bit| Err((bit / 8, (bit % 8) as u8))).collect();
         let cuts = (0..bytes.len() as u64).step_by(211).map(Ok);
         for hurt in flips.into_iter().chain(cuts) {
@@ -273,10 +428,14 @@ fn every_flipped_bit_and_every_shortened_file_is_refused() {
             let refused = restore(&env, Moment::Latest, TO);
             assert!(refused.is_err(), "{} {hurt:?}", path.display());
             assert!(contents_of_nothing(&env), "{} {hurt:?}", path.display());
+            if full || tried.is_multiple_of(5) {
+                assert!(!verify(&env).faults.is_empty(), "{} {hurt:?}", path.display());
+            }
             tried += 1;
         }
     }
-    assert!(tried > 2000, "{tried}");
+    let least = if mode == Mode::Copied { 2000 } else { 500 };
+    assert!(tried > least, "{mode:?}: {tried}");
 }
 
 /// What is left of a refused restore opens as no log.
@@ -298,8 +457,14 @@ const FAULTS: [Fault; 6] = [
 
 #[test]
 fn a_restore_that_is_cut_short_anywhere_leaves_nothing_that_opens_and_can_be_repeated() {
-    let (mut sim, log, model) = world();
-    back_up(&log).unwrap();
+    for mode in MODES {
+        is_repeatable(*mode);
+    }
+}
+
+fn is_repeatable(mode: Mode) {
+    let (mut sim, log, model) = world_as(mode);
+    mode.back_up(&log).unwrap();
     let disk = sim.disk();
     let mut finished = 0;
     for fault in FAULTS {
@@ -344,8 +509,14 @@ fn rebooted(disk: &SimDisk, n: u64) -> SimDisk {
 
 #[test]
 fn a_backup_that_is_cut_short_anywhere_leaves_the_earlier_one_and_is_finished_by_the_next() {
-    let (mut sim, log, mut model) = world();
-    back_up(&log).unwrap();
+    for mode in MODES {
+        is_finished(*mode);
+    }
+}
+
+fn is_finished(mode: Mode) {
+    let (mut sim, log, mut model) = world_as(mode);
+    mode.back_up(&log).unwrap();
     let (then, _) = (model.clone(), log.sync().unwrap());
     (20..26).for_each(|n| _ = commit(&log, &mut model, n, 3000));
     log.close().unwrap();
@@ -356,7 +527,7 @@ fn a_backup_that_is_cut_short_anywhere_leaves_the_earlier_one_and_is_finished_by
             let env = env_of(&mut sim, &hurt);
             let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
             hurt.order(When::Change(hurt.counts().changes + n), fault);
-            let outcome = back_up(&log);
+            let outcome = mode.back_up(&log);
             let dead = hurt.death().is_some();
             drop(log);
             let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
@@ -367,7 +538,7 @@ fn a_backup_that_is_cut_short_anywhere_leaves_the_earlier_one_and_is_finished_by
             assert!(between == then || between == model, "{fault:?} {n}");
             assert!(outcome.is_err() || between == model, "{fault:?} {n}");
             let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
-            back_up(&log).unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            mode.back_up(&log).unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
             restore(&env, Moment::Latest, "/after").unwrap();
             assert_eq!(contents(&env, "/after").unwrap(), model, "{fault:?} {n}");
             if outcome.is_ok() && !dead {
@@ -390,7 +561,9 @@ fn a_damaged_log_is_not_backed_up_unless_its_values_alone_are_and_that_is_wanted
     let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
     let refused = back_up(&log).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
-    let done = log.back_up(Path::new(DEST), b"", Damaged::Keep, &mut go).unwrap();
+    let done = log
+        .back_up(Path::new(DEST), b"", Copying { damaged: Damaged::Keep, ..Copying::default() }, &mut go)
+        .unwrap();
     assert_eq!(done.damaged_values, 1);
     let restored = restore(&sim.env(), Moment::Latest, TO).unwrap();
     assert_eq!(restored.records, model.len() as u64);
@@ -403,7 +576,7 @@ fn a_damaged_log_is_not_backed_up_unless_its_values_alone_are_and_that_is_wanted
 #[test]
 fn the_callback_ends_a_backup_and_the_next_one_goes_on() {
     let (mut sim, log, model) = world();
-    let stopped = log.back_up(Path::new(DEST), b"", Damaged::Refuse, &mut |at| {
+    let stopped = log.back_up(Path::new(DEST), b"", Copying::default(), &mut |at| {
         if at.done_bytes > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
@@ -476,7 +649,7 @@ fn pruning_takes_what_nobody_needs_and_breaks_no_chain() {
 }
 
 fn archive(env: &Env) -> Archive {
-    Archive::new(env, Path::new(DEST))
+    Archive::new(env, Path::new(DEST), Packing::Plain)
 }
 
 #[test]
@@ -581,4 +754,124 @@ fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
     let later = contents(&sim.env(), "/later").unwrap();
     assert!(later.len() < model.len() && later.iter().all(|(lsn, record)| model[lsn] == *record));
     assert!(verify(&sim.env()).faults.is_empty());
+}
+
+/// Packs all sealed segments, dropping every third record.
+fn pack(log: &Wal, model: &mut Model) -> Lsn {
+    let last = *model.keys().last().unwrap();
+    let judged = Judged { at: last, number: 1, note: b"plan" };
+    let packing = crate::pack::Packing { from: Lsn::NONE, to: Lsn::MAX, judged };
+    let mut gone = Vec::new();
+    let mut n = 0;
+    let packed = log.pack(
+        packing,
+        &mut |candidate: &crate::pack::Candidate<'_>| {
+            n += 1;
+            if n % 3 == 0 {
+                gone.push(candidate.lsn);
+                return Ok(Stay::Nothing);
+            }
+            Ok(Stay::Whole)
+        },
+        &mut |_| ControlFlow::Continue(()),
+    );
+    assert!(packed.unwrap().is_some_and(|packed| packed.segments > 1));
+    gone.iter().for_each(|lsn| _ = model.remove(lsn));
+    last
+}
+
+#[test]
+fn a_packed_log_is_backed_up_verified_and_restored() {
+    for mode in MODES {
+        let (mut sim, log, mut model) = world_as(*mode);
+        let last = pack(&log, &mut model);
+        commit(&log, &mut model, 40, 500);
+        let then = model.clone();
+        let first = mode.back_up(&log).unwrap();
+        let (done, more) = (mode.back_up(&log).unwrap(), first.copied_bytes + first.linked_bytes);
+        assert!(done.copied_bytes + done.linked_bytes < more / 2, "{mode:?}: {first:?} {done:?}");
+        let checked = verify(&sim.env());
+        assert!(checked.faults.is_empty(), "{mode:?}: {checked:?}");
+        restore(&sim.env(), Moment::Latest, TO).unwrap();
+        assert_eq!(contents(&sim.env(), TO).unwrap(), then, "{mode:?}");
+        restore(&sim.env(), Moment::At(last), "/last").unwrap();
+        assert_eq!(contents(&sim.env(), "/last").unwrap(), until(&then, last), "{mode:?}");
+        let before = *model.keys().nth(2).unwrap();
+        let refused = restore(&sim.env(), Moment::At(before), "/before").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Gone, "moments before the judgement are thinned: {refused}");
+        let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+        restored.append(b"goes on", b"").unwrap().wait().unwrap();
+        mode.back_up(&restored).unwrap();
+        assert!(verify(&sim.env()).faults.is_empty(), "{mode:?}");
+    }
+}
+
+#[test]
+fn what_compaction_made_of_segments_never_takes_their_place_in_a_destination() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    back_up(&log).unwrap();
+    let before = model.clone();
+    pack(&log, &mut model);
+    let mut all = before;
+    let lsn = commit(&log, &mut model, 41, 100);
+    all.insert(lsn, model[&lsn].clone());
+    let done = back_up(&log).unwrap();
+    assert!(done.copied_bytes < 8 << 10, "{done:?}");
+    archive.step(&log, b"").unwrap();
+    for (n, lsn) in all.keys().enumerate().step_by(4) {
+        let to = format!("/at-{n}");
+        restore(&sim.env(), Moment::At(*lsn), &to).unwrap();
+        assert_eq!(contents(&sim.env(), &to).unwrap(), until(&all, *lsn), "{lsn}");
+    }
+    let only = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Archive).unwrap();
+    let (name, cut) = only.choose(Moment::Latest).unwrap();
+    only.restore(name, cut, Path::new("/archived"), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(contents(&sim.env(), "/archived").unwrap(), all);
+    drop(only);
+    sim.advance(Duration::from_secs(31 * 24 * 3600));
+    commit(&log, &mut model, 42, 100);
+    archive.step(&log, b"").unwrap();
+    let only = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Archive).unwrap();
+    let (name, cut) = only.choose(Moment::Latest).unwrap();
+    only.restore(name, cut, Path::new("/thinned"), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(
+        contents(&sim.env(), "/thinned").unwrap(),
+        model,
+        "thirty days later the archive is thinned too"
+    );
+    assert!(verify(&sim.env()).faults.is_empty());
+}
+
+#[test]
+fn every_flipped_bit_of_a_packed_piece_is_refused() {
+    let (mut sim, log, mut model) = world();
+    pack(&log, &mut model);
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    let (path, bytes) = files(&disk, "/backups/pieces").into_iter().max_by_key(|(_, b)| b.len()).unwrap();
+    for at in (0..bytes.len() as u64).step_by(97) {
+        let damaged = disk.fork();
+        damaged.flip_bit(&path, at, (at % 8) as u8).unwrap();
+        let env = env_of(&mut sim, &damaged);
+        assert!(restore(&env, Moment::Latest, TO).is_err() && contents_of_nothing(&env), "{at}");
+        assert!(!verify(&env).faults.is_empty(), "{at}");
+    }
+}
+
+#[test]
+fn a_restore_leaves_nothing_of_an_undone_future_in_the_archive_that_goes_on() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let last = *model.keys().nth(3).unwrap();
+    restore(&sim.env(), Moment::At(last), TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let mut there = until(&model, last);
+    commit(&restored, &mut there, 50, 300);
+    archive(&sim.env()).step(&restored, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), there);
+    model.clear();
 }

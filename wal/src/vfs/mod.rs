@@ -7,13 +7,14 @@
 pub mod fault;
 mod latch;
 mod os;
+mod os_dir;
 #[cfg_attr(not(feature = "sim"), doc(hidden))]
 pub mod sim;
 
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use latch::Latch;
@@ -41,6 +42,25 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the exclusive lock of a directory, or answers `None` where somebody has it. Never waits.
     fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
+    /// Takes the lock of a directory beside others who take it so, or answers `None` where somebody has it alone. Never
+    /// waits. `Unsupported` where this disk cannot.
+    fn lock_shared(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        _ = dir;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Gives a file that nobody will change a second name, or a clone that shares its blocks, which must not exist yet;
+    /// `Unsupported` where this disk cannot, or where they lie on two. Durable only once the directory is synced, and a
+    /// clone only once it is synced itself.
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        _ = (file, name);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Holds the directory `name` in the directory `above` open, and follows no link in its place (`NotADirectory`, or
+    /// the system's own word); `None` where this disk knows directories by their paths alone.
+    fn hold_dir(&self, above: &Path, name: &str) -> io::Result<Option<Arc<dyn VfsDir>>> {
+        _ = (above, name);
+        Ok(None)
+    }
     /// Bytes that may still be allocated where `dir` lies.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// What kind of medium `dir` lies on.
@@ -49,6 +69,68 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn is_one_disk(&self, a: &Path, b: &Path) -> io::Result<bool> {
         _ = (a, b);
         Ok(false)
+    }
+}
+
+/// A directory that is held: what is in it is reached through it, whatever becomes of its name meanwhile. Everything is
+/// as [`Vfs`] says it of paths.
+pub trait VfsDir: Send + Sync + fmt::Debug {
+    /// Opens a file; where it makes or replaces one, no link is followed in its place either.
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
+    /// Renames a file inside it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Names in it.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Makes the names in it durable.
+    fn sync(&self) -> io::Result<()>;
+    /// As [`Vfs::link`], for a new name in it.
+    fn link(&self, file: &Path, name: &str) -> io::Result<()>;
+}
+
+/// Holds the directory `name` in the directory `above`, by its path where the disk cannot do better.
+///
+/// # Errors
+///
+/// As [`Vfs::hold_dir`].
+pub fn hold_dir(vfs: &Arc<dyn Vfs>, above: &Path, name: &str) -> io::Result<Arc<dyn VfsDir>> {
+    match vfs.hold_dir(above, name)? {
+        Some(held) => Ok(held),
+        None => Ok(Arc::new(PathDir { vfs: vfs.clone(), path: above.join(name) })),
+    }
+}
+
+/// A directory by its path.
+#[derive(Debug)]
+struct PathDir {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+}
+
+impl VfsDir for PathDir {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        self.vfs.open(&self.path.join(name), mode)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.vfs.rename(&self.path.join(from), &self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.vfs.remove(&self.path.join(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.vfs.list(&self.path)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.vfs.sync_dir(&self.path)
+    }
+
+    fn link(&self, file: &Path, name: &str) -> io::Result<()> {
+        self.vfs.link(file, &self.path.join(name))
     }
 }
 

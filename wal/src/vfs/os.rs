@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile};
+use super::os_dir::{OsDir, link};
+use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsDir, VfsFile};
 use crate::raw;
 
 /// The file system of the operating system.
@@ -22,11 +24,7 @@ pub struct OsVfs;
 
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
-        let file = open(path, flags_of(mode))?;
-        if mode == OpenMode::Plain && !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        Ok(Arc::new(OsFile(file)))
+        open_in(CWD, path, mode)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -45,14 +43,7 @@ impl Vfs for OsVfs {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(open_dir(dir)?)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        names_in(&open_dir(dir)?)
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -76,14 +67,29 @@ impl Vfs for OsVfs {
 
     fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
         let dir_itself = open_dir(dir)?;
-        match try_lock(&dir_itself) {
+        match try_lock(&dir_itself, FlockOperation::NonBlockingLockExclusive) {
             Ok(true) => Ok(Some(Box::new(OsLock { _held: dir_itself }))),
             Ok(false) => Ok(None),
             Err(_) => {
                 let file = open(&dir.join("LOCK"), OFlags::RDWR | OFlags::CREATE)?;
-                Ok(try_lock(&file)?.then(|| Box::new(OsLock { _held: file }) as _))
+                Ok(try_lock(&file, FlockOperation::NonBlockingLockExclusive)?
+                    .then(|| Box::new(OsLock { _held: file }) as _))
             }
         }
+    }
+
+    fn lock_shared(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let dir = open_dir(dir)?;
+        let locked = try_lock(&dir, FlockOperation::NonBlockingLockShared)?;
+        Ok(locked.then(|| Box::new(OsLock { _held: dir }) as _))
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        link(file, CWD, name)
+    }
+
+    fn hold_dir(&self, above: &Path, name: &str) -> io::Result<Option<Arc<dyn VfsDir>>> {
+        Ok(Some(Arc::new(OsDir::open(&open_dir(above)?, name)?)))
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
@@ -187,6 +193,27 @@ impl OsFile {
     }
 }
 
+/// Opens a file in a directory.
+pub(super) fn open_in(dir: impl AsFd, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+    let file = open_at(dir, path, flags_of(mode))?;
+    if mode == OpenMode::Plain && !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(Arc::new(OsFile(file)))
+}
+
+/// The names in an open directory.
+pub(super) fn names_in(dir: &File) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 fn flags_of(mode: OpenMode) -> OFlags {
     match mode {
         OpenMode::Read => OFlags::RDONLY,
@@ -198,8 +225,12 @@ fn flags_of(mode: OpenMode) -> OFlags {
 }
 
 fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    open_at(CWD, path, flags)
+}
+
+pub(super) fn open_at(dir: impl AsFd, path: &Path, flags: OFlags) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
-    match retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, mode)) {
+    match retry_on_intr(|| rustix::fs::openat(&dir, path, flags | OFlags::CLOEXEC, mode)) {
         Err(Errno::LOOP | Errno::NXIO) if flags.contains(OFlags::NOFOLLOW) => {
             Err(io::ErrorKind::InvalidInput.into()) // a link, or a socket
         }
@@ -222,8 +253,8 @@ fn exchange(_: &Path, _: &Path) -> rustix::io::Result<()> {
 }
 
 /// Takes the lock of an open file; false where somebody has it.
-fn try_lock(file: &File) -> io::Result<bool> {
-    match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
+fn try_lock(file: &File, how: FlockOperation) -> io::Result<bool> {
+    match retry_on_intr(|| rustix::fs::flock(file, how)) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(e) => Err(e.into()),
@@ -243,12 +274,12 @@ fn flush(file: &File) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "macos"))]
-fn flush_names(dir: &File) -> io::Result<()> {
+pub(super) fn flush_names(dir: &File) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::fsync(dir))?)
 }
 
 #[cfg(target_os = "macos")]
-fn flush_names(dir: &File) -> io::Result<()> {
+pub(super) fn flush_names(dir: &File) -> io::Result<()> {
     flush(dir)
 }
 

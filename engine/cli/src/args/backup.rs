@@ -75,6 +75,9 @@ pub struct Make {
     /// Copy values that are damaged in the store as they are, instead of refusing
     #[arg(long)]
     pub keep_damaged: bool,
+    /// Compress what is copied
+    #[arg(long)]
+    pub compress: bool,
 }
 
 /// A directory of backups.
@@ -136,9 +139,25 @@ pub struct Restore {
     /// Set the store of `--dir` back where it stands; what stood there is kept beside it
     #[arg(long, group = "target")]
     pub in_place: bool,
+    /// Give keys of this collection in the store of `--dir` their values of that moment, as new versions
+    #[arg(long, value_name = "COLLECTION", group = "target")]
+    pub keys_of: Option<String>,
+    /// Only keys that begin so
+    #[arg(long, value_name = "PREFIX", requires = "keys_of", conflicts_with = "keys_from")]
+    pub prefix: Option<Key>,
+    /// Only the keys in this file, one a line, without their collection; - for standard input
+    #[arg(long, value_name = "FILE", requires = "keys_of")]
+    pub keys_from: Option<PathBuf>,
+    /// How long who plays a key has to save and release it
+    #[arg(long, value_name = "TIME", requires = "keys_of", value_parser = quantity::duration)]
+    pub handoff: Option<Duration>,
     /// The moment to go back to
     #[arg(long, value_name = "MOMENT", default_value = "now", allow_hyphen_values = true)]
     pub at: Moment,
+    /// Another directory of backups of the same store: no version that a restore from there issues is issued here. May be
+    /// given again
+    #[arg(long, value_name = "BACKUPS")]
+    pub beside: Vec<PathBuf>,
     /// From this backup and no other; `savehold backup list` shows their names
     #[arg(long, value_name = "NAME", value_parser = backup_name)]
     pub backup: Option<BackupName>,
@@ -168,6 +187,9 @@ pub struct Revert {
     /// Only keys written since then, by that origin if one is given
     #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
     pub since: Option<Moment>,
+    /// How long who plays a key has to save and release it: 10s unless it is said
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub handoff: Option<Duration>,
     /// Only say what would be set back
     #[arg(long)]
     pub dry_run: bool,
@@ -191,11 +213,5 @@ pub struct Check {
 }
 
 fn backup_name(text: &str) -> Result<BackupName, String> {
-    match text {
-        "archive" => Ok(BackupName::Archive),
-        digits => match digits.parse() {
-            Ok(number @ 1..) => Ok(BackupName::Numbered(number)),
-            _ => Err("a backup is named by its number, or `archive`".to_owned()),
-        },
-    }
+    BackupName::named(text).ok_or_else(|| "a backup is named by its number, or `archive`".to_owned())
 }

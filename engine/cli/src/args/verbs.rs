@@ -250,7 +250,8 @@ Examples:
 Examples:
   savehold restore other-disk/backup --to scratch --at 'yesterday 18:00' --dry-run
   savehold restore other-disk/backup --to data.new --at 2517.40960
-  savehold restore other-disk/backup --in-place --at -2h --dir data --yes")]
+  savehold restore other-disk/backup --in-place --at -2h --dir data --yes
+  savehold restore other-disk/backup --keys-of players --prefix 42 --at 'yesterday 18:00' --dir data --dry-run")]
     Restore(Restore),
 
     /// Set many keys back to what they were, while everybody else goes on

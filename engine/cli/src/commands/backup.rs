@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use savehold::backup::{self, Damaged, Do, Keep};
-use savehold::{BackupOptions, Restore};
+use savehold::backup::{self, Damaged, Do, Keep, Packing};
+use savehold::{BackupOptions, Restore, Version};
 use serde_json::{Value, json};
 
 use super::open::{self, Link};
@@ -14,7 +14,7 @@ use crate::answer::Said;
 use crate::args::{Args, Backup, BackupVerb, Drill, Make, Prune};
 use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
-use crate::output::{Cell, Column, Rows, record};
+use crate::output::{Cell, Column, Format, Rows, record};
 
 const BACKUPS: &[Column] = &[
     Column { title: "Backup", name: "backup" },
@@ -24,6 +24,7 @@ const BACKUPS: &[Column] = &[
     Column { title: "Alone", name: "own_bytes" },
     Column { title: "Restores from", name: "from" },
     Column { title: "To", name: "to" },
+    Column { title: "Pins", name: "pins" },
     Column { title: "State", name: "state" },
 ];
 
@@ -46,23 +47,28 @@ pub(super) const fn column(title: &'static str, name: &'static str) -> Column {
     Column { title, name }
 }
 
+/// A directory of backups from the root on, as whoever has the store can find it.
+pub(super) fn rooted(path: &Path) -> Result<String, Failure> {
+    let refused = |what| Failure::new(Exit::Usage, format!("{}: {what}", path.display()), "name a directory");
+    let whole = std::path::absolute(path).map_err(|e| refused(e.to_string()))?;
+    whole.into_os_string().into_string().map_err(|_| refused("its name is no UTF-8 text".to_owned()))
+}
+
 fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
-    let to = std::path::absolute(&make.to).map_err(|e| {
-        Failure::new(Exit::Usage, format!("{}: {e}", make.to.display()), "name a directory for backups")
-    })?;
-    let to = to.to_str().ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{} is no UTF-8 text", to.display()), "name another directory")
-    })?;
+    let to = &*rooted(&make.to)?;
     let answer = match open::existing(args)? {
         Link::Alone(store) => {
             let mut bar = bar("backing up");
             let damaged = if make.keep_damaged { Damaged::Keep } else { Damaged::Refuse };
-            let done = store.backup_with(to, BackupOptions::new().damaged(damaged).progress(&mut bar))?;
+            let packing = if make.compress { Packing::Lz4 } else { Packing::Plain };
+            let how = BackupOptions::new().damaged(damaged).packing(packing).progress(&mut bar);
+            let done = store.backup_with(to, how)?;
             store.close()?;
             done.as_map()
         }
         beside @ Link::Beside(_) => {
-            beside.ask("backup", [("to", to.into()), ("keep_damaged", make.keep_damaged.into())])?
+            let (keep, compress) = (make.keep_damaged.into(), make.compress.into());
+            beside.ask("backup", [("to", to.into()), ("keep_damaged", keep), ("compress", compress)])?
         }
     };
     let said = Said(&answer);
@@ -71,6 +77,7 @@ fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
         (column("As of version", "version"), Cell::Version(said.version("version")?)),
         (column("Newest commit", "time"), when::cell(said.count("time_us")?)),
         (column("Copied", "copied_bytes"), Cell::Bytes(said.count("copied_bytes")?)),
+        (column("Linked", "linked_bytes"), Cell::Bytes(said.count("linked_bytes")?)),
         (column("Holds", "held_bytes"), Cell::Bytes(said.count("held_bytes")?)),
         (column("Damaged values", "damaged_values"), Cell::Count(said.count("damaged_values")?)),
     ];
@@ -97,6 +104,7 @@ fn listed(args: &Args, from: &Path) -> Result<Exit, Failure> {
                     Cell::Bytes(held.own_bytes),
                     from_us.map_or(Cell::Nothing, when::cell),
                     to_us.map_or(Cell::Nothing, when::cell),
+                    pins(args.format, &held.pins),
                     Cell::Text("whole".to_owned()),
                 ]
             }
@@ -112,6 +120,15 @@ fn listed(args: &Args, from: &Path) -> Result<Exit, Failure> {
     text.push_str(&rows.finish());
     print::answer(&text)?;
     Ok(exit)
+}
+
+/// How many there are, or which.
+fn pins(format: Format, pins: &[(String, Version)]) -> Cell {
+    if format == Format::Table {
+        return Cell::Count(pins.len() as u64);
+    }
+    let named = pins.iter().map(|(name, version)| json!({"name": name, "version": version.to_string()}));
+    Cell::Json(Value::from_iter(named).to_string())
 }
 
 fn verified(args: &Args, from: &Path) -> Result<Exit, Failure> {

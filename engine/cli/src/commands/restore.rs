@@ -2,12 +2,13 @@
 
 use jiff::tz::TimeZone;
 use savehold::backup::{Lost, Preview};
-use savehold::{Key, Restored};
+use savehold::{At, Key, Map, Restored};
 use serde_json::{Value, json};
 
-use super::backup::column;
+use super::backup::{column, rooted};
 use super::verify::bar;
-use super::{print, when};
+use super::{open, print, when};
+use crate::answer::Said;
 use crate::args::{Args, Restore};
 use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
@@ -26,8 +27,12 @@ const HOURS: &[Column] = &[
 /// There is no backup, or none of that moment; it is damaged; the target is not empty; nobody agreed.
 pub fn run(args: &Args, restore: &Restore) -> Result<Exit, Failure> {
     let at = when::on_clock(&restore.at)?;
+    if let Some(collection) = &restore.keys_of {
+        return keys(args, restore, collection, at);
+    }
     let mut bar = bar("restoring");
     let mut how = savehold::Restore::new().progress(&mut bar);
+    how = restore.beside.iter().fold(how, |how, other| how.beside(other));
     if let Some(name) = restore.backup {
         how = how.backup(name);
     }
@@ -49,6 +54,53 @@ pub fn run(args: &Args, restore: &Restore) -> Result<Exit, Failure> {
     let done = savehold::restore_in_place(&restore.from, store, at, how)?;
     let kept = Cell::Text(done.kept.display().to_string());
     answer(args.format, restored(&done.restored, store.display().to_string(), kept), &done.restored.lost)
+}
+
+/// Chosen keys come back into the live store.
+fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit, Failure> {
+    let from = rooted(&restore.from)?;
+    let mut request = Map::from([("do", "restore_keys"), ("collection", collection), ("from", &from)]);
+    request.insert("to", when::as_value(at));
+    if let Some(name) = restore.backup {
+        request.insert("backup", name.to_string());
+    }
+    if let Some(prefix) = &restore.prefix {
+        request.insert("prefix", prefix.to_string());
+    }
+    if let Some(path) = &restore.keys_from {
+        request.insert("keys", super::revert::keys(path)?);
+    }
+    if let Some(time) = restore.handoff {
+        request.insert("handoff_us", u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+    let link = open::existing(args)?;
+    request.insert("dry_run", true);
+    let planned = link.ask_all(&request)?;
+    let said = Said(&planned);
+    let (written, removed) = (said.count("written")?, said.count("removed")?);
+    let what = format!("set {written} keys of {collection} back and remove {removed}");
+    if restore.dry_run {
+        print::note(&format!("nothing was written: this would {what}"));
+        return counts(args.format, said);
+    }
+    if written + removed > 0
+        && consent(&what, args.yes, print::on_terminal())? == Consent::Ask
+        && !agrees(&print::ask(&format!("{what}? [y/N]"))?)
+    {
+        return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
+    }
+    request.insert("dry_run", false);
+    counts(args.format, Said(&link.ask_all(&request)?))
+}
+
+fn counts(format: Format, said: Said<'_>) -> Result<Exit, Failure> {
+    let fields = [
+        (column("Keys set back", "written"), Cell::Count(said.count("written")?)),
+        (column("Keys removed", "removed"), Cell::Count(said.count("removed")?)),
+        (column("Keys as they were", "unchanged"), Cell::Count(said.count("unchanged")?)),
+    ];
+    print::answer(&record(format, &fields, &TimeZone::system()))?;
+    Ok(Exit::Fine)
 }
 
 fn previewed(seen: &Preview) -> Vec<(Column, Cell)> {

@@ -17,6 +17,7 @@ const KEYS: &[Column] = &[
     Column { title: "Key", name: "key" },
     Column { title: "New version", name: "version" },
     Column { title: "Absent now", name: "removed" },
+    Column { title: "Was played by", name: "played_by" },
     Column { title: "Commits undone", name: "undone" },
     Column { title: "Receipts undone", name: "receipts" },
 ];
@@ -42,10 +43,16 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
     if let Some(since) = &revert.since {
         request.insert("since", when::for_store(&when::at(&link, since)?));
     }
+    if let Some(time) = revert.handoff {
+        request.insert("handoff_us", u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
     request.insert("dry_run", true);
     let planned = link.ask_all(&request)?;
-    let (count, receipts) = counts(Said(&planned))?;
-    let what = format!("set {count} keys of {} back, undoing {receipts} receipts", revert.collection);
+    let [count, played, receipts] = counts(Said(&planned))?;
+    let what = format!(
+        "set {count} keys of {} back ({played} in play, handed off first), undoing {receipts} receipts",
+        revert.collection
+    );
     if revert.dry_run {
         print::note(&format!("nothing was written: this would {what}"));
         return answer(args.format, &revert.collection, Said(&planned));
@@ -62,7 +69,7 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
 }
 
 /// The keys in a file, one a line, written as they are shown.
-fn keys(path: &Path) -> Result<Value, Failure> {
+pub(super) fn keys(path: &Path) -> Result<Value, Failure> {
     let (mut keys, mut lines, mut line) = (Vec::<Value>::new(), Lines::of(path)?, Vec::new());
     while lines.read(&mut line)?.is_some() {
         let text = String::from_utf8_lossy(&line);
@@ -81,14 +88,15 @@ fn keys(path: &Path) -> Result<Value, Failure> {
     Ok(Value::List(keys))
 }
 
-/// Keys, and receipts among what is undone.
-fn counts(said: Said<'_>) -> Result<(usize, usize), Failure> {
+/// Keys, those that are played, and receipts among what is undone.
+fn counts(said: Said<'_>) -> Result<[usize; 3], Failure> {
     let keys = said.objects("keys")?;
+    let played = keys.iter().filter(|key| key.text("played_by").is_ok()).count();
     let mut receipts = 0;
     for key in &keys {
         receipts += key.objects("undone")?.iter().filter(|commit| commit.text("id").is_ok()).count();
     }
-    Ok((keys.len(), receipts))
+    Ok([keys.len(), played, receipts])
 }
 
 fn answer(format: Format, collection: &str, said: Said<'_>) -> Result<Exit, Failure> {
@@ -103,6 +111,7 @@ fn answer(format: Format, collection: &str, said: Said<'_>) -> Result<Exit, Fail
             Cell::Text(format!("{collection}/{}", key.text("key")?)),
             key.version("version").map_or(Cell::Nothing, Cell::Version),
             Cell::Bool(key.flag("removed")),
+            key.text("played_by").map_or(Cell::Nothing, |by| Cell::Text(by.to_owned())),
             if table { Cell::Count(undone.len() as u64) } else { Cell::Json(json(key.get("undone"))?) },
             if table { Cell::Text(receipts.join(", ")) } else { Cell::Json(json(&listed)?) },
         ]));

@@ -41,11 +41,11 @@ pub fn of_pin(link: &Link, name: &str) -> Result<Version, Failure> {
 ///
 /// # Errors
 ///
-/// It lies ahead of the clock or before every store, or is a pin.
+/// It lies ahead of the clock or before every store.
 pub fn on_clock(moment: &Moment) -> Result<savehold::At, Failure> {
     let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
     match moment.at(&now).map_err(|e| Failure::new(Exit::Usage, e.to_string(), ""))? {
-        At::Pin(name) => Err(no_pin(&name)),
+        At::Pin(name) => Ok(savehold::At::Pin(name)),
         at => {
             if let At::Time(_) = at {
                 super::print::note(&format!("as of {}", at.show(&TimeZone::system())));
@@ -56,6 +56,17 @@ pub fn on_clock(moment: &Moment) -> Result<savehold::At, Failure> {
                 At::Now | At::Pin(_) => savehold::At::Now,
             })
         }
+    }
+}
+
+/// A moment as a request says it.
+#[must_use]
+pub fn as_value(at: savehold::At) -> Value {
+    match at {
+        savehold::At::Version(version) => version.to_string().into(),
+        savehold::At::Time(us) => us.into(),
+        savehold::At::Pin(name) => savehold::Map::from([("pin", name)]).into(),
+        _ => Value::Nil,
     }
 }
 

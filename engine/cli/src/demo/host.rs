@@ -90,6 +90,19 @@ impl Place {
     }
 }
 
+/// Deletes a directory of the demo's and all that is in it.
+///
+/// # Errors
+///
+/// The system's.
+#[expect(clippy::disallowed_methods, reason = "directories that the demo made, and nobody else's")]
+pub fn delete(dir: &Path) -> Result<(), Failure> {
+    let gone = std::fs::remove_dir_all(dir);
+    gone.map_err(|e| {
+        Failure::new(Exit::Failed, format!("deleting {}: {e}", dir.display()), "delete it by hand")
+    })
+}
+
 impl Drop for Place {
     #[expect(clippy::disallowed_methods, reason = "a directory that the demo made, and nobody else's")]
     fn drop(&mut self) {

@@ -1,7 +1,8 @@
 //! Corridor: `demo`: a store that survives being killed, for everybody to watch.
 //!
 //! The parent starts this program again as a game server (`server`), kills it at random moments (`parent`), opens its
-//! store and compares what the server had reported (`ledger`) with what is there (`check`).
+//! store and compares what the server had reported (`ledger`) with what is there (`check`). At the end it deletes the
+//! store and gets it back (`restored`).
 
 pub mod op;
 pub mod player;
@@ -13,6 +14,7 @@ pub mod check;
 pub mod world;
 pub mod room;
 pub mod server;
+pub mod restored;
 pub mod summary;
 pub mod parent;
 

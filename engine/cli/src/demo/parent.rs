@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::model::Model;
 use super::op::{Op, OpId};
 use super::pace::{Dice, lives};
+use super::restored;
 use super::summary::{Round, Story, Tally, Teller};
 use super::world::{Played, World};
 use crate::args::Demo;
@@ -98,7 +99,15 @@ impl<'a, W: Write> Watch<'a, W> {
             if !killed && self.tally.verdict.is_clean() {
                 self.check_all(&world)?;
                 tell(self.out, &self.teller.story(&self.story(&world)?))?;
+                drop(world);
+                let back = restored::show(store, self.dir, &self.model, &mut self.tally.verdict)?;
+                self.tally.restored = Some(self.tally.verdict.is_clean());
+                if self.tally.verdict.is_clean() {
+                    tell(self.out, &self.teller.restored(&back))?;
+                }
+                break;
             }
+            drop(world);
             store.close()?;
             if !self.tally.verdict.is_clean() {
                 break;

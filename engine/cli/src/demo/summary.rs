@@ -10,6 +10,7 @@ use savehold::VersionInfo;
 use super::check::Verdict;
 use super::model::Model;
 use super::player::Player;
+use super::restored::Back;
 use super::server::{ROOMS, THREADS};
 use crate::args::Demo;
 use crate::escape::visible;
@@ -34,6 +35,8 @@ pub struct Tally {
     pub not_done: u64,
     /// How long it took to open the store after each kill.
     pub recoveries: Vec<Duration>,
+    /// Whether the store came back out of its backup as it had been at a moment; `None`: it was not tried.
+    pub restored: Option<bool>,
     /// What is missing, and what there is twice.
     pub verdict: Verdict,
 }
@@ -205,6 +208,24 @@ impl Teller {
         text + "\n" + &wrapped(&format!("Five seconds earlier, at {then}, {had}."))
     }
 
+    /// How the store came back.
+    #[must_use]
+    pub fn restored(&self, back: &Back) -> String {
+        if self.format != Format::Table {
+            return String::new();
+        }
+        let [players, items, coins] = back.found.map(show_count);
+        let text = format!(
+            "Then all {} players lost everything, the store was backed up, and its directory was deleted. Restored as of \
+             {} (version {}), {} later commits undone: {players} players, {items} items and {coins} coins, as they were.",
+            show_count(back.hurt),
+            self.clock(back.time_us),
+            back.version,
+            show_count(back.undone)
+        );
+        format!("\n{}", wrapped(&text))
+    }
+
     /// How all of it went, and where the store is if it stays.
     #[must_use]
     pub fn summary(&self, tally: &Tally, kept: Option<&Path>) -> String {
@@ -221,6 +242,7 @@ impl Teller {
             ("recovery_ms_max", tally.recovery_max().map_or(Cell::Nothing, Cell::Duration)),
             ("recovery_ms_median", tally.recovery_median().map_or(Cell::Nothing, Cell::Duration)),
             ("fenced", Cell::Count(tally.fenced)),
+            ("restored", tally.restored.map_or(Cell::Nothing, Cell::Bool)),
         ];
         record(self.format, &fields.map(|(name, cell)| (Column { title: name, name }, cell)), &self.zone)
     }

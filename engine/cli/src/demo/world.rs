@@ -110,6 +110,23 @@ impl World {
         Ok(())
     }
 
+    /// A mishap: every player loses everything. Answers how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub fn ruin(&self) -> Result<u64> {
+        let keys: Vec<Key> = self.players.keys("").collect::<Result<_>>()?;
+        for some in keys.chunks(PLAYERS_AT_ONCE) {
+            let mut batch = self.store.batch();
+            for key in some {
+                batch.set(&self.players, key, &(&Player { coins: 0, bag: Vec::new() }).into())?;
+            }
+            batch.commit()?;
+        }
+        Ok(keys.len() as u64)
+    }
+
     /// Everything that is in the store.
     ///
     /// # Errors

@@ -80,14 +80,76 @@ fn a_drill_compares_with_the_store_and_pruning_keeps_what_is_needed() {
     assert_eq!(ended.code, 4, "{ended:?}");
     assert!(ended.err.contains("its checksum is wrong"), "{ended:?}");
     let refused = world.refused(&["restore", "backups", "--to", "new"], 4);
-    assert!(refused.contains(".piece") && refused.contains("nothing was restored"), "{refused}");
+    assert!(
+        refused.contains("its checksum is wrong") && refused.contains("nothing was restored"),
+        "{refused}"
+    );
+    assert!(refused.contains("backups/pieces/") && refused.contains("savehold backup verify"), "{refused}");
 }
+
+#[test]
+fn a_compressed_backup_is_one_like_any_other() {
+    let world = World::new();
+    world.ok(&["set", "players/1", &format!("\"{}\"", "again and ".repeat(500))]);
+    let made = json(&world.ok(&["backup", "make", "backups", "--compress", "--format", "json"]));
+    assert!(made["copied_bytes"].as_u64() < made["held_bytes"].as_u64(), "{made}");
+    world.ok(&["backup", "verify", "backups"]);
+    world.ok(&["restore", "backups", "--to", "new"]);
+    assert!(world.ok(&["get", "players/1", "--dir", "new"]).contains("again and again"));
+}
+
+#[test]
+fn a_pin_is_a_moment_that_a_backup_knows() {
+    let (world, then) = world();
+    world.ok(&["set", "players/2", "5"]);
+    world.ok(&["pin", "before 2.0", "--at", &then]);
+    world.ok(&["backup", "make", "backups"]);
+    let listed = json(&world.ok(&["backup", "list", "backups", "--format", "json"]));
+    assert_eq!(listed[2]["pins"][0]["name"], "before 2.0", "{listed}");
+    world.ok(&["restore", "backups", "--to", "new", "--at", "pin:before 2.0"]);
+    assert_eq!(world.ok(&["get", "players/1", "--dir", "new"]).trim(), "100");
+    let unknown = world.refused(&["restore", "backups", "--to", "newer", "--at", "pin:never"], 7);
+    assert!(unknown.contains("knows a pin \"never\""), "{unknown}");
+}
+
+/// Run on a store that nobody has, and beside a process that has it.
+fn chosen_keys_come_back_into_the_live_store(world: World) {
+    for (key, value) in [("players/1", "100"), ("players/12", "200"), ("players/2", "300")] {
+        world.ok(&["set", key, value]);
+    }
+    world.ok(&["backup", "make", "backups"]);
+    for key in ["players/1", "players/12", "players/13", "players/2"] {
+        world.ok(&["set", key, "0"]);
+    }
+    let call = ["restore", "backups", "--keys-of", "players", "--prefix", "1"];
+    let dry = json(&world.ok(&[&call[..], &["--dry-run", "--format", "json"]].concat()));
+    assert_eq!((&dry["written"], &dry["removed"]), (&2.into(), &0.into()), "{dry}");
+    assert_eq!(world.ok(&["get", "players/1"]).trim(), "0");
+    let refused = world.refused(&call, 2);
+    assert!(refused.contains("--yes"), "{refused}");
+    let done = json(&world.ok(&[&call[..], &["--yes", "--format", "json"]].concat()));
+    assert_eq!(done["written"], 2, "{done}");
+    assert_eq!(world.ok(&["get", "players/12"]).trim(), "200");
+    assert_eq!(world.ok(&["get", "players/2"]).trim(), "0", "it was not chosen");
+    assert_eq!(world.ok(&["get", "players/13"]).trim(), "0", "the backup never knew it");
+    world.write("keys.txt", "2\n");
+    world.ok(&["restore", "backups", "--keys-of", "players", "--keys-from", "keys.txt", "--yes"]);
+    assert_eq!(world.ok(&["get", "players/2"]).trim(), "300");
+}
+
+crate::world::both_ways!(chosen_keys_come_back_into_the_live_store);
 
 #[test]
 fn a_revert_names_what_it_undoes_and_does_it_once() {
     let (world, then) = world();
     let dry = world.call(&["revert", "players", "--to", &then, "--dry-run", "--format", "json"]);
-    assert!(dry.code == 0 && dry.err.contains("set 1 keys of players back, undoing 1 receipts"), "{dry:?}");
+    assert!(
+        dry.code == 0
+            && dry
+                .err
+                .contains("set 1 keys of players back (0 in play, handed off first), undoing 1 receipts"),
+        "{dry:?}"
+    );
     assert_eq!(json(&dry.out)[0]["version"], Value::Null);
     assert_eq!(world.ok(&["get", "players/1"]).trim(), "0");
     world.refused(&["revert", "players", "--to", &then], 2);

@@ -8,7 +8,7 @@ use savehold_wal::Lsn;
 use crate::ids::{CollectionId, Token};
 use crate::key::{FullKey, Key};
 use crate::lease::{
-    Ask, Claim, Grant, Granted, HolderId, Lease, Life, Noted, Policy, RequestId, State, Step, Turn,
+    Ask, Claim, Grant, Granted, HolderId, Lease, Life, Noted, Policy, Purpose, RequestId, State, Step, Turn,
 };
 
 pub(super) const RUN: u64 = 77;
@@ -60,7 +60,13 @@ impl World {
 
     pub(super) fn ask(&mut self, holder: &str, names: &[&str], policy: Policy, deadline: u64) -> RequestId {
         let deadline = self.now + secs(deadline);
-        let id = self.state.join(Ask { holder: inside(holder), keys: keys(names), policy, deadline });
+        let id = self.state.join(Ask {
+            holder: inside(holder),
+            keys: keys(names),
+            policy,
+            purpose: Purpose::Play,
+            deadline,
+        });
         self.state.review(self.now);
         id
     }

@@ -5,7 +5,7 @@ fn lsn(blocks: u64) -> Lsn {
 }
 
 fn inventory() -> Inventory {
-    let piece = |from, to| Piece { from: lsn(from), to: lsn(to), crc: 0xC0FE };
+    let piece = |from, to| Piece { from: lsn(from), to: lsn(to), crc: 0xC0FE, form: Form::Plain };
     let held = |base: u64, end, pieces: Vec<Piece>| Held {
         base: lsn(base),
         capacity: 16 * 4096,

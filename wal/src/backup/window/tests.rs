@@ -1,4 +1,5 @@
 use super::*;
+use crate::backup::form::Form;
 use crate::backup::inventory::{Held, Piece};
 use crate::format::checksum::StoreId;
 use crate::format::header::SegmentKind;
@@ -20,7 +21,7 @@ fn held(from: Lsn, to: Lsn, times: (u64, u64)) -> Held {
         judged: Lsn::NONE,
         first_us: times.0,
         last_us: times.1,
-        pieces: vec![Piece { from, to, crc: 0 }],
+        pieces: vec![Piece { from, to, crc: 0, form: Form::Plain }],
     }
 }
 

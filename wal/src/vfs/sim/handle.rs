@@ -70,10 +70,31 @@ impl Vfs for SimDisk {
         let dir = dir_of(dir);
         state.image.tree.names(&dir)?;
         state.end(fault)?;
-        if !state.locks.insert(dir.clone()) {
+        if state.locks.contains_key(&dir) {
             return Ok(None);
         }
+        state.locks.insert(dir.clone(), 0);
         Ok(Some(Box::new(SimLock { disk: self.clone(), dir })))
+    }
+
+    fn lock_shared(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let (mut state, fault) = self.enter(Call::Look)?;
+        let dir = dir_of(dir);
+        state.image.tree.names(&dir)?;
+        state.end(fault)?;
+        match state.locks.get_mut(&dir) {
+            Some(0) => return Ok(None),
+            Some(others) => *others += 1,
+            None => _ = state.locks.insert(dir.clone(), 1),
+        }
+        Ok(Some(Box::new(SimLock { disk: self.clone(), dir })))
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        let (mut state, fault) = self.enter(Call::Change)?;
+        let change = state.change();
+        state.image.link(change, place_of(file), place_of(name))?;
+        state.end(fault)
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
@@ -81,6 +102,10 @@ impl Vfs for SimDisk {
         state.image.tree.names(&dir_of(dir))?;
         let free = state.image.free();
         state.end(fault).map(|()| free)
+    }
+
+    fn is_one_disk(&self, _: &Path, _: &Path) -> io::Result<bool> {
+        Ok(self.0.lock().one_file_system)
     }
 
     fn medium(&self, dir: &Path) -> io::Result<Medium> {
@@ -188,6 +213,10 @@ impl DirLock for SimLock {}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.disk.0.lock().locks.remove(&self.dir);
+        let mut state = self.disk.0.lock();
+        match state.locks.get_mut(&self.dir) {
+            Some(others @ 2..) => *others -= 1,
+            _ => _ = state.locks.remove(&self.dir),
+        }
     }
 }

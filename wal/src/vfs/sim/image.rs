@@ -100,6 +100,15 @@ impl Image {
         Ok(())
     }
 
+    pub(super) fn link(&mut self, change: u64, file: Place, name: Place) -> io::Result<()> {
+        let number = self.tree.file(&file)?;
+        if self.tree.node(&name)?.is_some() {
+            return Err(Errno::EXIST.into());
+        }
+        self.tree.create(self.noted(change), name, number);
+        Ok(())
+    }
+
     pub(super) fn create_dir(&mut self, change: u64, dir: &str) -> io::Result<()> {
         self.tree.create_dir(self.noted(change), dir)
     }

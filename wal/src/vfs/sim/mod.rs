@@ -16,7 +16,7 @@ mod image;
 mod pages;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -39,7 +39,8 @@ pub struct SimDisk(Arc<Mutex<State>>);
 
 struct State {
     image: Image,
-    locks: BTreeSet<String>,
+    /// Directories that are locked: 0 by one alone, else by so many who share.
+    locks: BTreeMap<String, u64>,
     dead: Option<Death>,
     counts: Counts,
     script: Script,
@@ -47,6 +48,8 @@ struct State {
     seed: u64,
     /// The disk before each change, where that is recorded.
     tape: Option<Vec<Image>>,
+    /// It says that everything on it lies on one file system.
+    one_file_system: bool,
 }
 
 impl SimDisk {
@@ -66,20 +69,29 @@ impl SimDisk {
     fn of(image: Image, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             image,
-            locks: BTreeSet::new(),
+            locks: BTreeMap::new(),
             dead: None,
             counts: Counts::default(),
             script: Script::default(),
             draw: Draw::from_seed(seed),
             seed,
             tape: None,
+            one_file_system: false,
         })))
+    }
+
+    /// From now on, and on all disks that come of it, programs learn that everything lies on one file system: what is
+    /// sealed may be linked. Before, directories count as disks of their own.
+    pub fn one_file_system(&self) {
+        self.0.lock().one_file_system = true;
     }
 
     /// Another disk with this content; counts begin at 0, no faults are ordered, nothing is open or locked.
     fn successor(&self, image: impl FnOnce(&Image) -> Image) -> Self {
         let state = self.0.lock();
-        Self::of(image(&state.image), mixed(state.seed.wrapping_add(1)))
+        let next = Self::of(image(&state.image), mixed(state.seed.wrapping_add(1)));
+        next.0.lock().one_file_system = state.one_file_system;
+        next
     }
 
     // Ends and beginnings.

@@ -17,6 +17,7 @@ fn tally() -> Tally {
         done: 7,
         not_done: 11,
         recoveries: vec![ms(9), ms(2), ms(4)],
+        restored: Some(true),
         verdict: Verdict::default(),
     }
 }
@@ -30,7 +31,7 @@ fn programs_get_one_object_and_nothing_else() {
     assert_eq!(
         teller.summary(&tally(), None),
         "{\"acknowledged\":123456,\"lost\":0,\"duplicated\":0,\"kills\":3,\"ambiguous_resolved\":18,\
-         \"recovery_ms_max\":9.000,\"recovery_ms_median\":4.000,\"fenced\":5}\n"
+         \"recovery_ms_max\":9.000,\"recovery_ms_median\":4.000,\"fenced\":5,\"restored\":true}\n"
     );
     let none = teller.summary(&Tally::default(), None);
     assert!(none.contains("\"recovery_ms_max\":null"), "{none}");

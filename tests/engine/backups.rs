@@ -1,0 +1,292 @@
+//! Backups, archive and restores of a store on a hostile disk: every call of theirs fails, is cut off, finds no space.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use savehold::backup::{BackupName, backups_in, restore_in};
+use savehold::{At, ErrorKind, Options, Restore, Result, Store, Token, Version};
+use savehold_wal::clock::SimClock;
+use savehold_wal::env::{Env, Threads};
+use savehold_wal::sim::{Choice, Failure, Fault, SimDisk, SimEntropy, When};
+
+const STORE: &str = "/store";
+const BACKUPS: &str = "/backups";
+const ARCHIVE: &str = "/archive";
+const RESTORED: &str = "/restored";
+
+const FAULTS: [Fault; 7] = [
+    Fault::Fail(Failure::Io),
+    Fault::Fail(Failure::Full),
+    Fault::FailHalfway(Failure::Full),
+    Fault::CutBefore,
+    Fault::CutInside,
+    Fault::KillBefore,
+    Fault::KillInside,
+];
+
+/// One run of a machine: a disk, clocks that go on.
+struct Machine {
+    disk: SimDisk,
+    clock: Arc<SimClock>,
+}
+
+impl Machine {
+    fn env(&self) -> Env {
+        Env {
+            vfs: Arc::new(self.disk.clone()),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SimEntropy::new(5)),
+            threads: Threads::None,
+        }
+    }
+
+    fn open(&self) -> Result<Store> {
+        Options::new().archive(ARCHIVE).open_in(self.env(), Path::new(STORE))
+    }
+
+    /// The same machine after its end, or with its faults over.
+    fn again(&self, seed: u64) -> Self {
+        let disk = match (self.disk.death(), seed % 3) {
+            (None, _) => self.disk.fork(),
+            (Some(_), 0) => self.disk.reboot(Choice::KeepNone),
+            (Some(_), 1) => self.disk.reboot(Choice::KeepAll),
+            (Some(_), _) => self.disk.reboot(Choice::Seed(seed)),
+        };
+        disk.heal();
+        Self { disk, clock: self.clock.clone() }
+    }
+}
+
+/// Commit `n` of the world: a counter, one of four keys, an id. All of it, or nothing of it.
+fn commit(store: &Store, n: i64) -> Result<()> {
+    let numbers = store.collection::<i64>("numbers")?;
+    let done = store.transaction_once(format!("id-{n}"), |tx| -> Result<()> {
+        tx.set(&numbers, "count", &n)?;
+        tx.set(&numbers, format!("{}", n % 4), &n)
+    });
+    done.map(drop)
+}
+
+/// How many commits a store holds: it must hold just what they wrote.
+fn commits(store: &Store) -> Result<i64> {
+    let numbers = store.collection::<i64>("numbers")?;
+    let count = numbers.get("count")?.map_or(0, |entry| entry.value);
+    for key in 0..4 {
+        let newest = (1..=count).rev().find(|n| n % 4 == key);
+        let value = numbers.get(format!("{key}"))?.map(|entry| entry.value);
+        assert_eq!(value, newest, "key {key} behind commit {count}: half of one");
+    }
+    Ok(count)
+}
+
+/// What came of a run.
+#[derive(Default)]
+struct Told {
+    /// Commits that were answered.
+    commits: i64,
+    /// The same, when a backup was answered.
+    backed_up: Option<i64>,
+    /// The same, when a step of the archive was known to have succeeded.
+    archived: Option<i64>,
+    restored: Option<i64>,
+}
+
+/// A store with an archive and backups, all of it once.
+fn run(machine: &Machine, told: &mut Told) -> Result<()> {
+    let store = machine.open()?;
+    for round in 0..3 {
+        for _ in 0..2 {
+            commit(&store, told.commits + 1)?;
+            told.commits += 1;
+        }
+        machine.clock.advance(Duration::from_secs(2));
+        store.tick();
+        if store.stats().archive.is_some_and(|archive| archive.failure.is_none() && archive.behind_bytes == 0)
+        {
+            told.archived = Some(told.commits);
+        }
+        if round != 1 {
+            store.backup(BACKUPS)?;
+            told.backed_up = Some(told.commits);
+        }
+    }
+    store.close()?;
+    let env = machine.env();
+    restore_in(&env, Path::new(BACKUPS), Path::new(RESTORED), &At::Now, Restore::new())?;
+    told.restored = Some(told.commits);
+    Ok(())
+}
+
+/// Restores from a destination into a new directory; the commits that are there then.
+fn restored(machine: &Machine, from: &str, to: &str) -> Result<i64> {
+    let env = machine.env();
+    restore_in(&env, Path::new(from), Path::new(to), &At::Now, Restore::new())?;
+    let store = Options::new().open_in(env, Path::new(to))?;
+    let there = commits(&store)?;
+    store.close()?;
+    Ok(there)
+}
+
+/// Holds what is left of a run to what was told.
+fn check(machine: &Machine, told: &Told, what: &dyn Fn() -> String) {
+    // a restore that was not answered opens as nothing, or is whole all the same
+    let opened = Options::new()
+        .create(savehold::Create::Never)
+        .open_in(machine.env(), Path::new(RESTORED))
+        .and_then(|store| commits(&store));
+    match (opened, told.restored) {
+        (Ok(there), _) => assert_eq!(there, told.commits, "{}", what()),
+        (Err(e), Some(_)) => panic!("{}: what was restored does not open: {e}", what()),
+        (Err(_), None) => {}
+    }
+    // what was backed up is there, whatever came later
+    for (from, least) in [(BACKUPS, told.backed_up), (ARCHIVE, told.archived)] {
+        let there = restored(machine, from, &format!("/from{from}"));
+        match (there, least) {
+            (Ok(there), least) => {
+                let sane = least.unwrap_or(0)..=told.commits + 1;
+                assert!(sane.contains(&there), "{}: {from} holds {there}, not {sane:?}", what());
+            }
+            (Err(e), None) => assert_eq!(e.kind(), ErrorKind::Missing, "{}: {from}: {e}", what()),
+            (Err(e), Some(_)) => panic!("{}: {from}: {e}", what()),
+        }
+    }
+    // and everything goes on
+    let store = machine.open().unwrap_or_else(|e| panic!("{}: the store does not open: {e}", what()));
+    let there = commits(&store).expect("reads");
+    assert!((told.commits..=told.commits + 1).contains(&there), "{}: {there} of {}", what(), told.commits);
+    commit(&store, there + 1).expect("goes on");
+    store.backup(BACKUPS).unwrap_or_else(|e| panic!("{}: {e}", what()));
+    machine.clock.advance(Duration::from_secs(2));
+    store.tick();
+    let archive = store.stats().archive.expect("there is one");
+    assert!(archive.failure.is_none() && archive.behind_bytes == 0, "{}: {archive:?}", what());
+    store.close().expect("closes");
+    for from in [BACKUPS, ARCHIVE] {
+        let all = restored(machine, from, &format!("/all-of{from}"));
+        assert_eq!(all.unwrap_or_else(|e| panic!("{}: {from}: {e}", what())), there + 1, "{}", what());
+    }
+}
+
+#[test]
+fn every_call_of_backup_archive_and_restore_may_fail_or_be_the_last() {
+    let mut runs = 0;
+    for linked in [false, true] {
+        for fault in FAULTS {
+            for n in 1.. {
+                let (disk, clock) = (SimDisk::new(n), Arc::new(SimClock::default()));
+                if linked {
+                    disk.one_file_system(); // sealed segments are linked
+                }
+                let machine = Machine { disk, clock };
+                machine.disk.order(When::Change(n), fault);
+                let mut told = Told::default();
+                let outcome = run(&machine, &mut told);
+                let last = machine.disk.counts().changes < n; // it had ended before the fault
+                let left = machine.again(n);
+                check(&left, &told, &|| {
+                    format!("{fault:?} at change {n}, linked {linked}, answered {outcome:?}")
+                });
+                runs += 1;
+                if last {
+                    outcome.expect("nothing failed");
+                    break;
+                }
+            }
+        }
+    }
+    assert!(runs > 100, "{runs}");
+}
+
+#[test]
+fn a_disk_that_fills_up_at_any_moment_costs_the_archive_time_and_nothing_else() {
+    for blocks in (0..60).step_by(3) {
+        let machine = Machine { disk: SimDisk::new(blocks), clock: Arc::new(SimClock::default()) };
+        let mut told = Told::default();
+        let store = machine.open().expect("opens");
+        commit(&store, 1).expect("there is space");
+        told.commits = 1;
+        drop(store);
+        machine.disk.set_capacity(Some(machine.disk.used() + blocks * 4096));
+        let short = machine.again(blocks);
+        short.disk.set_capacity(Some(machine.disk.used() + blocks * 4096));
+        _ = run(&short, &mut told);
+        short.disk.set_capacity(None);
+        check(&short.again(blocks), &told, &|| format!("{blocks} blocks were left"));
+    }
+}
+
+/// A store, what follows from a moment of it in two places, and again from there: no number is ever given twice.
+#[test]
+fn no_version_and_no_token_repeats_after_restores_from_overlapping_archives() {
+    let machine = Machine { disk: SimDisk::new(1), clock: Arc::new(SimClock::default()) };
+    let (mut versions, mut tokens) = (BTreeSet::<Version>::new(), BTreeSet::<Token>::new());
+    let (mut issued, mut life) = (0, 0);
+    let mut use_it = |store: &Store, tokens: &mut BTreeSet<Token>| {
+        let numbers = store.collection::<i64>("numbers").expect("opens");
+        life += 1; // what it had in the life before ends
+        let server = store.external_holder("server", life).expect("a holder");
+        for n in 0..3 {
+            versions.insert(numbers.set(format!("{n}"), &(issued as i64)).expect("writes"));
+            let session = server.acquire([numbers.key(format!("played-{n}"))], savehold::Start::new());
+            let session = session.expect("free, or over");
+            tokens.insert(session.token());
+            issued += 1;
+        }
+        machine.clock.advance(Duration::from_secs(2));
+        store.tick();
+        (versions.len(), tokens.len(), issued)
+    };
+    let fenced = |store: &Store, tokens: &BTreeSet<Token>| {
+        let numbers = store.collection::<i64>("numbers").expect("opens");
+        for token in tokens {
+            let refused = numbers.with_token(*token).set("played-0", &9).expect_err("a token of before");
+            assert!(matches!(refused.kind(), ErrorKind::Fenced | ErrorKind::Undone), "{refused}");
+        }
+    };
+    let store = machine.open().expect("opens");
+    let mut all = Vec::new();
+    all.push(use_it(&store, &mut tokens));
+    let middle = store.version();
+    all.push(use_it(&store, &mut tokens));
+    store.backup(BACKUPS).expect("backs up");
+    // the old store goes on, while what is restored from its archive and its backup goes on too
+    let mut made = Vec::new();
+    for (n, (from, at)) in [(ARCHIVE, middle), (ARCHIVE, middle), (BACKUPS, middle)].into_iter().enumerate() {
+        let to = format!("/restored-{n}");
+        // two destinations know nothing of one another but what they are told
+        let how = if from == BACKUPS { Restore::new().beside(ARCHIVE) } else { Restore::new() };
+        let done = restore_in(&machine.env(), Path::new(from), Path::new(&to), &At::Version(at), how);
+        assert_eq!(done.expect("restores").leases_ended, 3);
+        let options = Options::new().archive(if n == 1 { ARCHIVE } else { "/other-archive" });
+        let restored = options.open_in(machine.env(), Path::new(&to)).expect("opens");
+        fenced(&restored, &tokens);
+        all.push(use_it(&restored, &mut tokens));
+        all.push(use_it(&store, &mut tokens));
+        made.push(restored);
+    }
+    // and once more, from the archive that one of them keeps
+    let done = restore_in(&machine.env(), Path::new(ARCHIVE), Path::new("/again"), &At::Now, Restore::new());
+    done.expect("restores");
+    let again = Options::new().open_in(machine.env(), Path::new("/again")).expect("opens");
+    fenced(&again, &tokens);
+    let values = |store: &Store| -> Vec<Option<i64>> {
+        let numbers = store.collection::<i64>("numbers").expect("opens");
+        ["0", "1", "2"].map(|key| numbers.get(key).expect("reads").map(|entry| entry.value)).to_vec()
+    };
+    let archives = made[1].stats().archive.expect("there is one");
+    assert!(archives.failure.is_none(), "{archives:?}");
+    assert_eq!(values(&again), values(&made[1]), "nothing of a future that was undone comes back");
+    all.push(use_it(&again, &mut tokens));
+    for restored in &made {
+        all.push(use_it(restored, &mut tokens));
+    }
+    for (versions, tokens, issued) in all {
+        assert_eq!((versions, tokens), (issued, issued), "one of them was given twice");
+    }
+    assert!(store.stats().archive.expect("there is one").is_superseded(), "the old store archives no more");
+    let listed = backups_in(&machine.env(), Path::new(ARCHIVE)).expect("lists");
+    assert!(listed.iter().any(|held| held.as_ref().is_ok_and(|held| held.name == BackupName::Archive)));
+}
