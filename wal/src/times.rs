@@ -39,7 +39,7 @@ impl Log {
         let segments = self.segments.read().clone();
         for segment in segments.iter().rev() {
             if segment.kind == SegmentKind::Packed {
-                match last_packed(segment, time_us)? {
+                match first_later(segment, time_us)? {
                     Some(behind) => return Ok(Some(behind)),
                     None => continue,
                 }
@@ -68,9 +68,11 @@ fn time_at(segment: &Segment, entry: DirectoryEntry) -> Result<u64> {
     Ok(segment.packed_record(&bytes, entry.at, entry.lsn)?.time_us)
 }
 
-/// Behind the last record of a packed segment that is not later; `None` where all are.
-fn last_packed(segment: &Segment, time_us: u64) -> Result<Option<Lsn>> {
-    let (mut low, mut high) = (0, segment.directory()?.blocks());
+/// Where the first later record of a packed segment begins, or what it owns ends; `None` where all are later. No place
+/// that was told for the same time before it was packed lies behind that.
+fn first_later(segment: &Segment, time_us: u64) -> Result<Option<Lsn>> {
+    let directory = segment.directory()?;
+    let (mut low, mut high) = (0, directory.blocks());
     while low < high {
         let middle = (low + high) / 2;
         match time_at(segment, segment.entries(middle)?[0])? {
@@ -79,14 +81,12 @@ fn last_packed(segment: &Segment, time_us: u64) -> Result<Option<Lsn>> {
         }
     }
     let Some(block) = low.checked_sub(1) else { return Ok(None) };
-    let mut last = None;
     for entry in segment.entries(block)? {
         if time_at(segment, entry)? > time_us {
-            break;
+            return Ok(Some(entry.lsn));
         }
-        last = Some(entry.lsn.plus(1));
     }
-    Ok(last)
+    Ok(Some(directory.fence(low).min(segment.capacity_end())))
 }
 
 /// Halves the blocks of a segment whose first group is early enough, then follows the chain.
