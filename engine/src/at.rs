@@ -10,11 +10,11 @@ use crate::ids::Version;
 pub enum At {
     /// The newest that readers see.
     Now,
-    /// Right behind the commit of this version.
+    /// Right behind the commit of this version. A read of one key reads exactly that version of it.
     Version(Version),
-    /// A time: microseconds since 1970. What was newest then.
+    /// A time: microseconds since 1970. What was newest then; where that moment is no longer kept, at the kept one before.
     Time(u64),
-    /// This long before now.
+    /// This long before now, as a time.
     Ago(Duration),
     /// The moment that was pinned under this name.
     Pin(String),

@@ -8,8 +8,8 @@
 //! 4. Replace MANIFEST: the table, and C. A crash leaves the old one, or the new one with a whole table.
 //! 5. Put the table in the place of the frozen tail.
 //!
-//! Commits go on all the while; they wait for the lock of step 1, never for a write. A merge is steps 3 to 5 with tables for
-//! a tail, and stops between two steps of its own for a checkpoint that falls due.
+//! Commits go on all the while; they wait for the lock of step 1, never for a write. A merge (`thinning`) is steps 3 to 5
+//! with tables for a tail, and stops between two steps of its own for a checkpoint that falls due.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,19 +21,16 @@ use savehold_wal::{Lsn, schedule};
 
 use crate::core::Core;
 use crate::debt::Due;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::index::table::Table;
-use crate::index::{Frozen, Judge, KeepAll, Merge, TailIndex};
+use crate::index::{Frozen, KeepAll, TailIndex};
 use crate::load::{load, remake};
 use crate::planted::{self, Fault};
-use crate::tiers;
 
 /// What failed for want of space, or by an error of the system, is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A store is idle when nothing was committed for this long.
 const IDLE: Duration = Duration::from_secs(2);
-/// Versions that a merge goes on for before it looks whether something else is due.
-const MERGE_STEP: usize = 1 << 14;
 /// Longest time that one commit is held back.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// Times that opening makes damaged tables anew.
@@ -46,11 +43,18 @@ impl Core {
         if self.wal.failure().is_some() {
             return self.remake_damaged().is_err().then_some(RETRY_AFTER); // whoever reads is still served
         }
-        let tended = self.remake_damaged().and_then(|()| self.checkpoint_if_due()).and_then(|_| self.merge());
+        let tended = self
+            .remake_damaged()
+            .and_then(|()| self.checkpoint_if_due())
+            .and_then(|_| self.merge_if_due())
+            .and_then(|()| self.thin_if_due());
         match tended {
             Err(e) if e.kind() == ErrorKind::Closed => None,
             Err(_) => Some(RETRY_AFTER),
-            Ok(()) => (self.debt.total().replay_ps >= self.least_ps()).then_some(IDLE),
+            Ok(look) => {
+                let idle = (self.debt.total().replay_ps >= self.least_ps()).then_some(IDLE);
+                look.into_iter().chain(idle).min()
+            }
         }
     }
 
@@ -104,7 +108,7 @@ impl Core {
         self.due.replay_ps / 32
     }
 
-    fn checkpoint_if_due(&self) -> Result<bool> {
+    pub(crate) fn checkpoint_if_due(&self) -> Result<bool> {
         let tail = self.debt.tail();
         let seen = self.seen_tail.swap(tail.replay_ps, Ordering::Relaxed);
         let idle = seen == tail.replay_ps && tail.replay_ps >= self.least_ps();
@@ -127,7 +131,8 @@ impl Core {
         let layers = self.index.layers();
         let Some(frozen) = layers.frozen.last() else { return Ok(false) };
         let low = self.shelf.manifest.lock().through();
-        let (named, table) = self.shelf.write_tail(&self.wal, (low, frozen.high), &frozen.tail)?;
+        let (named, table) =
+            self.shelf.write_tail(&self.wal, (low, frozen.high), &frozen.tail, &mut KeepAll)?;
         self.shelf.name(&self.wal, |manifest| {
             manifest.tables.push(named);
             manifest.rates = self.rates;
@@ -136,47 +141,6 @@ impl Core {
         self.debt.thaw();
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         Ok(true)
-    }
-
-    /// Merges tables as long as too many of a size stand beside each other.
-    fn merge(&self) -> Result<()> {
-        loop {
-            let layers = self.index.layers();
-            let versions: Vec<u64> = layers.tables.iter().map(|table| table.facts().versions).collect();
-            let Some(count) = tiers::due(&versions) else { return Ok(()) };
-            let oldest = count == layers.tables.len();
-            self.merge_these(&layers.tables[..count], oldest, &mut KeepAll)?;
-        }
-    }
-
-    /// Merges `tables`, neighbours, newest first, into one.
-    fn merge_these(&self, tables: &[Arc<Table>], oldest: bool, judge: &mut dyn Judge) -> Result<()> {
-        let numbers: Vec<u64> = tables.iter().map(|table| table.facts().number).collect();
-        let range = {
-            let manifest = self.shelf.manifest.lock();
-            let merged = || manifest.tables.iter().filter(|table| numbers.contains(&table.number));
-            let (Some(first), Some(last)) = (merged().next(), merged().next_back()) else { return Ok(()) };
-            (first.low, last.high)
-        };
-        let low = tables.iter().map(|table| table.facts().low).min().unwrap_or(range.0);
-        let (named, table) = self.shelf.write(&self.wal, range, low, |writer| {
-            let mut merge = Merge::new(tables, writer, oldest)?;
-            while merge.step(judge, MERGE_STEP)? {
-                if self.closing.load(Ordering::Acquire) {
-                    return Err(Error::new(ErrorKind::Closed, "the store is being closed"));
-                }
-                self.checkpoint_if_due()?;
-            }
-            merge.finish()
-        })?;
-        self.shelf.name(&self.wal, |manifest| {
-            let gone = |table: &crate::manifest::Named| numbers.contains(&table.number);
-            let at = manifest.tables.iter().position(gone).expect("only one merges at a time");
-            manifest.tables.retain(|table| !gone(table));
-            manifest.tables.insert(at, named);
-        })?;
-        self.index.put_in_place(tables, vec![table]);
-        Ok(())
     }
 
     /// What opening must know before anything can be done later: where a damaged table is in the way it is made anew at
@@ -195,7 +159,7 @@ impl Core {
     }
 
     /// Makes tables with a damaged page anew, and those that follow them: all that they hold is in the log.
-    fn remake_damaged(&self) -> Result<()> {
+    pub(crate) fn remake_damaged(&self) -> Result<()> {
         let layers = self.index.layers();
         let Some(bad) = layers.tables.iter().rposition(|table| table.is_damaged()) else { return Ok(()) };
         let gone = &layers.tables[..=bad];
@@ -208,13 +172,15 @@ impl Core {
         if self.wal.failure().is_some() {
             return self.hold_in_memory(gone, from..through);
         }
-        let made = remake(&self.wal, &self.shelf, from..through, self.replaying)?;
+        let terms = self.shelf.manifest.lock().terms.clone();
+        let mut plan = terms.plan(self.moments.held(), Lsn::NONE);
+        let made = remake(&self.wal, &self.shelf, from..through, self.replaying, &mut plan)?;
         self.shelf.name(&self.wal, |manifest| {
             manifest.tables.truncate(kept);
-            manifest.tables.extend(made.iter().map(|(named, _)| *named));
+            manifest.tables.extend(made.iter().map(|(named, _)| named.clone()));
         })?;
         self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
-        self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect());
+        self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect(), 0);
         Ok(())
     }
 

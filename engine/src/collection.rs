@@ -1,6 +1,7 @@
 //! Corridor: a collection of a store, as users work with it.
 
 use std::fmt;
+use std::panic::Location;
 
 use crate::at::At;
 use crate::change::{Change, Entry, Once, Updated};
@@ -60,7 +61,7 @@ impl<T> Collection<T> {
     #[doc(alias = "GetAsync")]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Result<Option<Entry<T>>> {
         let key = key.into();
-        let stored = self.table.get(&key, self.table.core.visible())?;
+        let stored = self.table.get_now(&key)?;
         self.typed(&key, stored)
     }
 
@@ -384,15 +385,17 @@ impl<T> Collection<T> {
         }
     }
 
-    /// The keys of a range, in order; `""` for all. A moment is fixed at the call: later writes are not seen.
+    /// The keys of a range, in order; `""` for all. A moment is held from the call on: later writes are not seen.
     #[doc(alias = "ListKeysAsync")]
+    #[track_caller]
     pub fn keys(&self, range: impl Into<Range>) -> Keys {
-        Keys(self.table.list(range.into(), self.table.core.visible()))
+        Keys(self.table.list_now(range.into(), Location::caller()))
     }
 
     /// The entries of a range, in order of their keys; `""` for all. A moment is fixed at the call.
+    #[track_caller]
     pub fn scan(&self, range: impl Into<Range>) -> Scan<T> {
-        let listing = self.table.list(range.into(), self.table.core.visible());
+        let listing = self.table.list_now(range.into(), Location::caller());
         Scan { listing, form: self.form }
     }
 
@@ -402,8 +405,9 @@ impl<T> Collection<T> {
     /// # Errors
     ///
     /// As [`Collection::get`].
+    #[track_caller]
     pub fn page(&self, range: impl Into<Range>, cursor: Option<&Key>, limit: usize) -> Result<Page<T>> {
-        let listing = self.table.list(range.into(), self.table.core.visible()).after(cursor);
+        let listing = self.table.list_now(range.into(), Location::caller()).after(cursor);
         let mut scan = Scan { listing, form: self.form };
         let entries: Vec<Entry<T>> = scan.by_ref().take(limit.max(1)).collect::<Result<_>>()?;
         let more = entries.len() == limit.max(1) && scan.listing.next().transpose()?.is_some();

@@ -1,5 +1,6 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -19,16 +20,17 @@ use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::Rates;
 use crate::ids::{CollectionId, Version};
-use crate::index::{Index, Kind, VersionRef};
+use crate::index::{Direction, Index, KeyRange, Kind, Page, VersionRef};
 use crate::inflight::InFlight;
 use crate::key::FullKey;
 use crate::leases::Leases;
 use crate::load::Replaying;
 use crate::memory::Hears;
-use crate::moments::Moments;
+use crate::moments::{Moments, Paging};
 use crate::options::Options;
 use crate::planted::{self, Fault};
 use crate::recovery::Recovered;
+use crate::retention::Looked;
 use crate::shelf::Shelf;
 use crate::stats::Latencies;
 use crate::turn::Turns;
@@ -86,6 +88,10 @@ pub(crate) struct Core {
     pub(crate) conflicts: AtomicU64,
     /// The moments that somebody holds open.
     pub(crate) moments: Arc<Moments>,
+    /// Moments that clients read page by page.
+    pub(crate) paging: Paging,
+    /// When it was last looked how much has lapsed.
+    pub(crate) looked: Mutex<Looked>,
 
     /// What answers the command line, or why nothing does; empty where it was not asked for.
     pub(crate) desk: OnceLock<Result<Desk>>,
@@ -116,6 +122,9 @@ impl Core {
         let (memory, budget) = (options.memory_budget, options.recovery_budget);
         let budget_ps = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
         let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
+        let moments: Arc<Moments> = Arc::default();
+        let terms = shelf.manifest.lock().terms.clone();
+        let Ok(_) = moments.change(|_, _| Ok::<_, Infallible>(terms));
         let leases = Leases::new(wal.env().entropy.next_u64());
         Self {
             wal,
@@ -148,7 +157,9 @@ impl Core {
             sequenced,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
-            moments: Arc::default(),
+            moments,
+            paging: Paging::default(),
+            looked: Mutex::default(),
             desk: OnceLock::new(),
         }
     }
@@ -224,16 +235,15 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read.
+    /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read. [`ErrorKind::Gone`]: the moment is no longer kept.
     pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
         let found = self.index.at(collection.0, key, moment).inspect_err(|e| {
             if e.kind() == ErrorKind::Busy {
                 self.index_bell.ring(); // a table is damaged: it is made anew now
             }
-        });
-        let Some(version) = found? else {
-            return Ok(Seen { lsn: Lsn::NONE, stored: None });
-        };
+        })?;
+        self.check_whole(collection, moment)?; // behind the look: what a merge took out since is known by now
+        let Some(version) = found else { return Ok(Seen { lsn: Lsn::NONE, stored: None }) };
         match version.kind {
             Kind::Remove => Ok(Seen { lsn: version.lsn, stored: None }),
             Kind::Put => {
@@ -241,6 +251,40 @@ impl Core {
                 Ok(Seen { lsn: version.lsn, stored: Some(stored) })
             }
         }
+    }
+
+    /// A page of the keys of a range at a moment; see [`Index::range`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`]: the moment is no longer kept. As [`Index::range`].
+    pub(crate) fn range(
+        &self,
+        collection: CollectionId,
+        range: KeyRange<'_>,
+        after: Option<&[u8]>,
+        moment: Lsn,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Page> {
+        let page = self.index.range(collection.0, range, after, moment, limit, direction)?;
+        self.check_whole(collection, moment).map(|()| page)
+    }
+
+    /// Refuses what was read at a moment of which something may have been dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`].
+    #[inline]
+    pub(crate) fn check_whole(&self, collection: CollectionId, moment: Lsn) -> Result<()> {
+        if self.moments.is_whole(moment, collection) { Ok(()) } else { Err(self.torn(collection, moment)) }
+    }
+
+    #[cold]
+    fn torn(&self, collection: CollectionId, moment: Lsn) -> Error {
+        let (oldest, partial) = self.moments.ask(|held| (held.oldest(), held.terms().partial(collection.0)));
+        gone(moment, oldest.max(before(partial)))
     }
 
     /// The value of a version.
@@ -311,6 +355,17 @@ impl Core {
 #[cold]
 pub(crate) fn damaged(lsn: Lsn, e: savehold_wal::Error) -> Error {
     Error::new(ErrorKind::Damaged, e.message()).at(Version::from(lsn)).caused_by(e)
+}
+
+/// A moment that is not kept.
+#[cold]
+pub(crate) fn gone(moment: Lsn, oldest: Lsn) -> Error {
+    let say = format!(
+        "the moment {} is no longer kept: the oldest that is kept is {}; see `savehold retention`",
+        Version::from(moment),
+        Version::from(oldest)
+    );
+    Error::new(ErrorKind::Gone, say).or_from(oldest.into())
 }
 
 /// The largest place before `lsn`: a moment includes the place it names.

@@ -165,11 +165,20 @@ impl Diff {
         }
         let collections = self.collections.get_or_insert_default();
         let Some((name, id)) = collections.front().cloned() else { return Ok(false) };
-        let index = &self.to.core().index;
+        let core = self.to.core();
         let (range, after) = (self.range.borrow(), self.after.as_deref());
-        let page = index.range(id.0, range, after, newer, PAGE, Direction::Ascending)?;
+        let page = core.range(id, range, after, newer, PAGE, Direction::Ascending);
+        let page = match page.and_then(|page| core.check_whole(id, older).map(|()| page)) {
+            Ok(page) => page,
+            Err(e) => {
+                collections.pop_front(); // the others may be whole
+                self.after = None;
+                return Err(e.within(name));
+            }
+        };
         for (key, version) in page.iter() {
-            let before = if version.lsn <= older { Some(version) } else { index.at(id.0, key, older)? };
+            let before =
+                if version.lsn <= older { Some(version) } else { core.index.at(id.0, key, older)? };
             let value = |version: Option<VersionRef>| version.filter(|version| version.kind == Kind::Put);
             let (before, now) = (value(before), value(Some(version)));
             if before.map(|v| v.lsn) != now.map(|v| v.lsn) {

@@ -113,7 +113,7 @@ struct Names {
 
 impl Changes {
     pub(crate) fn new(core: Arc<Core>, at: &At) -> Result<Self> {
-        let moment = core.moment_asked(at)?;
+        let moment = core.place_asked(at)?;
         let from = if moment == Lsn::NONE { Lsn::NONE } else { Lsn::from_raw(moment.raw() + 1) };
         let follower = core.wal.follow(from);
         let (wanted, names) = (Wanted::default(), Names::default());
@@ -166,7 +166,7 @@ impl Changes {
     ///
     /// As [`Store::snapshot_at`](crate::Store::snapshot_at).
     pub fn until(mut self, at: impl Into<At>) -> Result<Self> {
-        self.until = self.core.moment_asked(&at.into())?;
+        self.until = self.core.place_asked(&at.into())?;
         Ok(self)
     }
 
@@ -260,7 +260,9 @@ impl Changes {
     /// A value went between the look at its record and the look at itself: what was behind the cursor was given up.
     fn gone(&mut self, lsn: Lsn) -> Error {
         self.over = true;
-        gone(self.core.wal.complete().max(lsn))
+        let whole = Lsn::from_raw(self.core.moments.terms().whole().raw().saturating_add(1));
+        let from = if self.wanted.old { whole } else { Lsn::NONE };
+        gone(self.core.wal.complete().max(lsn).max(from))
     }
 
     /// What a record says, if the feed is about it.

@@ -20,12 +20,12 @@ pub mod value;
 mod at;
 mod pattern;
 pub mod options;
-mod moments;
-mod stats;
 #[doc(hidden)]
 pub mod index;
 #[doc(hidden)]
 pub mod retention;
+mod moments;
+mod stats;
 mod range;
 mod ticket;
 mod guard;
@@ -41,6 +41,7 @@ mod debt;
 mod manifest;
 mod noted;
 mod tiers;
+mod tally;
 mod shelf;
 mod load;
 mod memory;
@@ -58,6 +59,8 @@ mod fence;
 mod naming;
 mod setting;
 mod pin;
+mod keeping;
+mod thinning;
 mod table;
 mod standing;
 mod modify;
@@ -119,13 +122,14 @@ pub use profile::{
     Playable, Profile, ProfileEvents, Profiles, RestoredProfile, Saved, Starting, View,
 };
 pub use range::Range;
+pub use retention::{Moments, Retention, VersionsKept};
 pub use revert::{Revert, Reverted};
 pub use savehold_wal::RecoveryReport;
 pub use selection::Selection;
 pub use session::{Session, SessionInfo};
 pub use signal::Watch;
 pub use snapshot::Snapshot;
-pub use stats::{ArchiveStats, Histogram, Stats};
+pub use stats::{ArchiveStats, Histogram, OldestMoment, Stats};
 pub use store::{Doubt, Store};
 pub use table::VersionInfo;
 pub use ticket::Ticket;

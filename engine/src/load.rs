@@ -8,7 +8,7 @@ use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
 
 use crate::apply::apply;
 use crate::error::Result;
-use crate::index::{Loader, TailIndex};
+use crate::index::{Judge, Loader, TailIndex};
 use crate::shelf::{Made, Shelf};
 
 /// Threads that replay unless the options say otherwise.
@@ -93,17 +93,23 @@ pub(crate) fn load(wal: &Wal, index: &TailIndex, range: Range<Lsn>, how: Replayi
 }
 
 /// Tables of what the log says in `range`, made from the log, oldest first; nothing names them yet. Takes as much memory
-/// as the index of a few segments.
+/// as the index of a few segments. They pass `judge`: what was dropped by the terms in force does not come back.
 ///
 /// # Errors
 ///
 /// As [`load`]; [`ErrorKind::Full`](crate::ErrorKind::Full), [`ErrorKind::Io`](crate::ErrorKind::Io).
-pub(crate) fn remake(wal: &Wal, shelf: &Shelf, range: Range<Lsn>, how: Replaying) -> Result<Vec<Made>> {
+pub(crate) fn remake(
+    wal: &Wal,
+    shelf: &Shelf,
+    range: Range<Lsn>,
+    how: Replaying,
+    judge: &mut dyn Judge,
+) -> Result<Vec<Made>> {
     let mut made = Vec::new();
     for (low, high) in parts(&wal.spans(), range, how.remake_bytes()) {
         let index = TailIndex::new(wal.env().entropy.next_u64());
         load(wal, &index, low..high, how)?;
-        made.push(shelf.write_tail(wal, (low, high), &index)?);
+        made.push(shelf.write_tail(wal, (low, high), &index, judge)?);
     }
     Ok(made)
 }

@@ -1,21 +1,29 @@
-//! Pure: what the engine keeps in MANIFEST: the index tables, and the rates by which a restart is estimated.
+//! Pure: what the engine keeps in MANIFEST: the index tables, the rates by which a restart is estimated, and the terms of
+//! history.
 //!
 //! ```text
-//! +--------+------+---------+--------+---------+----------+-------+----------------------+
-//! | format | next | version | kib    | judging | rest kib | count | tables, oldest first |
-//! | 1      |      | ps      | ps     | µs      | ps       |       |                      |
-//! +--------+------+---------+--------+---------+----------+-------+----------------------+
-//! table    number, random, low, high, versions, pages
+//! +--------+------+---------+-----+---------+----------+-------+----------------------+--------+-----------+-------+-------+
+//! | format | next | version | kib | judging | rest kib | count | tables, oldest first | judged | forgotten | leapt | terms |
+//! | 2      |      | ps      | ps  | µs      | ps       |       |                      |        |           | µs    |       |
+//! +--------+------+---------+-----+---------+----------+-------+----------------------+--------+-----------+-------+-------+
+//! table    number, random, low, high, versions, pages, judged, count, listed: base, bytes
 //! ```
 //!
 //! As all small records of the store (see `meta`). next: no table has this number or a larger one. Each table holds every
 //! version v with low ≤ v < high that was not dropped by retention; the first begins where the log does, each next
-//! one where the one before ends, so the log need be replayed only from the last one's high on.
+//! one where the one before ends, so the log need be replayed only from the last one's high on. listed: how many bytes of
+//! the log it lists, by the base that each segment had when it was written. judged counts the merges by which something may
+//! have been dropped, and says of a table which of them made it, 0: none. forgotten: the newest outcome that was dropped.
+//! leapt: engine time at which an opening found the clock more than a day ahead of the log, 0 once that is settled. The
+//! terms are drawn in `retention/terms`.
+
+use std::sync::Arc;
 
 use savehold_wal::Lsn;
 
 use crate::estimate::Rates;
 use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
+use crate::retention::Terms;
 
 /// What the engine keeps in MANIFEST.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,10 +34,18 @@ pub(crate) struct Manifest {
     pub(crate) rates: Rates,
     /// Oldest first.
     pub(crate) tables: Vec<Named>,
+    /// Merges by which something may have been dropped.
+    pub(crate) judged: u64,
+    /// The newest outcome of a commit that was dropped.
+    pub(crate) forgotten: Lsn,
+    /// Engine time at which the clock was found to have leapt; 0: it has not.
+    pub(crate) leapt_us: u64,
+    /// What is kept.
+    pub(crate) terms: Arc<Terms>,
 }
 
 /// A table that MANIFEST names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     /// The number in its file's name.
     pub(crate) number: u64,
@@ -43,6 +59,10 @@ pub(crate) struct Named {
     pub(crate) versions: u64,
     /// Its pages.
     pub(crate) pages: u32,
+    /// The number of the merge that made it; 0: nothing was dropped from it.
+    pub(crate) judged: u64,
+    /// Bytes of the log that it lists, by segment, in order.
+    pub(crate) listed: Vec<(Lsn, u64)>,
 }
 
 impl Manifest {
@@ -59,7 +79,9 @@ impl Encode for Manifest {
         self.rates.kib_ps.encode(encoder)?;
         self.rates.judging_us.encode(encoder)?;
         self.rates.rest_kib_ps.encode(encoder)?;
-        self.tables.encode(encoder)
+        self.tables.encode(encoder)?;
+        [self.judged, self.forgotten.raw(), self.leapt_us].encode(encoder)?;
+        self.terms.encode(encoder)
     }
 }
 
@@ -77,7 +99,9 @@ impl<C> Decode<C> for Manifest {
         if !in_order || tables.iter().any(|table| table.number >= next || table.low > table.high) {
             return Err(DecodeError::Other("tables that do not follow one another"));
         }
-        Ok(Self { next, rates, tables })
+        let [judged, forgotten, leapt_us]: [u64; 3] = Decode::decode(decoder)?;
+        let (forgotten, terms) = (Lsn::from_raw(forgotten), Arc::new(Terms::decode(decoder)?));
+        Ok(Self { next, rates, tables, judged, forgotten, leapt_us, terms })
     }
 }
 
@@ -88,7 +112,10 @@ impl Encode for Named {
         self.low.raw().encode(encoder)?;
         self.high.raw().encode(encoder)?;
         self.versions.encode(encoder)?;
-        self.pages.encode(encoder)
+        self.pages.encode(encoder)?;
+        self.judged.encode(encoder)?;
+        let listed: Vec<(u64, u64)> = self.listed.iter().map(|(base, bytes)| (base.raw(), *bytes)).collect();
+        listed.encode(encoder)
     }
 }
 
@@ -101,12 +128,17 @@ impl<C> Decode<C> for Named {
             high: Lsn::from_raw(Decode::decode(decoder)?),
             versions: Decode::decode(decoder)?,
             pages: Decode::decode(decoder)?,
+            judged: Decode::decode(decoder)?,
+            listed: {
+                let listed: Vec<(u64, u64)> = Decode::decode(decoder)?;
+                listed.into_iter().map(|(base, bytes)| (Lsn::from_raw(base), bytes)).collect()
+            },
         })
     }
 }
 
 impl Meta for Manifest {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
     const WHAT: &'static str = "what MANIFEST says of the index tables";
 }
 
@@ -117,13 +149,14 @@ mod tests {
 
     fn table(number: u64, low: u64, high: u64) -> Named {
         let (low, high) = (Lsn::from_raw(low), Lsn::from_raw(high));
-        Named { number, random: 1 << (40 + number), low, high, versions: 9, pages: 5 }
+        let listed = vec![(low, 1 << 20), (high, number)];
+        Named { number, random: 1 << (40 + number), low, high, versions: 9, pages: 5, judged: number, listed }
     }
 
     #[test]
     fn what_was_written_is_read() {
         let tables = vec![table(1, 0, 4096), table(4, 4096, 1 << 50)];
-        let manifest = Manifest { next: 5, rates: Rates::default(), tables };
+        let manifest = Manifest { next: 5, tables, judged: 7, leapt_us: 1 << 52, ..Manifest::default() };
         assert_eq!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).unwrap(), manifest);
         assert_eq!(manifest.through(), Lsn::from_raw(1 << 50));
         assert_eq!(Manifest::default().through(), Lsn::NONE);
@@ -137,7 +170,7 @@ mod tests {
             vec![table(5, 0, 10)],
             vec![table(1, 10, 0)],
         ] {
-            let manifest = Manifest { next: 5, rates: Rates::default(), tables };
+            let manifest = Manifest { next: 5, tables, ..Manifest::default() };
             assert!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).is_err(), "{manifest:?}");
         }
     }

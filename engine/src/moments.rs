@@ -1,17 +1,20 @@
 //! Door: the moments that somebody holds open: snapshots, and what reads across time.
 //!
-//! Invariant: a moment is granted and entered under one lock, the same under which who drops anything looks who holds
-//! what. So what a snapshot shows was not dropped before it was entered, and is not dropped while it is.
+//! Invariant: a moment is granted and entered under one lock, the same under which new terms come into force and who drops
+//! anything looks who holds what. So what a snapshot shows was not dropped before it was entered, and is not dropped while
+//! it is.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use savehold_wal::Lsn;
 
-use crate::ids::Version;
+use crate::ids::{CollectionId, Version};
+use crate::retention::Terms;
 
 /// An open snapshot, for whoever looks why history is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,21 +28,29 @@ pub struct OpenSnapshot {
     pub owner: String,
 }
 
-/// The open snapshots of a store.
+/// The open snapshots of a store, and the terms in force.
 #[derive(Debug, Default)]
 pub(crate) struct Moments {
     held: Mutex<Held>,
+    /// Every moment at or behind it is whole: [`Terms::whole`], to be seen without the lock.
+    whole: AtomicU64,
 }
 
+/// Which moments are kept: by the terms, and by whoever holds one.
 #[derive(Debug, Default)]
-struct Held {
+pub(crate) struct Held {
     next: u64,
     open: BTreeMap<u64, Open>,
+    terms: Arc<Terms>,
 }
 
 #[derive(Debug)]
 struct Open {
     moment: Lsn,
+    /// The terms that were in force when it was granted: what was whole then stays so.
+    granted: Arc<Terms>,
+    /// Its moment is about to be pinned.
+    pinning: bool,
     since: Duration,
     owner: Owner,
 }
@@ -74,15 +85,57 @@ impl Moments {
         self: &Arc<Self>,
         place: &'static Location<'static>,
         now: Duration,
-        grant: impl FnOnce() -> Result<Lsn, E>,
+        grant: impl FnOnce(&Held) -> Result<Lsn, E>,
     ) -> Result<Hold, E> {
         let thread = std::thread::current().name().map(str::to_owned);
         let mut held = self.held.lock();
-        let moment = grant()?;
-        let number = held.next;
+        let moment = grant(&held)?;
+        let (number, granted) = (held.next, held.terms.clone());
         held.next += 1;
-        held.open.insert(number, Open { moment, since: now, owner: Owner::Call(place, thread) });
+        held.open.insert(
+            number,
+            Open { moment, granted, pinning: false, since: now, owner: Owner::Call(place, thread) },
+        );
         Ok(Hold { moments: self.clone(), number, moment })
+    }
+
+    /// Asks which moments are kept; what the answer says may be given up right behind it.
+    pub(crate) fn ask<R>(&self, ask: impl FnOnce(&Held) -> R) -> R {
+        ask(&self.held.lock())
+    }
+
+    /// Whether every key of a collection is at `moment` as it was.
+    #[inline]
+    pub(crate) fn is_whole(&self, moment: Lsn, collection: CollectionId) -> bool {
+        moment.raw() >= self.whole.load(Ordering::Acquire) || self.held.lock().is_whole(moment, collection)
+    }
+
+    /// Whether something may have gone at `moment` that a run of a closure reads.
+    pub(crate) fn may_be_torn(&self, moment: Lsn) -> bool {
+        moment.raw() < self.whole.load(Ordering::Acquire)
+    }
+
+    /// Brings the terms into force that `next` makes of those in force and of moments that are being pinned; says them, and
+    /// which moments are held. No moment that they do not keep is granted from now on.
+    pub(crate) fn change<E>(
+        &self,
+        next: impl FnOnce(&Arc<Terms>, Vec<Lsn>) -> Result<Arc<Terms>, E>,
+    ) -> Result<(Arc<Terms>, Vec<Lsn>), E> {
+        let mut held = self.held.lock();
+        let pinning = held.open.values().filter(|open| open.pinning).map(|open| open.moment).collect();
+        held.terms = next(&held.terms, pinning)?;
+        self.whole.store(held.terms.whole().raw(), Ordering::Release);
+        Ok((held.terms.clone(), held.open.values().map(|open| open.moment).collect()))
+    }
+
+    /// The moments that somebody holds.
+    pub(crate) fn held(&self) -> Vec<Lsn> {
+        self.held.lock().open.values().map(|open| open.moment).collect()
+    }
+
+    /// The terms in force.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.held.lock().terms.clone()
     }
 
     /// How many are open.
@@ -107,12 +160,66 @@ impl Moments {
     }
 }
 
+impl Held {
+    /// The newest kept moment that is not newer than `moment`; `None` where all are newer.
+    pub(crate) fn kept_before(&self, moment: Lsn) -> Option<Lsn> {
+        let open = self.open.values().map(|open| open.moment).filter(|held| *held <= moment).max();
+        self.terms.kept_before(moment).max(open)
+    }
+
+    /// The terms in force.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The oldest moment that is kept.
+    pub(crate) fn oldest(&self) -> Lsn {
+        self.open.values().map(|open| open.moment).fold(self.terms.oldest(), Lsn::min)
+    }
+
+    fn is_whole(&self, moment: Lsn, collection: CollectionId) -> bool {
+        let whole = |terms: &Terms| moment.raw() >= terms.partial(collection.0).raw().saturating_sub(1);
+        self.terms.keeps(moment) && whole(&self.terms)
+            || self.open.values().any(|open| open.moment == moment && whole(&open.granted))
+    }
+}
+
 impl Hold {
+    /// Has the moment kept as if it were pinned while it is held; false: when it was granted it was kept by another
+    /// holder alone.
+    pub(crate) fn pin(&self) -> bool {
+        let mut held = self.moments.held.lock();
+        let Some(open) = held.open.get_mut(&self.number) else { return false };
+        open.pinning = open.granted.keeps(open.moment);
+        open.pinning
+    }
+
     /// Names who holds it.
     pub(crate) fn name(&self, name: String) {
         if let Some(open) = self.moments.held.lock().open.get_mut(&self.number) {
             open.owner = Owner::Named(name);
         }
+    }
+}
+
+/// Moments that are read page by page, by whoever asks with a call for each page and cannot keep anything between two.
+#[derive(Debug, Default)]
+pub(crate) struct Paging(Mutex<Vec<(Hold, Duration)>>);
+
+/// How long a moment waits for the next page.
+const PAGE_TIME_MAX: Duration = Duration::from_secs(600);
+
+impl Paging {
+    /// Holds a moment until nobody has asked for a page of it for ten minutes; `now` is the monotonic clock.
+    pub(crate) fn keep(&self, hold: Hold, now: Duration) {
+        let mut kept = self.0.lock();
+        kept.retain(|(other, _)| other.moment != hold.moment);
+        kept.push((hold, now.saturating_add(PAGE_TIME_MAX)));
+    }
+
+    /// Lets go of what nobody asked for in time.
+    pub(crate) fn let_go(&self, now: Duration) {
+        self.0.lock().retain(|(_, until)| *until > now);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::range::OwnRange;
 use crate::record::{Author, Cause};
 use crate::value::{Map, Value, codec};
 
-const COLLECTION: &str = "collection/";
+pub(crate) const COLLECTION: &str = "collection/";
 const ORIGIN: &str = "origin/";
 /// Ids that a restore undid.
 pub(crate) const UNDONE: &[u8] = b"undone/";
@@ -137,14 +137,8 @@ impl Core {
         let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
         loop {
             let range = KeyRange::prefix(prefix.as_bytes());
-            let page = self.index.range(
-                CollectionId::SET.0,
-                range,
-                after.as_deref(),
-                moment,
-                PAGE,
-                Direction::Ascending,
-            )?;
+            let (from, up) = (after.as_deref(), Direction::Ascending);
+            let page = self.range(CollectionId::SET, range, from, moment, PAGE, up)?;
             let there = page.iter().filter(|(_, version)| version.kind == Kind::Put);
             all.extend(there.map(|(key, _)| String::from_utf8_lossy(&key[prefix.len()..]).into_owned()));
             match page.last_key() {

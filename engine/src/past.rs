@@ -23,11 +23,12 @@ impl Store {
         Snapshot::now(&self.core, Location::caller())
     }
 
-    /// One moment of the whole store, held.
+    /// One moment of the whole store, held: the one that was asked for where it is kept, else the kept one before, as
+    /// [`Snapshot::version`] says.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Gone`]: there is no such pin.
+    /// - [`ErrorKind::Gone`]: there is no such pin, or no moment as old is kept; [`Error::oldest`] says which is.
     /// - [`ErrorKind::Undone`]: a restore or a repair undid that version; [`Error::branched_at`] says what is shared.
     /// - [`ErrorKind::Io`].
     #[track_caller]
@@ -80,10 +81,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::pin`] and [`Store::snapshot_at`].
+    /// As [`Store::pin`] and [`Store::snapshot_at`]; [`ErrorKind::Gone`] also for a moment that only a snapshot holds.
     #[track_caller]
     pub fn pin_at(&self, name: &str, at: impl Into<At>) -> Result<Version> {
         let held = Snapshot::at(&self.core, &at.into(), Location::caller())?; // until the pin holds it
+        held.pin()?;
         self.core.pin(name, held.version().lsn())?;
         Ok(held.version())
     }

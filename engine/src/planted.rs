@@ -59,6 +59,10 @@ pub enum Fault {
     CheckpointEarly,
     /// The log is replayed from behind the place of the checkpoint.
     ReplayLate,
+    /// Merges drop by terms that are not durable.
+    DropUnsaid,
+    /// Merges drop what open snapshots hold.
+    ForgetHeld,
 }
 
 #[cfg(feature = "planted")]

@@ -54,15 +54,15 @@ pub(crate) fn recover(wal: &Wal, how: Replaying) -> Result<Recovered> {
             made => made?,
         }
     }
-    let (from, rates) = {
+    let (from, rates, judged) = {
         let manifest = shelf.manifest.lock();
-        (manifest.through(), manifest.rates)
+        (manifest.through(), manifest.rates, manifest.judged)
     };
     if how.verify == Verify::Bodies && from > Lsn::NONE {
         verify_before(wal, from, how)?;
     }
     tables.reverse();
-    let index = Index::new(wal.env().entropy.next_u64(), tables, from);
+    let index = Index::new(wal.env().entropy.next_u64(), tables, from, judged);
     let from = if planted::has(Fault::ReplayLate) { Lsn::from_raw(from.raw() + 4096) } else { from };
     let tail = load(wal, &index.tail(), from..Lsn::MAX, how)?;
     let took = wal.env().clock.monotonic().saturating_sub(begun);
@@ -81,8 +81,9 @@ fn make(
     if let Some(e) = wal.read_only() {
         return Err(e.into());
     }
-    let made = remake(wal, shelf, range, how)?;
-    shelf.name(wal, |manifest| manifest.tables.extend(made.iter().map(|(named, _)| *named)))?;
+    let mut plan = shelf.manifest.lock().terms.plan(Vec::new(), Lsn::NONE); // nobody holds anything yet
+    let made = remake(wal, shelf, range, how, &mut plan)?;
+    shelf.name(wal, |manifest| manifest.tables.extend(made.iter().map(|(named, _)| named.clone())))?;
     tables.extend(made.into_iter().map(|(_, table)| table));
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::time::Duration;
 
 use savehold_wal::Lsn;
@@ -21,6 +22,7 @@ use crate::index::{Kind, VersionRef};
 use crate::key::{Key, KeyRef};
 use crate::record::Head;
 use crate::selection::Selection;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::table::VersionInfo;
 use crate::txn::Tx;
@@ -37,6 +39,8 @@ pub struct Reverted {
     pub key: Key,
     /// The version that set it back; `None` in a dry run.
     pub version: Option<Version>,
+    /// The moment whose state it has again: the one that is kept and was asked for, or the kept one before.
+    pub to: Version,
     /// Whether the key is absent now, as it was then.
     pub removed: bool,
     /// The holder that played it and was told, if one did; in a dry run the one that plays it.
@@ -113,8 +117,9 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::Missing`]: there is no such collection.
-    /// - [`ErrorKind::Undone`]: the moment belongs to a future that was undone.
+    /// - [`ErrorKind::Undone`]: the moment belongs to a future that was undone. [`ErrorKind::Gone`]: none as old is kept.
     /// - [`ErrorKind::Damaged`]: what stood there then cannot be read. And as [`Collection::set`].
+    #[track_caller]
     pub fn revert(&self, selection: Selection, at: impl Into<At>) -> Result<Vec<Reverted>> {
         self.revert_with(selection, at, Revert::new())
     }
@@ -124,6 +129,7 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::revert`]; [`ErrorKind::Aborted`]: the progress callback asked to stop, and what was set back stays so.
+    #[track_caller]
     pub fn revert_with(
         &self,
         selection: Selection,
@@ -132,7 +138,7 @@ impl Store {
     ) -> Result<Vec<Reverted>> {
         let mut silent = |_| ControlFlow::Continue(());
         let told = how.progress.unwrap_or(&mut silent);
-        self.reverting(&selection, &at.into(), Mode::For { handoff: how.handoff }, told)
+        self.reverting(&selection, &at.into(), Mode::For { handoff: how.handoff }, told, Location::caller())
     }
 
     /// What [`Store::revert`] would do now; nothing is written.
@@ -140,11 +146,20 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::revert`].
+    #[track_caller]
     pub fn revert_preview(&self, selection: Selection, at: impl Into<At>) -> Result<Vec<Reverted>> {
-        self.reverting(&selection, &at.into(), Mode::Dry, &mut |_| ControlFlow::Continue(()))
+        let mut silent = |_| ControlFlow::Continue(());
+        self.reverting(&selection, &at.into(), Mode::Dry, &mut silent, Location::caller())
     }
 
-    fn reverting(&self, selection: &Selection, at: &At, mode: Mode, told: Told<'_>) -> Result<Vec<Reverted>> {
+    fn reverting(
+        &self,
+        selection: &Selection,
+        at: &At,
+        mode: Mode,
+        told: Told<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Vec<Reverted>> {
         let collection = self.any(&selection.collection)?;
         let Some(id) = collection.table.id()? else {
             let say = format!(
@@ -153,7 +168,8 @@ impl Store {
             );
             return Err(Error::new(ErrorKind::Missing, say));
         };
-        let moment = self.core.moment(at)?;
+        let held = Snapshot::at(&self.core, at, place)?;
+        let moment = held.version().lsn();
         let chosen = Chosen::new(self, selection, id)?;
         let mut done: Vec<Reverted> = Vec::new();
         let mut chosen_keys = chosen.keys(selection, &collection)?;
@@ -236,6 +252,7 @@ impl Store {
             let reverted = Reverted {
                 key: key.clone(),
                 version: None,
+                to: moment.into(),
                 removed: then.is_none(),
                 played_by: self.core.player_of(&(id, key.clone())),
                 undone: Vec::new(),
@@ -270,7 +287,7 @@ struct Chosen {
 
 impl Chosen {
     fn new(store: &Store, selection: &Selection, id: CollectionId) -> Result<Self> {
-        let since = selection.since.as_ref().map(|at| store.core.moment(at)).transpose()?;
+        let since = selection.since.as_ref().map(|at| store.core.place_of(at)).transpose()?;
         let origins = match &selection.origin {
             None => None,
             Some(pattern) => {

@@ -17,11 +17,12 @@ use savehold_wal::vfs::{OpenMode, Vfs, VfsFile, is_full};
 use savehold_wal::{Lsn, Wal};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::TailIndex;
 use crate::index::table::{Bytes, Facts, Identity, Page, Sink, Table, Writer};
+use crate::index::{Entry, Judge, TailIndex, VersionRef};
 use crate::manifest::{Manifest, Named};
 use crate::meta;
 use crate::planted::{self, Fault};
+use crate::tally::{Counting, Tally};
 
 /// Bytes of a table that are written at once.
 const WRITE_BYTES: usize = 256 << 10;
@@ -64,6 +65,12 @@ impl Shelf {
             Err(e) if e.kind() == ErrorKind::Format => return Err(e),
             Err(e) => (Manifest::default(), vec![e]),
         };
+        let known = !attachment.is_empty() && damage.is_empty();
+        if let Some((number, note)) = wal.judgement().or_else(|e| if known { Ok(None) } else { Err(e) })?
+            && number > manifest.judged
+        {
+            (manifest.judged, manifest.terms) = (number, Arc::new(meta::decode(&note)?)); // MANIFEST was lost meanwhile
+        }
         if wal.read_only().is_none() {
             manifest.next = manifest.next.max(sweep(wal, &manifest)?);
         }
@@ -83,8 +90,8 @@ impl Shelf {
         Ok(Found { shelf, tables, damage, through })
     }
 
-    /// Writes a table of what the log says in `low..high`, its versions not older than `oldest`, and opens it. Nothing
-    /// names it yet.
+    /// Writes a table of what the log says in `low..high`, its versions not older than `oldest`, and opens it. `fill` says
+    /// what it counted of what it wrote. Nothing names it yet.
     ///
     /// # Errors
     ///
@@ -94,7 +101,7 @@ impl Shelf {
         wal: &Wal,
         (low, high): (Lsn, Lsn),
         oldest: Lsn,
-        fill: impl FnOnce(Writer<FileSink>) -> Result<(Facts, FileSink)>,
+        fill: impl FnOnce(Writer<FileSink>, &mut Tally) -> Result<(Facts, FileSink)>,
     ) -> Result<Made> {
         let number = {
             let mut manifest = self.manifest.lock();
@@ -104,28 +111,61 @@ impl Shelf {
         let random = wal.env().entropy.next_u64();
         let path = path(wal, number);
         let identity = Identity { store: wal.store_id(), number, random, low: oldest, high };
-        let written = write(wal, &path, identity, fill);
+        let mut tally = Tally::new(wal.spans().into_iter().map(|span| span.start).collect());
+        let written = write(wal, &path, identity, |writer| fill(writer, &mut tally));
         let named = |facts: Facts| {
-            let (versions, pages) = (facts.versions, facts.pages);
-            Named { number, random, low, high, versions, pages }
+            let (versions, pages, listed) = (facts.versions, facts.pages, tally.listed());
+            Named { number, random, low, high, versions, pages, judged: 0, listed }
         };
-        let opened = written.map(named).and_then(|named| Ok((named, Arc::new(open(wal, &named)?))));
+        let opened =
+            written.map(named).and_then(|named| open(wal, &named).map(|table| (named, Arc::new(table))));
         opened.inspect_err(|_| {
             _ = wal.env().vfs.remove(&path); // what stays is removed when the store is opened again
         })
     }
 
-    /// Writes a table of all that a tail index holds, which is what the log says in `low..high`.
+    /// Writes a table of what `judge` leaves of a tail index, which is what the log says in `low..high`.
     ///
     /// # Errors
     ///
     /// As [`Shelf::write`].
-    pub(crate) fn write_tail(&self, wal: &Wal, range: (Lsn, Lsn), tail: &TailIndex) -> Result<Made> {
+    pub(crate) fn write_tail(
+        &self,
+        wal: &Wal,
+        range: (Lsn, Lsn),
+        tail: &TailIndex,
+        judge: &mut dyn Judge,
+    ) -> Result<Made> {
         let oldest = tail.oldest().unwrap_or(range.1);
-        self.write(wal, range, oldest, |mut writer| {
-            tail.export(|entry| writer.push(entry))?;
+        self.write(wal, range, oldest, |mut writer, tally| {
+            let mut judge = Counting { judge, tally };
+            let (mut key, mut versions) = (Vec::new(), Vec::new());
+            let mut collection = 0;
+            tail.export(|entry| {
+                if entry.collection != collection || entry.key != key {
+                    push_judged(&mut writer, &mut judge, (collection, &key), &versions)?;
+                    collection = entry.collection;
+                    key.clear();
+                    key.extend_from_slice(entry.key);
+                    versions.clear();
+                }
+                versions.push(entry.version);
+                Ok(())
+            })?;
+            push_judged(&mut writer, &mut judge, (collection, &key), &versions)?;
             writer.finish()
         })
+    }
+
+    /// The terms in force, as a file of the log says by which it was judged.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`]: there are more settings of collections than fit.
+    #[expect(dead_code, reason = "compaction leaves it in the files that it writes")]
+    pub(crate) fn note(&self) -> Result<Vec<u8>> {
+        let terms = self.manifest.lock().terms.clone();
+        meta::encode(&*terms)
     }
 
     /// Makes `change` durable in MANIFEST, then removes the files that it names no more.
@@ -146,6 +186,21 @@ impl Shelf {
         remove_unnamed(wal, &before, &manifest);
         Ok(())
     }
+}
+
+/// Adds to a table what `judge` leaves of a key's versions, newest first; older ones may stand elsewhere.
+fn push_judged(
+    writer: &mut Writer<FileSink>,
+    judge: &mut dyn Judge,
+    (collection, key): (u32, &[u8]),
+    versions: &[VersionRef],
+) -> Result<()> {
+    let mut keep = vec![true; versions.len()];
+    if !versions.is_empty() {
+        judge.judge(collection, key, versions, false, &mut keep);
+    }
+    let mut kept = versions.iter().zip(keep).filter(|(_, keep)| *keep);
+    kept.try_for_each(|(version, _)| writer.push(Entry { collection, key, version: *version }))
 }
 
 fn remove_unnamed(wal: &Wal, before: &Manifest, now: &MutexGuard<'_, Manifest>) {

@@ -10,7 +10,7 @@ use crate::at::At;
 
 use crate::change::Entry;
 use crate::collection::Collection;
-use crate::core::Core;
+use crate::core::{Core, gone};
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::KeyRef;
@@ -28,16 +28,12 @@ pub struct Snapshot {
 impl Snapshot {
     /// Holds the moment `at`, for the caller of the public call at `place`.
     pub(crate) fn at(core: &Arc<Core>, at: &At, place: &'static Location<'static>) -> Result<Self> {
-        let now = core.wal.env().clock.monotonic();
-        let hold = core.moments.hold(place, now, || core.moment(at))?;
-        Ok(Self { core: core.clone(), hold })
+        Ok(Self { core: core.clone(), hold: core.hold(at, place)? })
     }
 
     /// Holds the newest moment.
     pub(crate) fn now(core: &Arc<Core>, place: &'static Location<'static>) -> Self {
-        let now = core.wal.env().clock.monotonic();
-        let Ok(hold) = core.moments.hold(place, now, || Ok::<Lsn, std::convert::Infallible>(core.visible()));
-        Self { core: core.clone(), hold }
+        Self { core: core.clone(), hold: core.hold_now(place) }
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -51,11 +47,23 @@ impl Snapshot {
         self
     }
 
+    /// Has the moment kept as if it were pinned, as long as this is open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone): only snapshots kept it when this one was opened.
+    pub(crate) fn pin(&self) -> Result<()> {
+        if self.hold.pin() {
+            return Ok(());
+        }
+        Err(gone(self.hold.moment, self.core.moments.terms().oldest()))
+    }
+
     pub(crate) fn parts(&self) -> (&Arc<Core>, Lsn) {
         (&self.core, self.hold.moment)
     }
 
-    /// The moment.
+    /// The moment: the one that is kept and was asked for, or the kept one before.
     #[must_use]
     pub fn version(&self) -> Version {
         Version::from(self.hold.moment)

@@ -92,6 +92,11 @@ pub struct Stats {
     pub snapshots: u64,
     /// Which snapshots are open, the oldest moment first: each keeps what it shows on the disk.
     pub open_snapshots: Vec<OpenSnapshot>,
+    /// Every moment from here on is kept; of earlier ones single moments.
+    pub every_moment_from: Version,
+    /// The oldest moment that is kept by somebody, a snapshot or a pin, and no longer by time alone: what it shows stays on
+    /// the disk.
+    pub oldest_moment: Option<OldestMoment>,
     /// Everything up to here is durable.
     pub durable: Version,
     /// How long plain commits took, from call to answer.
@@ -111,6 +116,18 @@ pub struct Stats {
     /// Commits that were held back since open, because writing the index out could not keep up with the recovery
     /// budget.
     pub held_back: u64,
+}
+
+/// A moment of the past, and who keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OldestMoment {
+    /// The moment.
+    pub version: Version,
+    /// Engine time of the newest commit that it shows, microseconds since 1970.
+    pub time_us: Option<u64>,
+    /// A pin by its name, or a snapshot by its owner and its age.
+    pub keeper: String,
 }
 
 /// How the archive of a store fares: what a lost disk would lose.

@@ -1,6 +1,7 @@
 //! Corridor: opening a store, and what spans its collections.
 
 use std::fmt;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,6 +40,7 @@ use crate::ticket::Ticket;
 use crate::txn::{Done, Ran, Tx};
 use crate::value::Value;
 
+mod retention;
 mod sessions;
 
 /// An open store. Cheap to clone, usable from any thread; closing it, or dropping the last handle, makes everything
@@ -113,8 +115,10 @@ impl Store {
     ///
     /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
     #[doc(alias = "ListDataStoresAsync")]
+    #[track_caller]
     pub fn collections(&self) -> Result<Vec<String>> {
-        Ok(self.core.collections(self.core.visible())?.into_iter().map(|(name, _)| name).collect())
+        let hold = self.core.hold_now(Location::caller());
+        Ok(self.core.collections(hold.moment)?.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Every key whose value carries the user id `user`, with the name of its collection, as of now: what a user may ask
@@ -123,13 +127,14 @@ impl Store {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no user id. [`ErrorKind::Io`].
+    #[track_caller]
     pub fn keys_of(&self, user: impl Into<UserId>) -> Result<KeysOf> {
         let user = user.into();
         user.check()?;
-        let moment = self.core.visible();
-        let names = self.core.collections(moment)?.into_iter().map(|(name, id)| (id, name)).collect();
         let table = Table::own(self.core.clone(), CollectionId::USER, "$user");
-        let tags = table.list(Range::prefix(inner_key::tags_of(user.as_str())), moment);
+        let range = Range::prefix(inner_key::tags_of(user.as_str()));
+        let tags = table.list_now(range, Location::caller());
+        let names = self.core.collections(tags.moment())?.into_iter().map(|(name, id)| (id, name)).collect();
         Ok(KeysOf { tags, names })
     }
 
@@ -196,6 +201,7 @@ impl Store {
                 Some(found) => self.core.wait_for(found.lsn).map(|()| Outcome::Committed(found.lsn.into())),
                 None => match self.core.undone_id(&id)? {
                     Some(version) => Ok(Outcome::Undone(version)),
+                    None if self.core.forgot() => Ok(Outcome::Forgotten),
                     None => Ok(Outcome::NotCommitted),
                 },
             },
@@ -213,6 +219,9 @@ impl Store {
         }
         match self.core.wal.read_head(lsn) {
             Ok(_) => Ok(Outcome::Committed(version)),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && lsn < self.core.wal.complete() => {
+                Ok(Outcome::Forgotten)
+            }
             Err(e) if e.kind() == savehold_wal::ErrorKind::Gone => Ok(Outcome::NotCommitted),
             Err(e) if e.kind() == savehold_wal::ErrorKind::Corrupt => Err(damaged(lsn, e)),
             Err(e) => Err(e.into()),
@@ -287,6 +296,8 @@ impl Store {
             segments: log.segments,
             snapshots: core.moments.count() as u64,
             open_snapshots: core.moments.open(core.wal.env().clock.monotonic()),
+            every_moment_from: core.moments.terms().every.into(),
+            oldest_moment: core.oldest_moment(),
             durable: log.durable.into(),
             commit_latency: core.commits.read(),
             archive: core.archive.get().map(|archive| archive.stats(&core.wal)),
@@ -356,6 +367,7 @@ impl Options {
         let (archive, packing) = (self.archive.clone(), self.archive_packing);
         let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);
         let core = Arc::new(Core::new(wal, recovered, replaying, self));
+        core.note_leap();
         core.on_sound_tables(Core::restore_leases)?;
         core.begin_upkeep()?;
         if let Some(to) = &archive {

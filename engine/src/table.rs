@@ -1,16 +1,19 @@
 //! Corridor: a collection without its type: names, moments, pages.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
 use savehold_wal::Lsn;
 
 use crate::at::At;
-use crate::core::{Core, Stored, before};
+use crate::core::{Core, Stored, before, gone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, VersionRef};
 use crate::key::{Key, KeyRef};
+use crate::moments::{Held, Hold};
 use crate::name::CollectionName;
 use crate::range::Range;
 use crate::record::{Cause, Head};
@@ -80,9 +83,26 @@ impl Table {
         Ok(self.core.read(id, bytes, moment).map_err(|e| self.named(key, e))?.stored)
     }
 
+    /// The newest value of a key that readers see.
+    #[inline]
+    pub(crate) fn get_now(&self, key: &KeyRef<'_>) -> Result<Option<Stored>> {
+        loop {
+            let moment = self.core.visible();
+            match self.get(key, moment) {
+                // what was newest then went since: there is a newer one
+                Err(e) if e.kind() == ErrorKind::Gone && self.core.visible() > moment => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// The value of a key at a moment as a caller names it; `At::Version` means just that version of the key.
     pub(crate) fn get_at(&self, key: &KeyRef<'_>, at: &At) -> Result<Option<Stored>> {
-        let At::Version(version) = at else { return self.get(key, self.core.moment(at)?) };
+        let version = match at {
+            At::Version(version) => version,
+            At::Now => return self.get_now(key),
+            at => return self.get(key, self.core.moment(at)?),
+        };
         let bytes = key.checked().map_err(|e| e.within(&self.name))?;
         let found = match self.id()? {
             Some(id) => self.core.index.at(id.0, bytes, version.lsn()).map_err(|e| self.named(key, e))?,
@@ -92,7 +112,7 @@ impl Table {
             Some(found) if found.kind == Kind::Remove => Ok(None),
             Some(found) => self.core.stored(found).map(Some).map_err(|e| self.named(key, e)),
             None => {
-                self.core.moment(at).map_err(|e| self.named(key, e))?; // of an undone future, if that is why
+                self.core.place_of(at).map_err(|e| self.named(key, e))?; // of an undone future, if that is why
                 let say =
                     format!("there is no version {version} of it: `savehold history` lists those that are");
                 Err(self.named(key, Error::new(ErrorKind::Gone, say).at(*version)))
@@ -108,10 +128,18 @@ impl Table {
         }
     }
 
-    /// The keys of a range at a moment, in order, with their versions; removed ones are passed over.
+    /// The keys of a range at a moment, in order, with their versions; removed ones are passed over. The caller sees to it
+    /// that the moment stays.
     pub(crate) fn list(&self, range: Range, moment: Lsn) -> Listing {
         let page = VecDeque::new();
-        Listing { table: self.clone(), range, moment, after: None, page, refused: None, over: false }
+        let (table, after, refused, hold) = (self.clone(), None, None, None);
+        Listing { table, range, moment, _hold: hold, after, page, refused, over: false }
+    }
+
+    /// [`Table::list`] as of now, which is held until all is listed.
+    pub(crate) fn list_now(&self, range: Range, place: &'static Location<'static>) -> Listing {
+        let hold = self.core.hold_now(place);
+        Listing { moment: hold.moment, _hold: Some(hold), ..self.list(range, Lsn::NONE) }
     }
 
     /// [`Table::list`] at a moment of `core`.
@@ -128,32 +156,85 @@ impl Table {
 }
 
 impl Core {
-    /// The place up to which a reader at `at` sees.
+    /// The moment that a reader at `at` sees: the newest that is kept and not newer than what was asked for. It may be
+    /// given up right behind the answer, unless it is [held](Core::hold).
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Undone`]: a restore or a repair undid that version.
+    /// - [`ErrorKind::Gone`]: no moment as old is kept any more; or there is no such pin.
+    pub(crate) fn moment(&self, at: &At) -> Result<Lsn> {
+        if *at == At::Now {
+            return Ok(self.visible());
+        }
+        let place = self.place_of(at)?;
+        self.moments.ask(|held| self.kept(held, at, place))
+    }
+
+    /// Holds the moment that a reader at `at` sees, for the caller of the public call at `place`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::moment`].
+    pub(crate) fn hold(&self, at: &At, place: &'static Location<'static>) -> Result<Hold> {
+        if *at == At::Now {
+            return Ok(self.hold_now(place));
+        }
+        let asked = self.place_of(at)?;
+        self.moments.hold(place, self.wal.env().clock.monotonic(), |held| self.kept(held, at, asked))
+    }
+
+    /// Holds the newest moment.
+    pub(crate) fn hold_now(&self, place: &'static Location<'static>) -> Hold {
+        let now = self.wal.env().clock.monotonic();
+        let Ok(hold) = self.moments.hold(place, now, |_| Ok::<Lsn, Infallible>(self.visible()));
+        hold
+    }
+
+    /// Holds the moment that `moment` says of a run in commit order.
+    #[track_caller]
+    pub(crate) fn hold_placed(&self, moment: impl FnOnce() -> Lsn) -> Hold {
+        let now = self.wal.env().clock.monotonic();
+        let Ok(hold) = self.moments.hold(Location::caller(), now, |_| Ok::<Lsn, Infallible>(moment()));
+        hold
+    }
+
+    /// The place that `at` names, whether its moment is kept or not.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Undone`]: a restore or a repair undid that version.
-    pub(crate) fn moment(&self, at: &At) -> Result<Lsn> {
+    pub(crate) fn place_of(&self, at: &At) -> Result<Lsn> {
         let visible = self.visible();
-        let until = |time_us| -> Result<Lsn> {
-            let behind = self.wal.at_time(time_us)?.unwrap_or(Lsn::NONE);
-            Ok(Lsn::from_raw(behind.raw().saturating_sub(1)).min(visible))
-        };
         match at {
             At::Now => Ok(visible),
             At::Pin(name) => self.pinned(name).map(|lsn| lsn.min(visible)),
             At::Version(version) => self.standing(*version).map(|lsn| lsn.min(visible)),
-            At::Time(time_us) => until(*time_us),
+            At::Time(time_us) => self.place_at(*time_us),
             At::Ago(time) => {
                 let ago_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-                until(self.wal.time_us().saturating_sub(ago_us))
+                self.place_at(self.wal.time_us().saturating_sub(ago_us))
             }
         }
     }
 
-    /// [`Core::moment`] as it was asked for: a version need not be visible yet, but it must have its place.
-    pub(crate) fn moment_asked(&self, at: &At) -> Result<Lsn> {
-        let At::Version(version) = at else { return self.moment(at) };
+    /// The moment that stood at a time, kept or not.
+    pub(crate) fn place_at(&self, time_us: u64) -> Result<Lsn> {
+        let behind = self.wal.at_time(time_us)?.unwrap_or(Lsn::NONE);
+        Ok(before(behind).min(self.visible()))
+    }
+
+    fn kept(&self, held: &Held, at: &At, place: Lsn) -> Result<Lsn> {
+        match (held.kept_before(place), at) {
+            (Some(moment), At::Pin(_)) if moment == place => Ok(moment),
+            (Some(moment), at) if !matches!(at, At::Pin(_)) => Ok(moment),
+            _ => Err(gone(place, held.oldest())),
+        }
+    }
+
+    /// [`Core::place_of`] as it was asked for: a version need not be visible yet, but it must have its place.
+    pub(crate) fn place_asked(&self, at: &At) -> Result<Lsn> {
+        let At::Version(version) = at else { return self.place_of(at) };
         let lsn = self.standing(*version)?;
         if lsn > self.sequenced() {
             let say = format!(
@@ -186,6 +267,8 @@ pub(crate) struct Listing {
     pub(crate) table: Table,
     range: Range,
     moment: Lsn,
+    /// What keeps the moment, where nobody else does.
+    _hold: Option<Hold>,
     after: Option<Vec<u8>>,
     page: VecDeque<(Key, VersionRef)>,
     /// Why there is nothing to list.
@@ -194,6 +277,11 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// The moment that it lists.
+    pub(crate) fn moment(&self) -> Lsn {
+        self.moment
+    }
+
     /// Goes on behind `key`.
     pub(crate) fn after(mut self, key: Option<&Key>) -> Self {
         self.after = key.map(|key| key.as_bytes().to_vec());
@@ -205,10 +293,9 @@ impl Listing {
             self.over = true;
             return Ok(());
         };
-        let index = &self.table.core.index;
+        let (core, after) = (&self.table.core, self.after.as_deref());
         let range = self.range.own.borrow();
-        let page =
-            index.range(id.0, range, self.after.as_deref(), self.moment, PAGE, self.range.direction)?;
+        let page = core.range(id, range, after, self.moment, PAGE, self.range.direction)?;
         self.over = page.len() < PAGE;
         self.after = page.last_key().map(<[u8]>::to_vec);
         for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {

@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod options;
+mod retention;
 mod verbs;
 
 use std::ffi::OsStr;
@@ -16,6 +17,7 @@ pub use options::{
     Break, Demo, Diff, Get, History, Json, List, Load, Migrate, Once, Pin, Remove, Repair, Scope, Sessions,
     SessionsVerb, Set, Stat, Tail, Unpin, Update,
 };
+pub use retention::Retention;
 pub use verbs::Verb;
 
 use crate::exit::{Exit, Failure, codes};

@@ -26,8 +26,8 @@ pub(super) fn backup(store: &Store, asked: Asked<'_>) -> Result<Map> {
 }
 
 /// `{"do": "revert", "collection": c, "to": moment, "prefix": p, "keys": […], "origin": o, "since": moment,
-/// "handoff_us": n, "dry_run": bool}` → `keys`: each with its new `version`, whether it is `removed`, who it is
-/// `played_by`, and the commits `undone`.
+/// "handoff_us": n, "dry_run": bool}` → `keys`: each with its new `version`, the moment `to` that it is back at, whether it
+/// is `removed`, who it is `played_by`, and the commits `undone`.
 pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["collection", "to", "prefix", "keys", "origin", "since", "handoff_us", "dry_run"])?;
     let mut selection = selection(asked)?;
@@ -106,6 +106,7 @@ fn rooted<'a>(asked: Asked<'a>, name: &str) -> Result<&'a Path> {
 fn reverted(back: Reverted) -> Map {
     let mut said = Map::new();
     said.insert("key", back.key.to_string());
+    said.insert("to", back.to.to_string());
     said.insert("version", back.version.map(|version| version.to_string()));
     said.insert("removed", back.removed);
     said.insert("played_by", back.played_by);

@@ -13,6 +13,7 @@ mod write;
 mod state;
 mod past;
 mod care;
+mod history;
 mod sessions;
 mod migrate;
 mod client;
@@ -68,6 +69,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "diff" => past::diff(store, asked),
         "changes" => past::changes(store, asked),
         "migrate" => migrate::migrate(store, asked),
+        "retention" => history::retention(store, asked),
         "sessions" => sessions::sessions(store, asked),
         "break" => sessions::end(store, asked),
         other => Err(wrong(format!("there is no verb {other:?}"))),

@@ -3,12 +3,16 @@
 //! What may be long comes in pages: an answer says whether there is more, and the next request goes on behind its last
 //! key, at the same moment.
 
+use std::panic::Location;
+
 use super::wire::{self, Asked};
+use crate::at::At;
 use crate::change::{Entry, Outcome};
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
+use crate::moments::Hold;
 use crate::range::Range;
 use crate::store::{Doubt, Store};
 use crate::table::{Listing, VersionInfo};
@@ -61,8 +65,9 @@ pub(super) fn get(store: &Store, asked: Asked<'_>) -> Result<Map> {
     Ok(said)
 }
 
-/// `{"do": "keys", "collection": c, "prefix": p, "after": k, "at": moment, "limit": n}` → `keys`, `more`, and the
-/// moment `at`; `collection` says whether there is one.
+/// `{"do": "keys", "collection": c, "prefix": p, "after": k, "at": moment, "limit": n, "hold": bool}` → `keys`, `more`,
+/// and the moment `at`; `collection` says whether there is one. With `hold` the moment stays until nobody has asked for a
+/// page of it for ten minutes.
 pub(super) fn keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
     let mut page = Page::of(store, asked)?;
     let mut keys: Vec<Value> = Vec::new();
@@ -156,20 +161,26 @@ fn is_there(store: &Store, name: &str) -> Result<bool> {
 struct Page {
     documents: Collection<Value>,
     listing: Listing,
-    moment: Version,
+    hold: Hold,
     limit: usize,
 }
 
 impl Page {
     fn of(store: &Store, asked: Asked<'_>) -> Result<Self> {
-        asked.only(&["collection", "prefix", "after", "at", "limit"])?;
+        asked.only(&["collection", "prefix", "after", "at", "limit", "hold"])?;
         let documents = store.any(asked.text("collection")?)?;
-        let moment = store.core.moment(&asked.at("at")?)?;
+        let hold = store.core.hold(&asked.at("at")?, Location::caller())?;
+        hold.name("the command line".to_owned());
+        if asked.flag("hold")? {
+            let again = store.core.hold(&At::Version(hold.moment.into()), Location::caller())?;
+            again.name("the command line, page by page".to_owned());
+            store.core.paging.keep(again, store.core.wal.env().clock.monotonic());
+        }
         let range = asked.key_if("prefix")?.map_or_else(Range::all, |prefix| Range::prefix(&prefix));
         let after = asked.key_if("after")?;
-        let listing = documents.table.list(range, moment).after(after.as_ref());
+        let listing = documents.table.list(range, hold.moment).after(after.as_ref());
         let limit = asked.count_if("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX) as usize;
-        Ok(Self { documents, listing, moment: moment.into(), limit })
+        Ok(Self { documents, listing, hold, limit })
     }
 
     fn said(&self, store: &Store, name: &str, items: Vec<Value>, more: bool) -> Result<Map> {
@@ -179,7 +190,7 @@ impl Page {
         }
         said.insert(name, items);
         said.insert("more", more);
-        said.insert("at", self.moment.to_string());
+        said.insert("at", Version::from(self.hold.moment).to_string());
         Ok(said)
     }
 }

@@ -6,6 +6,7 @@ use savehold_wal::RecoveryReport;
 
 use super::wire::{self, Asked, PROTOCOL};
 use crate::error::Result;
+use crate::stats::OldestMoment;
 use crate::store::Store;
 use crate::value::{Map, Value};
 
@@ -37,6 +38,8 @@ pub(super) fn stat(store: &Store, asked: Asked<'_>) -> Result<Map> {
     said.insert("log_bytes", stats.log_bytes);
     said.insert("segments", stats.segments);
     said.insert("snapshots", stats.snapshots);
+    said.insert("every_moment_from", wire::version(stats.every_moment_from.lsn()));
+    said.insert("oldest_moment", stats.oldest_moment.map(oldest));
     said.insert("index_bytes", stats.index_bytes);
     said.insert("durable", wire::version(stats.durable.lsn()));
     said.insert("estimated_recovery_us", micros(stats.estimated_recovery));
@@ -60,6 +63,12 @@ pub(super) fn time(store: &Store, asked: Asked<'_>) -> Result<Map> {
         Some(version) => store.time_of(version)?,
     };
     Ok(Map::from([("time_us", time_us)]))
+}
+
+fn oldest(oldest: OldestMoment) -> Map {
+    let mut said = Map::from([("version", oldest.version.to_string()), ("keeper", oldest.keeper)]);
+    said.insert("time_us", oldest.time_us);
+    said
 }
 
 fn report(report: &RecoveryReport) -> Map {

@@ -252,3 +252,37 @@ fn garbage_costs_its_sender_an_answer_and_nobody_else_anything() {
     }
     world.ok(r#"{"do":"stat"}"#);
 }
+
+/// The pages of a dump are of one moment, whatever is written and thinned between two of them.
+#[test]
+fn the_moment_of_pages_is_held_from_one_to_the_next() {
+    let world = World::new();
+    let none = crate::retention::VersionsKept { explicit: std::time::Duration::ZERO, ..Default::default() };
+    world.store.set_moments(crate::retention::Moments::NONE).unwrap();
+    world.store.set_retention("counts", crate::retention::Retention::History(none)).unwrap();
+    let counts = world.store.any("counts").unwrap();
+    let write = |n: i64| ["a", "b"].iter().for_each(|key| _ = counts.set(*key, &n.into()).unwrap());
+    write(1);
+    let first = world.ok(r#"{"do":"scan","collection":"counts","limit":1,"hold":true}"#);
+    let at = first.get("at").and_then(Value::as_str).unwrap();
+    write(2);
+    assert!(world.store.thin().unwrap());
+    let next = |hold: bool| {
+        let (hold, after) = (format!(r#""hold":{hold}"#), r#""after":"a""#);
+        world.ask(&format!(r#"{{"do":"scan","collection":"counts","limit":1,"at":"{at}",{after},{hold}}}"#))
+    };
+    let entry = Said(next(true).unwrap());
+    assert_eq!((entry.value(), entry.0.get("at").and_then(Value::as_str)), (Some(1), Some(at)));
+    world.store.core.paging.let_go(std::time::Duration::MAX);
+    write(3);
+    assert!(world.store.thin().unwrap());
+    assert_eq!(next(false).unwrap_err().kind(), ErrorKind::Gone, "nobody holds it any more");
+}
+
+struct Said(Map);
+
+impl Said {
+    fn value(&self) -> Option<i64> {
+        self.0.get("entries")?.as_list()?.first()?.get("value")?.as_i64()
+    }
+}

@@ -42,6 +42,8 @@ pub struct Layers {
     pub tables: Vec<Arc<Table>>,
     /// Every version older than this is in a table.
     pub floor: Lsn,
+    /// How many merges by which something may have been dropped these tables have behind them.
+    pub judged: u64,
 }
 
 /// A tail that is complete.
@@ -54,6 +56,35 @@ pub struct Frozen {
 }
 
 impl Layers {
+    /// Whether exactly this version of a key is listed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::newest`].
+    pub fn lists(&self, collection: u32, key: &[u8], lsn: Lsn) -> Result<bool> {
+        let in_memory = self.tails().find_map(|tail| tail.at(collection, key, lsn));
+        let found = match in_memory {
+            Some(found) => Some(found),
+            None => at_in(&self.tables, collection, key, lsn)?,
+        };
+        Ok(found.is_some_and(|found| found.lsn == lsn))
+    }
+
+    /// The versions of a key that the tables list, newest first, `limit` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::newest`].
+    pub fn in_tables(&self, collection: u32, key: &[u8], limit: usize) -> Result<Vec<VersionRef>> {
+        let mut found = Vec::new();
+        for table in &self.tables {
+            if found.len() < limit {
+                versions_in(table, collection, key, Lsn::MAX, limit, &mut found).map_err(meanwhile)?;
+            }
+        }
+        Ok(found)
+    }
+
     /// The layers in memory, newest first.
     fn tails(&self) -> impl Iterator<Item = &TailIndex> {
         std::iter::once(&*self.tail).chain(self.frozen.iter().map(|frozen| &*frozen.tail))
@@ -61,12 +92,12 @@ impl Layers {
 }
 
 impl Index {
-    /// An index over `tables`, newest first, which hold every version older than `floor`. `seed` must be random and
-    /// secret: keys come from strangers.
+    /// An index over `tables`, newest first, which hold every version older than `floor` that none of `judged` merges
+    /// dropped. `seed` must be random and secret: keys come from strangers.
     #[must_use]
-    pub fn new(seed: u64, tables: Vec<Arc<Table>>, floor: Lsn) -> Self {
+    pub fn new(seed: u64, tables: Vec<Arc<Table>>, floor: Lsn, judged: u64) -> Self {
         let tail = Arc::new(TailIndex::new(seed));
-        let layers = Layers { tail, frozen: Vec::new(), tables, floor };
+        let layers = Layers { tail, frozen: Vec::new(), tables, floor, judged };
         Self { layers: Swap::new(Arc::new(layers)), change: Mutex::new(()) }
     }
 
@@ -252,9 +283,11 @@ impl Index {
         });
     }
 
-    /// Puts `tables`, newest first, in the place of `gone`, neighbours whose versions they hold.
-    pub fn put_in_place(&self, gone: &[Arc<Table>], tables: Vec<Arc<Table>>) {
+    /// Puts `tables`, newest first, in the place of `gone`, neighbours whose versions they hold, those apart that a merge
+    /// of this number dropped.
+    pub fn put_in_place(&self, gone: &[Arc<Table>], tables: Vec<Arc<Table>>, judged: u64) {
         self.replace(|layers| {
+            layers.judged = layers.judged.max(judged);
             let goes = |table: &Arc<Table>| gone.iter().any(|other| Arc::ptr_eq(table, other));
             let at = layers.tables.iter().position(goes).expect("only one takes tables out at a time");
             layers.tables.retain(|table| !goes(table));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use savehold_wal::Lsn;
 
-use super::settings::{Retention, Versions};
+use super::settings::{Retention, VersionsKept};
 use crate::index::{Judge, Kind, VersionRef};
 use crate::record::Cause;
 
@@ -89,7 +89,7 @@ impl Rule {
     pub fn of(retention: Retention, since: impl Fn(Duration) -> Lsn) -> Self {
         match retention {
             Retention::NewestOnly => Self::NewestOnly,
-            Retention::History(Versions { explicit, autosaves, newest }) => {
+            Retention::History(VersionsKept { explicit, autosaves, newest }) => {
                 Self::History { explicit: since(explicit), autosaves: since(autosaves), newest }
             }
         }

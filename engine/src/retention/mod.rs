@@ -8,13 +8,18 @@
 //!   coarser ones are among the finer.
 //! - *Whole*: the version that was the newest of its key at a kept moment stays.
 //! - *Newest*: the newest version of a key stays, a removal as long as anything older may still stand anywhere.
+//! - *Said first*: the terms are durable before anything is dropped by them.
 
+mod settings;
 mod horizon;
 mod judge;
-mod settings;
+mod terms;
+mod look;
 #[cfg(test)]
 mod tests;
 
 pub use horizon::Horizon;
 pub use judge::{Kept, Plan, Reach, Rule};
-pub use settings::{Moments, Retention, Versions};
+pub use look::{Looked, Share};
+pub use settings::{Moments, OUTCOMES, Retention, VersionsKept};
+pub use terms::{Asked, Mark, Terms};

@@ -35,7 +35,7 @@ impl Default for Moments {
 /// How long versions of a collection's keys are kept for themselves, besides those that the moments keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Versions {
+pub struct VersionsKept {
     /// Those of explicit commits (default: 7 days).
     pub explicit: Duration,
     /// Those that the autosave wrote (default: not at all).
@@ -44,7 +44,7 @@ pub struct Versions {
     pub newest: u32,
 }
 
-impl Default for Versions {
+impl Default for VersionsKept {
     fn default() -> Self {
         Self { explicit: 7 * DAY, autosaves: Duration::ZERO, newest: 1 }
     }
@@ -54,7 +54,7 @@ impl Default for Versions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
     /// The moments of the store, and versions for themselves.
-    History(Versions),
+    History(VersionsKept),
     /// The newest version of each key alone: at any older moment the collection answers
     /// [`Gone`](crate::ErrorKind::Gone), except through a snapshot that was open in time.
     NewestOnly,
@@ -62,9 +62,12 @@ pub enum Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self::History(Versions::default())
+        Self::History(VersionsKept::default())
     }
 }
+
+/// How long outcomes of idempotency ids are kept, unless a store says otherwise.
+pub const OUTCOMES: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) const MINUTE_US: u64 = MINUTE.as_micros() as u64;
 pub(super) const HOUR_US: u64 = HOUR.as_micros() as u64;

@@ -8,6 +8,8 @@ use crate::index::{Judge, Kind, Place, VersionRef};
 use crate::record::Cause;
 use crate::tests::Dice;
 
+mod terms;
+
 const SECOND_US: u64 = 1_000_000;
 const MINUTE_US: u64 = 60 * SECOND_US;
 const HOUR_US: u64 = 60 * MINUTE_US;
@@ -103,11 +105,11 @@ fn each_rule_keeps_what_it_says() {
     let now = 100 * DAY_US;
     let ago = |minutes: u64| now - minutes * MINUTE_US;
     let horizon = Horizon::default().advanced(&Moments::default(), now);
-    let history = |versions: Versions| Retention::History(versions);
-    let usual = history(Versions::default());
-    let two = history(Versions { newest: 2, ..Versions::default() });
+    let history = |versions: VersionsKept| Retention::History(versions);
+    let usual = history(VersionsKept::default());
+    let two = history(VersionsKept { newest: 2, ..VersionsKept::default() });
     let day = Duration::from_secs(24 * 3600);
-    let saves = history(Versions { autosaves: 40 * day, explicit: Duration::ZERO, newest: 1 });
+    let saves = history(VersionsKept { autosaves: 40 * day, explicit: Duration::ZERO, newest: 1 });
     type Row = (u64, Kind, Cause, bool);
     let cases: &[(&str, Retention, &[Row])] = &[
         (
@@ -181,7 +183,7 @@ fn pins_and_snapshots_keep_their_moment_and_a_snapshot_holds_what_has_no_history
     let mut all: Vec<VersionRef> =
         (0..9).map(|n| version(now - n * DAY_US, Kind::Put, Cause::Autosave)).collect();
     let none =
-        Retention::History(Versions { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: 1 });
+        Retention::History(VersionsKept { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: 1 });
     let (pin, held) = (now - 3 * DAY_US + 5, now - 6 * DAY_US);
     let kept = |retention| {
         let mut versions = all.clone();

@@ -84,7 +84,7 @@ impl Core {
             if met.want_bar() {
                 return self.run_at_the_bar(&author, how, &met, f);
             }
-            match self.run_once(&author, how, met.met, &mut f) {
+            match self.run_once(&author, how, met.run(), &mut f) {
                 Ok(ran) => return ran,
                 Err(conflict) => {
                     drop(turns);
@@ -104,7 +104,7 @@ impl Core {
     ) -> Ran<R, E> {
         let bar = self.bar.raise(met.collections());
         loop {
-            match self.run_once(author, how, met.met, &mut f) {
+            match self.run_once(author, how, met.run(), &mut f) {
                 Ok(ran) => return ran,
                 Err(conflict) => bar.extend(conflict.collections()),
             }
@@ -115,11 +115,18 @@ impl Core {
         &self,
         author: &Author<'_>,
         how: How,
-        run: u32,
+        Run { number: run, holds }: Run,
         f: &mut impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Result<Ran<R, E>, Conflict> {
         let id = author.id;
-        let (moment, watch) = self.watch(); // before anything is read
+        let mut watch = None;
+        let mut watched = || {
+            let (moment, watching) = self.watch(); // before anything is read
+            watch = Some(watching);
+            moment
+        };
+        let held = holds.then(|| self.hold_placed(&mut watched));
+        let moment = held.as_ref().map_or_else(watched, |held| held.moment);
         match id.map(|id| self.once(id)).transpose() {
             Ok(Some(Some(before))) => return Ok(Ran::Before(before)),
             Ok(_) => {}
@@ -130,9 +137,10 @@ impl Core {
             let _inside = guard::enter(self.number());
             f(&tx)
         };
-        if tx.state.borrow().stale {
+        let torn = held.is_none() && self.moments.may_be_torn(moment);
+        if tx.state.borrow().stale || torn {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
-            return Err(Conflict { keys: Vec::new(), ranges: BTreeSet::new() });
+            return Err(Conflict { keys: Vec::new(), ranges: BTreeSet::new(), torn });
         }
         let finished = if value.is_ok() { tx.finish() } else { Ok(()) };
         let State { reads, ranges, writes, users, claim, memory, posted, .. } = tx.state.into_inner();
@@ -179,7 +187,8 @@ impl Core {
             }
             Err(NotCommitted::Conflict(keys)) => {
                 self.conflicts.fetch_add(1, Ordering::Relaxed);
-                Err(Conflict { keys, ranges: ranges.into_iter().map(|(collection, _)| collection).collect() })
+                let ranges = ranges.into_iter().map(|(collection, _)| collection).collect();
+                Err(Conflict { keys, ranges, torn: false })
             }
         }
     }
@@ -190,6 +199,17 @@ struct Conflict {
     keys: Vec<FullKey>,
     /// The collections of which it scanned ranges, changed or not.
     ranges: BTreeSet<CollectionId>,
+    /// Its moment was given up while it ran.
+    torn: bool,
+}
+
+/// A run of a transaction.
+#[derive(Clone, Copy)]
+struct Run {
+    /// How many came before.
+    number: u32,
+    /// It holds its moment.
+    holds: bool,
 }
 
 impl Conflict {
@@ -202,6 +222,7 @@ impl Conflict {
 #[derive(Default)]
 struct Conflicts {
     met: u32,
+    torn: bool,
     /// In order, each once.
     keys: Vec<FullKey>,
     ranges: BTreeSet<CollectionId>,
@@ -210,10 +231,15 @@ struct Conflicts {
 impl Conflicts {
     fn add(&mut self, conflict: Conflict) {
         self.met += 1;
+        self.torn |= conflict.torn;
         self.ranges.extend(conflict.ranges);
         self.keys.extend(conflict.keys);
         self.keys.sort();
         self.keys.dedup();
+    }
+
+    fn run(&self) -> Run {
+        Run { number: self.met, holds: self.torn }
     }
 
     fn want_bar(&self) -> bool {

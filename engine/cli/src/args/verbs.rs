@@ -8,6 +8,7 @@ use super::options::{
     Demo, Diff, Get, History, List, Load, Migrate, Pin, Remove, Repair, Scope, Sessions, Set, Stat, Tail,
     Unpin, Update,
 };
+use super::retention::Retention;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
@@ -184,6 +185,21 @@ Examples:
   savehold stat
   savehold stat --recoveries --format json")]
     Stat(Stat),
+
+    /// Say how long history is kept, or change it
+    ///
+    /// Every moment of the last hour stays, then one a minute for a day, then one an hour for 30 days, for all keys; pins
+    /// and open snapshots stay besides. Versions that a call asked for stay 7 days for themselves, and the newest always.
+    /// What is given up goes in the background, and does not come back where a later setting keeps more.
+    #[command(after_help = "\
+Examples:
+  savehold retention
+  savehold retention players
+  savehold retention players --autosaves 1m
+  savehold retention guilds --versions 20 --explicit 30d
+  savehold retention cache --newest-only
+  savehold retention --moments 2h/2d/60d")]
+    Retention(Retention),
 
     /// List who plays what, or end one session
     ///

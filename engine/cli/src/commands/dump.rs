@@ -32,7 +32,7 @@ pub fn run(args: &Args, scope: &Scope) -> Result<Exit, Failure> {
     let (mut frame, mut damaged) = (Frame::new(args.format), Damaged::default());
     let mut moment: Option<String> = None;
     for scope in scopes {
-        let mut pages = Pages::new("scan", &scope, None);
+        let mut pages = Pages::new("scan", &scope, None).held();
         if let Some(moment) = &moment {
             pages = pages.at(moment);
         }

@@ -36,6 +36,13 @@ impl Pages {
         self
     }
 
+    /// The same pages, whose moment is held from one to the next.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        self.request.insert("hold", true);
+        self
+    }
+
     /// The next page, of at most `most` keys; `None` behind the last.
     ///
     /// # Errors

@@ -45,6 +45,10 @@ pub fn run(args: &Args, stat: &Stat) -> Result<Exit, Failure> {
 
 fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
     let last = said.object("last_recovery");
+    let oldest = match said.object("oldest_moment") {
+        Some(oldest) => Cell::Text(format!("{}, by {}", oldest.text("version")?, oldest.text("keeper")?)),
+        None => Cell::Nothing,
+    };
     let recovered = |of: fn(Said<'_>) -> savehold::Result<Cell>| last.map_or(Ok(Cell::Nothing), of);
     let column = |title, name| Column { title, name };
     Ok(vec![
@@ -54,6 +58,8 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         (column("Log", "log_bytes"), Cell::Bytes(said.count("log_bytes")?)),
         (column("Segments", "segments"), Cell::Count(said.count("segments")?)),
         (column("Index in memory", "index_bytes"), Cell::Bytes(said.count("index_bytes")?)),
+        (column("Every moment from", "every_moment_from"), version(said, "every_moment_from")),
+        (column("Oldest moment that is held", "oldest_moment"), oldest),
         (column("Durable through", "durable"), version(said, "durable")),
         (column("Recovery would take about", "estimated_recovery_ms"), time(said, "estimated_recovery_us")?),
         (column("This opening", "opening"), Cell::Text(said.text("opening")?.to_owned())),

@@ -5,6 +5,7 @@ mod world;
 
 mod answers;
 mod changes;
+mod keeping;
 mod loading;
 mod messages;
 mod refusals;

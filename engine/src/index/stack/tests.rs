@@ -51,7 +51,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { index: Index::new(9, Vec::new(), Lsn::NONE), model: Model::new(), count: 0, tables: 0 }
+        Self { index: Index::new(9, Vec::new(), Lsn::NONE, 0), model: Model::new(), count: 0, tables: 0 }
     }
 
     fn write(&mut self, collection: u32, key: &[u8]) {
@@ -94,7 +94,7 @@ impl World {
             while merge.step(judge, 3).unwrap() {}
             merge.finish().unwrap();
         });
-        self.index.put_in_place(merged, vec![table]);
+        self.index.put_in_place(merged, vec![table], 1);
     }
 
     /// Every question, at several moments.

@@ -46,6 +46,12 @@ impl Table {
         Cursor { table: self, shard: 0, page: 0, decoded: Decoded::default(), at: 0 }
     }
 
+    /// Pages that versions stand on.
+    #[must_use]
+    pub fn cell_pages(&self) -> u64 {
+        self.shards.iter().map(|shard| u64::from(shard.cells)).sum()
+    }
+
     /// Verifies every page, and that the versions stand in order; says how many pages there are.
     ///
     /// # Errors
@@ -95,6 +101,25 @@ impl<'t> Cursor<'t> {
         self.load()?;
         self.at = self.decoded.items.len();
         Ok(())
+    }
+
+    /// Goes before the first version of the `n`-th page of cells, counted from 0, or behind all where there are not so many.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::seek_first`].
+    pub fn seek_page(&mut self, mut n: u64) -> Result<()> {
+        self.shard = 0;
+        while let Some(shard) = self.shard_here().filter(|shard| n >= u64::from(shard.cells)) {
+            n -= u64::from(shard.cells);
+            self.shard += 1;
+        }
+        if self.shard_here().is_none() {
+            return self.seek_last();
+        }
+        self.page = n as u32;
+        self.at = 0;
+        self.load()
     }
 
     /// Goes before the first version that does not stand before `to`.

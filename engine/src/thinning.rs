@@ -1,0 +1,282 @@
+//! Corridor: history is thinned: terms first, then merges of tables by them.
+//!
+//! What may be dropped, and what a crash after each step leaves:
+//!
+//! 1. Work the next terms out. Nothing changed.
+//! 2. Bring them into force under the lock by which moments are granted, and take who holds what. From here on no moment is
+//!    granted that is about to go, in this process. A crash leaves the terms before, and everything.
+//! 3. Name them in MANIFEST, durable. A crash leaves these terms, and everything: moments that are whole and are not told of.
+//! 4. Merge, dropping what neither terms nor holders keep; write, sync, name the table as any other. A crash before leaves the
+//!    old tables, after it the new one, and the terms are there either way.
+//! 5. Put the table in the place of those that it holds. Whoever read the old ones and looks afterwards whether his moment is
+//!    still whole is told by the terms, which are older than the table.
+//!
+//! What is lost is made anew from the log: a table passes the terms in MANIFEST, which are as old as any merge. Where
+//! MANIFEST itself is lost, so are the terms and every table, and the log says everything that was not compacted; what was
+//! compacted comes with the terms by which it was judged. An ending is dropped only where no table and no file of
+//! the log can hold anything older of its key, so nothing that ended begins again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use savehold_wal::Lsn;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::table::Table;
+use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
+use crate::planted::{self, Fault};
+use crate::retention::{Asked, Plan, Share, Terms};
+use crate::stats::OldestMoment;
+use crate::tally::{Counting, listed_bytes};
+use crate::tiers;
+
+/// Versions that a merge goes on for before it looks whether something else is due.
+const MERGE_STEP: usize = 1 << 14;
+/// Versions that are looked at to tell how much has lapsed.
+const SAMPLES: u64 = 256;
+/// Versions of a key among which one that is looked at is judged.
+const JUDGED_MAX: usize = 1 << 12;
+/// After a leap of the clock nothing is dropped for a day.
+const LEAP_US: u64 = 24 * 3600 * 1_000_000;
+
+impl Core {
+    /// Merges tables as long as too many of a size stand beside each other.
+    pub(crate) fn merge_if_due(&self) -> Result<()> {
+        loop {
+            let layers = self.index.layers();
+            let versions: Vec<u64> = layers.tables.iter().map(|table| table.facts().versions).collect();
+            let Some(count) = tiers::due(&versions) else { return Ok(()) };
+            let plan = self.next_terms(&layers)?.map(|next| self.enforce(next)).transpose()?;
+            self.merge_these(&layers.tables[..count], count == layers.tables.len(), plan)?;
+        }
+    }
+
+    /// Looks, where it is time, how much has lapsed, and merges all tables where that is worth it. Says after what time to
+    /// look again; `None`: there is nothing to look at.
+    pub(crate) fn thin_if_due(&self) -> Result<Option<Duration>> {
+        let (layers, now) = (self.index.layers(), self.wal.env().clock.monotonic());
+        if layers.tables.is_empty() || self.wal.read_only().is_some() {
+            return Ok(None);
+        }
+        let versions = versions_of(&layers);
+        let left = self.looked.lock().next(now, versions);
+        if !left.is_zero() {
+            return Ok(Some(left));
+        }
+        let every = self.keeping(self.visible())?.moments.every;
+        self.looked.lock().note(now, versions, every);
+        if let Some(next) = self.next_terms(&layers)? {
+            let share = self.lapsed(&layers, &mut self.plan(&next, self.moments.held()))?;
+            if self.looked.lock().worth(now, share) {
+                self.merge_all(&layers, self.enforce(next)?)?;
+            }
+        }
+        Ok(Some(self.looked.lock().next(now, versions_of(&self.index.layers()))))
+    }
+
+    /// Writes the tail out and drops everything that has lapsed, now. False: nothing may be dropped for now, because the
+    /// clock leapt.
+    pub(crate) fn thin_now(&self) -> Result<bool> {
+        let _work = self.shelf.work.lock();
+        self.remake_damaged()?;
+        self.checkpoint()?;
+        let layers = self.index.layers();
+        let Some(next) = self.next_terms(&layers)? else { return Ok(false) };
+        let plan = self.enforce(next)?;
+        if !layers.tables.is_empty() {
+            self.merge_all(&layers, plan)?;
+        }
+        Ok(true)
+    }
+
+    fn merge_all(&self, layers: &Layers, plan: Plan) -> Result<()> {
+        self.merge_these(&layers.tables, true, Some(plan))?;
+        let now = self.wal.env().clock.monotonic();
+        self.looked.lock().note_merged(now, versions_of(&self.index.layers()));
+        Ok(())
+    }
+
+    /// The terms that time and settings make of those in force, for merges of `layers`. `None`: nothing may be dropped.
+    /// Whoever asks has the index to work on.
+    fn next_terms(&self, layers: &Layers) -> Result<Option<Terms>> {
+        let (leapt_us, now_us) = (self.shelf.manifest.lock().leapt_us, self.wal.time_us());
+        if self.wal.read_only().is_some() || leapt_us > 0 && now_us < leapt_us.saturating_add(LEAP_US) {
+            return Ok(None);
+        }
+        self.paging.let_go(self.wal.env().clock.monotonic());
+        let (visible, newest) = (self.visible(), self.sequenced()); // whatever is granted from now on is no older
+        let (keeping, collections) = (self.keeping(visible)?, self.retentions(visible)?);
+        let asked = Asked {
+            moments: keeping.moments,
+            outcomes: keeping.outcomes,
+            collections: &collections,
+            now_us,
+            through: layers.floor.min(Lsn::from_raw(newest.raw() + 1)),
+        };
+        let before = self.moments.terms();
+        let next =
+            before.advanced(&asked, |time_us| self.place_at(time_us).map(|place| place.min(newest)))?;
+        Ok(Some(next.with_pins(&before, &self.pinned_moments()?, Vec::new())))
+    }
+
+    /// Brings terms into force and makes them durable; says by what merges go now: by the terms, and by whoever holds a
+    /// moment.
+    fn enforce(&self, next: Terms) -> Result<Plan> {
+        let (terms, held) = self.moments.change(|before, pinning| -> Result<_> {
+            let next = next.with_pins(before, &self.pinned_moments()?, pinning);
+            Ok(if next.keeps_as(before) { before.clone() } else { Arc::new(next) })
+        })?;
+        let stale = *self.shelf.manifest.lock().terms != *terms;
+        if stale && !planted::has(Fault::DropUnsaid) {
+            self.shelf.name(&self.wal, |manifest| manifest.terms = terms.clone())?;
+        }
+        let held = if planted::has(Fault::ForgetHeld) { Vec::new() } else { held };
+        Ok(self.plan(&terms, held))
+    }
+
+    fn pinned_moments(&self) -> Result<Vec<Lsn>> {
+        Ok(self.pins()?.iter().map(|pin| pin.version.lsn()).collect())
+    }
+
+    fn plan(&self, terms: &Terms, held: Vec<Lsn>) -> Plan {
+        let last = self.shelf.manifest.lock().tables.iter().map(|table| table.judged).max();
+        terms.plan(held, self.wal.settled(last.unwrap_or(0)))
+    }
+
+    /// Merges `tables`, neighbours, newest first, into one.
+    fn merge_these(&self, tables: &[Arc<Table>], oldest: bool, plan: Option<Plan>) -> Result<()> {
+        let numbers: Vec<u64> = tables.iter().map(|table| table.facts().number).collect();
+        let (range, judged, next) = {
+            let manifest = self.shelf.manifest.lock();
+            let merged = || manifest.tables.iter().filter(|table| numbers.contains(&table.number));
+            let (Some(first), Some(last)) = (merged().next(), merged().next_back()) else { return Ok(()) };
+            let judged = merged().map(|table| table.judged).max().unwrap_or(0);
+            ((first.low, last.high), judged, manifest.judged + 1)
+        };
+        let low = tables.iter().map(|table| table.facts().low).min().unwrap_or(range.0);
+        let (mut forgotten, mut dropped) = (Lsn::NONE, 0);
+        let mut plan: Box<dyn Judge> = match plan {
+            Some(plan) => Box::new(plan),
+            None => Box::new(KeepAll),
+        };
+        let (mut named, table) = self.shelf.write(&self.wal, range, low, |writer, tally| {
+            let mut merge = Merge::new(tables, writer, oldest)?;
+            let mut judge = Counting { judge: &mut *plan, tally };
+            while merge.step(&mut judge, MERGE_STEP)? {
+                if self.closing.load(Ordering::Acquire) {
+                    return Err(Error::new(ErrorKind::Closed, "the store is being closed"));
+                }
+                self.checkpoint_if_due()?;
+            }
+            (forgotten, dropped) = (judge.tally.forgotten, judge.tally.dropped);
+            merge.finish()
+        })?;
+        named.judged = if dropped > 0 { next } else { judged };
+        let judged = named.judged;
+        self.shelf.name(&self.wal, |manifest| {
+            let gone = |table: &crate::manifest::Named| numbers.contains(&table.number);
+            let at = manifest.tables.iter().position(gone).expect("only one merges at a time");
+            manifest.tables.retain(|table| !gone(table));
+            manifest.tables.insert(at, named);
+            manifest.judged = manifest.judged.max(judged);
+            manifest.forgotten = manifest.forgotten.max(forgotten);
+        })?;
+        self.index.put_in_place(tables, vec![table], judged);
+        Ok(())
+    }
+
+    /// How much of the tables has lapsed, by a sample: versions on pages that are drawn, each judged among all of its key.
+    fn lapsed(&self, layers: &Layers, plan: &mut Plan) -> Result<Share> {
+        let pages: u64 = layers.tables.iter().map(|table| table.cell_pages()).sum();
+        let mut drawn: Vec<(Vec<u8>, VersionRef)> = Vec::new();
+        for _ in 0..SAMPLES.min(pages.saturating_mul(8)) {
+            drawn.extend(self.drawn(layers, pages)?);
+        }
+        drawn.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let (mut share, mut keep) = (Share::default(), Vec::new());
+        for of_key in drawn.chunk_by(|a, b| a.0 == b.0) {
+            let (collection, key) = of_key[0].0.split_first_chunk().expect("a collection stands in front");
+            let collection = u32::from_be_bytes(*collection);
+            let versions = layers.in_tables(collection, key, JUDGED_MAX)?;
+            keep.clear();
+            keep.resize(versions.len(), true);
+            plan.judge(collection, key, &versions, versions.len() < JUDGED_MAX, &mut keep);
+            for (_, version) in of_key {
+                // one that stands behind so many newer ones is taken to have lapsed as far as the last of them
+                let at = versions.partition_point(|other| other.lsn > version.lsn).min(keep.len() - 1);
+                share.note(listed_bytes(key, version), !keep[at]);
+            }
+        }
+        Ok(share)
+    }
+
+    /// A version of some page of the tables.
+    fn drawn(&self, layers: &Layers, pages: u64) -> Result<Option<(Vec<u8>, VersionRef)>> {
+        let entropy = &self.wal.env().entropy;
+        let mut page = entropy.next_u64() % pages.max(1);
+        for table in &layers.tables {
+            if page >= table.cell_pages() {
+                page -= table.cell_pages();
+                continue;
+            }
+            let mut cursor = table.cursor();
+            cursor.seek_page(page)?;
+            for _ in 0..entropy.next_u64() % 64 {
+                cursor.next()?; // into the page, or into the one behind it
+            }
+            return Ok(cursor.next()?.map(|(full, version)| (full.to_vec(), version)));
+        }
+        Ok(None)
+    }
+
+    /// Notes, durably, that the clock stood more than a day ahead of the log when the store was opened: before anything
+    /// is written by it.
+    pub(crate) fn note_leap(&self) {
+        if self.wal.report().clock != savehold_wal::report::ClockNote::Ahead {
+            return;
+        }
+        let leapt_us = self.wal.time_us();
+        if self.wal.read_only().is_some()
+            || self.shelf.name(&self.wal, |manifest| manifest.leapt_us = leapt_us).is_err()
+        {
+            self.shelf.manifest.lock().leapt_us = leapt_us; // with the next that is named
+        }
+    }
+
+    /// Takes it that the clock is right: what a leap has lapse may be dropped. Durable on return.
+    pub(crate) fn trust_clock(&self) -> Result<()> {
+        self.shelf.name(&self.wal, |manifest| manifest.leapt_us = 0)
+    }
+
+    /// Until when nothing is dropped, engine time in microseconds, because the clock leapt; `None`: it did not.
+    pub(crate) fn nothing_goes_until(&self) -> Option<u64> {
+        let until_us = self.shelf.manifest.lock().leapt_us.saturating_add(LEAP_US);
+        (until_us > LEAP_US && until_us > self.wal.time_us()).then_some(until_us)
+    }
+
+    /// Whether any outcome of a commit was dropped.
+    pub(crate) fn forgot(&self) -> bool {
+        self.shelf.manifest.lock().forgotten > Lsn::NONE
+    }
+
+    /// The oldest moment that somebody keeps, where time alone no longer keeps every moment.
+    pub(crate) fn oldest_moment(&self) -> Option<OldestMoment> {
+        let every = self.moments.terms().every;
+        let pins = self.pins().unwrap_or_default().into_iter();
+        let pins = pins.map(|pin| (pin.version, format!("pin {:?}", pin.name)));
+        let open = self.moments.open(self.wal.env().clock.monotonic()).into_iter();
+        let open = open.map(|open| {
+            let keeper = format!("snapshot of {}, open for {} s", open.owner, open.age.as_secs());
+            (open.version, keeper)
+        });
+        let (version, keeper) = pins.chain(open).filter(|(version, _)| version.lsn() < every).min()?;
+        let time_us = self.wal.time_of(version.lsn()).ok().flatten();
+        Some(OldestMoment { version, time_us, keeper })
+    }
+}
+
+fn versions_of(layers: &Layers) -> u64 {
+    layers.tables.iter().map(|table| table.facts().versions).sum()
+}
