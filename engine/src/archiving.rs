@@ -92,6 +92,12 @@ impl Archiving {
         self.ended.notify_all();
     }
 
+    /// It holds everything before this place.
+    pub(crate) fn through(&self) -> Lsn {
+        let state = self.state.lock();
+        if state.is_superseded() { Lsn::MAX } else { state.through } // what it lacks then it never gets
+    }
+
     /// Does a step that is due, where there is no thread; says when the next one will be.
     pub(crate) fn tick(&self, wal: &Wal) -> Option<Duration> {
         let (due, over) = {

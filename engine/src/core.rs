@@ -28,6 +28,7 @@ use crate::load::Replaying;
 use crate::memory::Hears;
 use crate::moments::{Moments, Paging};
 use crate::options::Options;
+use crate::packer::Packer;
 use crate::planted::{self, Fault};
 use crate::recovery::Recovered;
 use crate::retention::Looked;
@@ -66,6 +67,7 @@ pub(crate) struct Core {
 
     // what a restart costs, and what keeps that bounded
     pub(crate) shelf: Shelf,
+    pub(crate) packer: Packer,
     pub(crate) rates: Rates,
     pub(crate) debt: Debt,
     /// How long a restart may take, and how much memory the index.
@@ -143,6 +145,7 @@ impl Core {
             origin_number: OnceLock::new(),
             archive: OnceLock::new(),
             shelf,
+            packer: Packer::default(),
             rates,
             debt,
             budget: Due { replay_ps: budget_ps, memory },

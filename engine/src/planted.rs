@@ -63,6 +63,8 @@ pub enum Fault {
     DropUnsaid,
     /// Merges drop what open snapshots hold.
     ForgetHeld,
+    /// Compaction keeps the newest version of each key and nothing else.
+    PackNewest,
 }
 
 #[cfg(feature = "planted")]

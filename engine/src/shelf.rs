@@ -162,7 +162,6 @@ impl Shelf {
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`]: there are more settings of collections than fit.
-    #[expect(dead_code, reason = "compaction leaves it in the files that it writes")]
     pub(crate) fn note(&self) -> Result<Vec<u8>> {
         let terms = self.manifest.lock().terms.clone();
         meta::encode(&*terms)

@@ -88,6 +88,19 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Segments of the log.
     pub segments: u64,
+    /// Bytes of the log, of segments that are no longer written, that nothing in the index needs, about: compaction gives
+    /// them back when they are enough.
+    pub dead_bytes: u64,
+    /// The oldest segment, and what holds it.
+    pub oldest_file: Option<OldestFile>,
+    /// Segments that compaction packed since open.
+    pub packed_segments: u64,
+    /// Bytes that it wrote for that.
+    pub packed_bytes: u64,
+    /// Bytes that it gave back.
+    pub freed_bytes: u64,
+    /// Why compaction failed the last time, if it did; it tries again.
+    pub packing_failure: Option<Error>,
     /// Snapshots that are open.
     pub snapshots: u64,
     /// Which snapshots are open, the oldest moment first: each keeps what it shows on the disk.
@@ -128,6 +141,20 @@ pub struct OldestMoment {
     pub time_us: Option<u64>,
     /// A pin by its name, or a snapshot by its owner and its age.
     pub keeper: String,
+}
+
+/// The oldest segment of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OldestFile {
+    /// The first place that it owns.
+    pub version: Version,
+    /// Bytes of its file; zero where it is being written.
+    pub bytes: u64,
+    /// Bytes of them that are dead, about.
+    pub dead_bytes: u64,
+    /// What holds it.
+    pub held_by: String,
 }
 
 /// How the archive of a store fares: what a lost disk would lose.

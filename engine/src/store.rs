@@ -40,6 +40,7 @@ use crate::ticket::Ticket;
 use crate::txn::{Done, Ran, Tx};
 use crate::value::Value;
 
+mod compact;
 mod retention;
 mod sessions;
 
@@ -283,6 +284,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let core = &*self.core;
         let log = core.wal.stats();
+        let [packed_segments, packed_bytes, freed_bytes] = core.packer.counts();
         Stats {
             keys: core.index.keys(),
             versions: core.index.versions_total(),
@@ -294,6 +296,12 @@ impl Store {
             log_bytes_written: log.bytes,
             log_bytes: log.capacity,
             segments: log.segments,
+            dead_bytes: core.dead_bytes().unwrap_or(0),
+            oldest_file: core.oldest_file(),
+            packed_segments,
+            packed_bytes,
+            freed_bytes,
+            packing_failure: core.packer.failure.lock().clone(),
             snapshots: core.moments.count() as u64,
             open_snapshots: core.moments.open(core.wal.env().clock.monotonic()),
             every_moment_from: core.moments.terms().every.into(),
@@ -342,6 +350,7 @@ impl Store {
     ///
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
     pub fn close(self) -> Result<()> {
+        self.core.packer.end(); // it may pack for somebody at the desk
         self.core.close_desk();
         self.core.end_upkeep();
         if let Some(archive) = self.core.archive.get() {

@@ -37,9 +37,14 @@ impl Core {
             return Ok(());
         }
         let mut threads = self.upkeep.threads.lock();
-        let works: [(_, _, fn(&Self) -> _); 2] = [
+        let works: [(_, _, fn(&Self) -> _); 3] = [
             ("savehold-upkeep", &self.bell, Self::tend),
-            ("savehold-index", &self.index_bell, |core| caught(|| core.tend_index()).flatten()),
+            ("savehold-index", &self.index_bell, |core| {
+                let next = caught(|| core.tend_index()).flatten();
+                _ = core.see_to_packing();
+                next
+            }),
+            ("savehold-packer", &self.packer.bell, |core| caught(|| core.pack_due()).flatten()),
         ];
         for (name, bell, work) in works.into_iter().skip(threads.len()) {
             let (core, bell) = (Arc::downgrade(self), bell.clone());
@@ -62,7 +67,9 @@ impl Core {
         if self.wal.env().threads != Threads::None {
             return None;
         }
-        let own = [caught(|| self.tend_index()).flatten(), self.tend()];
+        let index = caught(|| self.tend_index()).flatten();
+        let packing = caught(|| self.see_to_packing()).flatten();
+        let own = [index, packing, self.tend()];
         own.into_iter().chain([self.tick_log()]).flatten().min()
     }
 
@@ -144,6 +151,7 @@ impl Core {
     fn stop_threads(&self) {
         self.bell.stop();
         self.index_bell.stop();
+        self.packer.end();
         self.upkeep.join();
     }
 }

@@ -6,6 +6,7 @@ mod answers;
 mod backups;
 mod cases;
 mod checker;
+mod compaction;
 mod damage;
 mod feed;
 mod full;

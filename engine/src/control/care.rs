@@ -1,5 +1,6 @@
 //! Corridor: verbs that look after a store: backups, many keys set back, what needs a person.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,6 +122,19 @@ fn undone(info: VersionInfo) -> Map {
     said.insert("origin", info.origin);
     said.insert("id", info.id.map(|id| Key::new(&id).map_or_else(|_| String::new(), |id| id.to_string())));
     said
+}
+
+/// `{"do": "compact"}` → `bytes_before` and `bytes_after` of the log, `segments` that were packed, records that were
+/// `dropped` whole.
+pub(super) fn compact(store: &Store, asked: Asked<'_>) -> Result<Map> {
+    asked.only(&[])?;
+    let done = store.compact(|_| ControlFlow::Continue(()))?;
+    let mut said = Map::new();
+    said.insert("bytes_before", done.bytes_before);
+    said.insert("bytes_after", done.bytes_after);
+    said.insert("segments", done.segments);
+    said.insert("dropped", done.dropped);
+    Ok(said)
 }
 
 /// `{"do": "digest", "at": version}` → the `digest` of all values there.

@@ -62,6 +62,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "revert" => care::revert(store, asked),
         "restore_keys" => care::restore_keys(store, asked),
         "digest" => care::digest(store, asked),
+        "compact" => care::compact(store, asked),
         "health" => care::health(store, asked),
         "pins" => past::pins(store, asked),
         "pin" => past::pin(store, asked),

@@ -6,7 +6,7 @@ use savehold_wal::RecoveryReport;
 
 use super::wire::{self, Asked, PROTOCOL};
 use crate::error::Result;
-use crate::stats::OldestMoment;
+use crate::stats::{OldestFile, OldestMoment};
 use crate::store::Store;
 use crate::value::{Map, Value};
 
@@ -37,6 +37,14 @@ pub(super) fn stat(store: &Store, asked: Asked<'_>) -> Result<Map> {
     said.insert("syncs", stats.syncs);
     said.insert("log_bytes", stats.log_bytes);
     said.insert("segments", stats.segments);
+    said.insert("tables", stats.tables);
+    said.insert("table_bytes", stats.table_bytes);
+    said.insert("dead_bytes", stats.dead_bytes);
+    said.insert("oldest_file", stats.oldest_file.map(oldest_file));
+    said.insert("packed_segments", stats.packed_segments);
+    said.insert("packed_bytes", stats.packed_bytes);
+    said.insert("freed_bytes", stats.freed_bytes);
+    said.insert("packing_failure", stats.packing_failure.map(|e| e.message().to_owned()));
     said.insert("snapshots", stats.snapshots);
     said.insert("every_moment_from", wire::version(stats.every_moment_from.lsn()));
     said.insert("oldest_moment", stats.oldest_moment.map(oldest));
@@ -68,6 +76,13 @@ pub(super) fn time(store: &Store, asked: Asked<'_>) -> Result<Map> {
 fn oldest(oldest: OldestMoment) -> Map {
     let mut said = Map::from([("version", oldest.version.to_string()), ("keeper", oldest.keeper)]);
     said.insert("time_us", oldest.time_us);
+    said
+}
+
+fn oldest_file(oldest: OldestFile) -> Map {
+    let mut said = Map::from([("version", oldest.version.to_string()), ("held_by", oldest.held_by)]);
+    said.insert("bytes", oldest.bytes);
+    said.insert("dead_bytes", oldest.dead_bytes);
     said
 }
 

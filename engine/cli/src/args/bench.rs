@@ -31,6 +31,8 @@ pub enum BenchVerb {
     Restore(Workload),
     /// Opening a store after a kill and after a clean close, against reading its files
     Open(Workload),
+    /// Data overwritten ten times, history dropped: disk, against the live data alone; bytes written, commits meanwhile
+    Compact(Workload),
     /// Sessions: acquired with their document, updated, saved, released, against bare writes and syncs; heartbeats,
     /// handoffs, takeover after a kill
     Sessions(Workload),

@@ -186,6 +186,16 @@ Examples:
   savehold stat --recoveries --format json")]
     Stat(Stat),
 
+    /// Give disk space back now: drop what history no longer keeps, pack what is left
+    ///
+    /// The store does the same by itself, in the background, for what is worth it. Works beside a running server, whose
+    /// commits go on. Nothing that is kept changes; may be interrupted at any time.
+    #[command(after_help = "\
+Examples:
+  savehold compact
+  savehold compact --format json")]
+    Compact,
+
     /// Say how long history is kept, or change it
     ///
     /// Every moment of the last hour stays, then one a minute for a day, then one an hour for 30 days, for all keys; pins

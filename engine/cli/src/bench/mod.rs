@@ -7,6 +7,7 @@
 mod backup;
 mod chase;
 mod commit;
+mod compact;
 mod figure;
 mod get;
 mod image;
@@ -50,6 +51,7 @@ pub fn run(args: &Args, bench: &Bench) -> Result<Exit, Failure> {
         BenchVerb::Open(work) => open::measure(&env, &place, work),
         BenchVerb::Backup(work) => backup::measure(&env, &place, work),
         BenchVerb::Restore(work) => backup::restoring(&env, &place, work),
+        BenchVerb::Compact(work) => compact::measure(&env, &place, work),
         BenchVerb::Sessions(work) => sessions::measure(&env, &place, work),
     }?;
     std::io::stdout()

@@ -21,6 +21,7 @@ pub mod pins;
 pub mod load;
 pub mod dump;
 pub mod stat;
+pub mod compact;
 pub mod retention;
 pub mod sessions;
 pub mod migrate;
@@ -57,6 +58,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Verb::Load(load) => load::run(args, load),
         Verb::Dump(scope) => dump::run(args, scope),
         Verb::Stat(stat) => stat::run(args, stat),
+        Verb::Compact => compact::run(args),
         Verb::Retention(wanted) => retention::run(args, wanted),
         Verb::Sessions(which) => sessions::run(args, which),
         Verb::Migrate(migrate) => migrate::run(args, migrate),

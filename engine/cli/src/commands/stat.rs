@@ -49,6 +49,11 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         Some(oldest) => Cell::Text(format!("{}, by {}", oldest.text("version")?, oldest.text("keeper")?)),
         None => Cell::Nothing,
     };
+    let held = match said.object("oldest_file") {
+        Some(file) => Cell::Text(format!("{}, held by {}", file.text("version")?, file.text("held_by")?)),
+        None => Cell::Nothing,
+    };
+    let failed = said.text("packing_failure").map_or(Cell::Nothing, |why| Cell::Text(why.to_owned()));
     let recovered = |of: fn(Said<'_>) -> savehold::Result<Cell>| last.map_or(Ok(Cell::Nothing), of);
     let column = |title, name| Column { title, name };
     Ok(vec![
@@ -57,6 +62,13 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         (column("Versions, the store's own too", "versions"), Cell::Count(said.count("versions")?)),
         (column("Log", "log_bytes"), Cell::Bytes(said.count("log_bytes")?)),
         (column("Segments", "segments"), Cell::Count(said.count("segments")?)),
+        (column("Dead, to be given back", "dead_bytes"), Cell::Bytes(said.count("dead_bytes")?)),
+        (column("Oldest segment", "oldest_file"), held),
+        (column("Packed since open", "packed_segments"), Cell::Count(said.count("packed_segments")?)),
+        (column("Given back since open", "freed_bytes"), Cell::Bytes(said.count("freed_bytes")?)),
+        (column("Packing failed", "packing_failure"), failed),
+        (column("Index tables", "tables"), Cell::Count(said.count("tables")?)),
+        (column("Index on disk", "table_bytes"), Cell::Bytes(said.count("table_bytes")?)),
         (column("Index in memory", "index_bytes"), Cell::Bytes(said.count("index_bytes")?)),
         (column("Every moment from", "every_moment_from"), version(said, "every_moment_from")),
         (column("Oldest moment that is held", "oldest_moment"), oldest),

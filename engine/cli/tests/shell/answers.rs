@@ -10,6 +10,7 @@ both_ways!(
     history_tells_what_each_version_did_newest_first,
     list_shows_collections_then_keys_then_values_in_pages,
     stat_counts_what_users_wrote,
+    compact_gives_space_back_and_changes_nothing_else,
     an_answer_that_nobody_reads_on_ends_quietly,
     sessions_are_listed_and_one_is_ended_with_a_reason,
     a_diff_tells_what_stood_at_two_moments,
@@ -139,6 +140,23 @@ fn a_recovery_after_a_kill_is_reported() {
     let recoveries = json(&world.ok(&["stat", "--recoveries", "--format", "json"]));
     assert_eq!(recoveries.as_array().map(Vec::len), Some(1), "{recoveries}");
     assert!(recoveries[0]["proven"].as_str().is_some(), "{recoveries}");
+}
+
+fn compact_gives_space_back_and_changes_nothing_else(world: World) {
+    played(&world);
+    let long = format!("{{\"text\":\"{}\"}}", "x".repeat(40_000));
+    (0..8).for_each(|_| drop(world.ok(&["set", "players/44", &long])));
+    world.ok(&["remove", "players/44", "--yes"]);
+    let before = world.ok(&["dump"]);
+    let done = json(&world.ok(&["compact", "--format", "json"]));
+    assert!(done["bytes_before"].as_u64() >= done["bytes_after"].as_u64(), "{done}");
+    assert!(done["segments"].is_u64() && done["dropped"].is_u64(), "{done}");
+    assert_eq!(world.ok(&["dump"]), before);
+    let stat = json(&world.ok(&["stat", "--format", "json"]));
+    assert_eq!(stat["log_bytes"], done["bytes_after"], "{stat}");
+    assert!(stat["oldest_file"].as_str().is_some_and(|text| text.contains("held by")), "{stat}");
+    let shown = world.ok(&["compact"]);
+    assert!(["Log before", "Log now", "Segments packed"].iter().all(|text| shown.contains(text)), "{shown}");
 }
 
 fn an_answer_that_nobody_reads_on_ends_quietly(world: World) {

@@ -1,0 +1,353 @@
+//! Corridor: packing what is worth it: in the background, and all of it when somebody asks.
+//!
+//! 1. Look: files that are sealed, whose versions all stand in tables, and that the archive has; what of each is dead.
+//! 2. Plan: which neighbours become one (`plan`).
+//! 3. Pack them: of every record what the index lists stays (`cull`). A crash, an error or a close before MANIFEST names the
+//!    packed file leaves everything as it was; after it the new file, whole.
+//! 4. Again, until nothing is worth it.
+//!
+//! In the background it goes slowly, and the more slowly the less is dead.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::time::Duration;
+
+use savehold_wal::env::Threads;
+use savehold_wal::{Judged, Lsn, Packed, Packing, Progress, Sealed, schedule};
+
+use super::cull::cull;
+use super::plan::{self, File};
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::Layers;
+use crate::planted::{self, Fault};
+use crate::stats::OldestFile;
+
+/// What failed is tried again after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Bytes that are gone through each second in the background where little is dead…
+const SLOW_BYTES: u64 = 32 << 20;
+/// …after each of which so many the thread rests.
+const STEP_BYTES: u64 = 1 << 20;
+/// Bytes of a packed file besides its records, and for each of its records besides what the index counts, about.
+const FILE_BYTES: u64 = 16 << 10;
+const RECORD_BYTES: u64 = 72;
+/// What is prepared for more to come, and may stay however little lives.
+const PREPARED_BYTES: u64 = 1 << 20;
+/// Less than this of what is being written is left as it is.
+const OPEN_BYTES: u64 = 256 << 10;
+/// Rounds of packing everything that somebody asked for: endings go a round after what they ended.
+const ROUNDS_MAX: usize = 4;
+
+/// What packing all that is dead came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Bytes that the files of the log had.
+    pub bytes_before: u64,
+    /// Bytes that they have.
+    pub bytes_after: u64,
+    /// Files that were packed.
+    pub segments: u64,
+    /// Records that are gone whole.
+    pub dropped: u64,
+}
+
+/// The files of the log, as the plan sees them, and the index by which they are judged.
+struct Look {
+    layers: Arc<Layers>,
+    sealed: Vec<Sealed>,
+    files: Vec<File>,
+}
+
+impl Core {
+    /// Sees to it that the log is packed if anything about the index changed; says when to look again.
+    pub(crate) fn see_to_packing(&self) -> Option<Duration> {
+        let layers = self.index.layers();
+        let now = (layers.judged, layers.floor);
+        let changed = std::mem::replace(&mut *self.packer.seen.lock(), now) != now;
+        if self.wal.env().threads == Threads::None {
+            let again = changed || self.packer.failure.lock().is_some();
+            return if again { self.pack_due() } else { None };
+        }
+        if changed {
+            self.packer.bell.ring();
+        }
+        None
+    }
+
+    /// Packs what is worth it, as long as anything is; says after what time to try again what failed.
+    pub(crate) fn pack_due(&self) -> Option<Duration> {
+        let mut left = self.packer.work.try_lock()?;
+        loop {
+            if self.packer.is_ending() || self.wal.failure().is_some() || self.wal.read_only().is_some() {
+                return None;
+            }
+            let packed = self.look(&mut left).and_then(|look| match plan::due(&look.files) {
+                Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
+                None => self.roll_if_wasteful(&look),
+            });
+            let failure = match packed {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(e) if e.kind() == ErrorKind::Closed => return None,
+                Err(e) => Some(e),
+            };
+            let again = failure.is_some().then_some(RETRY_AFTER);
+            *self.packer.failure.lock() = failure;
+            return again;
+        }
+    }
+
+    /// Drops what has lapsed and packs all files of which anything is dead, as far as that gains something.
+    pub(crate) fn compact(&self, mut progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Compacted> {
+        let mut left = self.packer.work.lock();
+        let mut done = Compacted { bytes_before: self.wal.stats().capacity, ..Compacted::default() };
+        let sealed: u64 = self.wal.sealed()?.iter().map(|file| file.bytes).sum();
+        if done.bytes_before.saturating_sub(sealed) > OPEN_BYTES {
+            self.roll_now()?;
+        }
+        for _ in 0..ROUNDS_MAX {
+            self.thin_now()?;
+            let look = self.look(&mut left)?;
+            let runs = plan::all_due(&look.files);
+            let bytes =
+                |run: &Range<usize>| look.files[run.clone()].iter().map(|file| file.bytes).sum::<u64>();
+            let mut meter = Meter::new(self, runs.iter().map(bytes).sum());
+            let before = done.segments;
+            for run in runs {
+                let packed =
+                    self.pack_run(&mut left, &look, run, |bytes| meter.tell(bytes, &mut progress))?;
+                done.segments += packed.segments;
+                done.dropped += packed.dropped;
+            }
+            if before == done.segments {
+                break;
+            }
+        }
+        done.bytes_after = self.wal.stats().capacity;
+        Ok(done)
+    }
+
+    /// What the files of the log hold that is dead, about; `None`: nobody can tell.
+    pub(crate) fn dead_bytes(&self) -> Option<u64> {
+        let sealed = self.wal.sealed().ok()?;
+        Some(self.files(&sealed).iter().map(|file| file.dead).sum())
+    }
+
+    /// The oldest file of the log, and what holds it.
+    pub(crate) fn oldest_file(&self) -> Option<OldestFile> {
+        let layers = self.index.layers();
+        let sealed = self.wal.sealed().ok()?;
+        let Some(oldest) = sealed.first() else {
+            let span = self.wal.span();
+            let held_by = "it is being written".to_owned();
+            return Some(OldestFile { version: span.start.into(), bytes: 0, dead_bytes: 0, held_by });
+        };
+        let file = self.files(&sealed).first().copied()?;
+        let archived = self.archived();
+        let held_by = match () {
+            () if oldest.end > self.floor(&layers) => {
+                "a checkpoint is to come: not all of it is in an index table".to_owned()
+            }
+            () if oldest.end > archived => "the archive: it has only what is older".to_owned(),
+            () if file.bytes > file.dead => format!("{} bytes of what is kept", file.bytes - file.dead),
+            () => "nothing: it is packed when enough is dead".to_owned(),
+        };
+        Some(OldestFile { version: oldest.base.into(), bytes: file.bytes, dead_bytes: file.dead, held_by })
+    }
+
+    fn look(&self, left: &mut crate::packer::Left) -> Result<Look> {
+        let layers = self.index.layers();
+        let limit = self.floor(&layers).min(self.archived());
+        let mut sealed = self.wal.sealed()?;
+        sealed.retain(|file| file.end <= limit && !left.has(file.base, layers.judged));
+        let files = self.files(&sealed);
+        Ok(Look { layers, sealed, files })
+    }
+
+    fn files(&self, sealed: &[Sealed]) -> Vec<File> {
+        let manifest = self.shelf.manifest.lock();
+        let listed = |file: &Sealed| -> u64 {
+            let own = |(base, _): &&(Lsn, u64)| (file.base..file.space_end).contains(base);
+            manifest
+                .tables
+                .iter()
+                .flat_map(|table| table.listed.iter().filter(own))
+                .map(|(_, bytes)| bytes)
+                .sum()
+        };
+        let of = |file: &Sealed| {
+            let own = file.packed.map_or(0, |records| FILE_BYTES + records * RECORD_BYTES);
+            let dead = file.bytes.saturating_sub(listed(file) + own);
+            File {
+                base: file.base,
+                first: file.first,
+                bytes: file.bytes,
+                dead,
+                packed: file.packed.is_some(),
+            }
+        };
+        sealed.iter().map(of).collect()
+    }
+
+    /// Every version before it is in a table.
+    fn floor(&self, layers: &Layers) -> Lsn {
+        let _order = self.order.lock();
+        match layers.frozen.is_empty() && self.index.layers().tail.is_empty() && layers.tail.is_empty() {
+            true => self.wal.accepted(), // nothing was placed that no table has
+            false => layers.floor,
+        }
+    }
+
+    /// The archive has everything before it, where there is one.
+    fn archived(&self) -> Lsn {
+        self.archive.get().map_or(Lsn::MAX, |archive| archive.through())
+    }
+
+    fn pack_in_background(
+        &self,
+        left: &mut crate::packer::Left,
+        look: &Look,
+        run: Range<usize>,
+    ) -> Result<Packed> {
+        let (dead, live) =
+            look.files.iter().fold((0, 0), |(d, l), f| (d + f.dead, l + f.bytes.saturating_sub(f.dead)));
+        let rest = rest_for(dead, live).filter(|_| self.wal.env().threads == Threads::Own);
+        let mut since = 0;
+        self.pack_run(left, look, run, |bytes| {
+            since += bytes;
+            if let Some(rest) = rest
+                && since >= STEP_BYTES
+            {
+                since = 0;
+                schedule::pause(rest);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Packs neighbours into one file.
+    fn pack_run(
+        &self,
+        left: &mut crate::packer::Left,
+        look: &Look,
+        run: Range<usize>,
+        mut pace: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Packed> {
+        let (base, last) = (look.sealed[run.start].base, look.sealed[run.end - 1].base);
+        let terms = self.shelf.manifest.lock().terms.clone();
+        let whole = terms.partial.values().copied().fold(terms.every, Lsn::max);
+        let note = self.shelf.note()?;
+        let judged = Judged { at: whole.min(self.wal.durable()), number: look.layers.judged, note: &note };
+        let packing = Packing { from: base, to: Lsn::from_raw(last.raw() + 1), judged };
+        let mut failed = None;
+        let packed = self.wal.pack(
+            packing,
+            |record| {
+                let lists = |collection: crate::ids::CollectionId, key: &[u8]| {
+                    if planted::has(Fault::PackNewest) {
+                        return Ok(self
+                            .index
+                            .newest(collection.0, key)?
+                            .is_some_and(|v| v.lsn == record.lsn));
+                    }
+                    look.layers.lists(collection.0, key, record.lsn)
+                };
+                cull(record, lists).map_err(|e| {
+                    failed = Some(e);
+                    savehold_wal::Error::new(savehold_wal::ErrorKind::Aborted, "a record could not be judged")
+                })
+            },
+            |bytes| if self.packer.is_ending() { ControlFlow::Break(()) } else { pace(bytes) },
+        );
+        let packed = match packed {
+            Ok(packed) => packed.unwrap_or_default(),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Aborted => {
+                let closed = || Error::new(ErrorKind::Closed, "the store is being closed");
+                let closing = self.packer.is_ending();
+                return Err(failed.unwrap_or_else(|| if closing { closed() } else { Error::from(e) }));
+            }
+            Err(e) => {
+                if e.kind() == savehold_wal::ErrorKind::Corrupt {
+                    look.sealed[run].iter().for_each(|file| left.leave_damaged(file.base));
+                }
+                return Err(Error::from(e));
+            }
+        };
+        if packed.bytes_before.saturating_sub(packed.bytes_after) < packed.bytes_before / 16 {
+            left.leave(base); // what was counted as dead is not
+        }
+        self.packer.note(&packed);
+        Ok(packed)
+    }
+
+    /// Goes on in a small segment where the one that is written takes far more than what lives, and nothing waits.
+    fn roll_if_wasteful(&self, look: &Look) -> Result<bool> {
+        let live: u64 = look.files.iter().map(|file| file.bytes.saturating_sub(file.dead)).sum();
+        let sealed: u64 = look.files.iter().map(|file| file.bytes).sum();
+        let open = self.wal.stats().capacity.saturating_sub(sealed);
+        let idle = self.floor(&look.layers) >= self.wal.accepted();
+        if !idle
+            || open < PREPARED_BYTES.max(live / 2)
+            || look.files.is_empty() && self.index.versions_total() > 0
+        {
+            return Ok(false);
+        }
+        self.roll_now()?;
+        Ok(self.wal.stats().capacity < open + sealed)
+    }
+
+    /// Seals what is written, so that it can be packed; where there is no space for that, it stays open.
+    fn roll_now(&self) -> Result<()> {
+        match self.wal.roll() {
+            Err(e) if e.kind() != savehold_wal::ErrorKind::Full => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How long to rest after each step: the less is dead the longer, not at all where half as much is dead as lives.
+fn rest_for(dead: u64, live: u64) -> Option<Duration> {
+    let usual = Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64);
+    let share = 2.0 * dead as f64 / live.max(1) as f64;
+    (share < 1.0).then(|| usual.mul_f64((1.0 - share).min(1.0)))
+}
+
+/// How far packing has come.
+struct Meter<'a> {
+    core: &'a Core,
+    begun: Duration,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Meter<'a> {
+    fn new(core: &'a Core, total: u64) -> Self {
+        Self { core, begun: core.wal.env().clock.monotonic(), done: 0, total }
+    }
+
+    fn tell(&mut self, bytes: u64, to: &mut impl FnMut(Progress) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.done += bytes;
+        let elapsed = self.core.wal.env().clock.monotonic().saturating_sub(self.begun);
+        let left = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
+        to(Progress {
+            done_bytes: self.done,
+            total_bytes: self.total.max(self.done),
+            elapsed,
+            remaining: elapsed.mul_f64(left.min(1e6)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_is_dead_the_faster_it_is_packed() {
+        let ms = |dead, live| rest_for(dead, live).map(|rest| rest.as_millis());
+        assert_eq!([ms(0, 100), ms(25, 100), ms(49, 100)], [Some(31), Some(15), Some(0)]);
+        assert_eq!([ms(50, 100), ms(500, 100), ms(1, 0)], [None; 3]);
+    }
+}
