@@ -2,12 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use savehold_wal::env::Threads;
 use savehold_wal::sync::Sleeper;
 
 use crate::core::Core;
@@ -15,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Token;
 use crate::lease::{self, Ended, Grant, HeldKey, HolderId, Life, Policy, check_name};
 use crate::life::former_life;
+use crate::news::{self, Awaited};
 
 /// How long an external holder may be silent, unless its options say otherwise.
 const EXTERNAL_TIME: Duration = Duration::from_secs(30);
@@ -256,24 +254,16 @@ impl Events {
     /// answers at once.
     #[must_use]
     pub fn next_timeout(&self, time: Duration) -> Option<HolderEvent> {
-        let env = self.core.wal.env();
-        let until = env.clock.monotonic().saturating_add(time);
-        loop {
-            let sleeper = Sleeper::Thread(std::thread::current());
-            if let Some(event) = self.queue.take(Some(sleeper)) {
-                return Some(self.named(event));
-            }
-            let left = until.saturating_sub(env.clock.monotonic());
-            if left.is_zero() || env.threads == Threads::None {
-                return None;
-            }
-            std::thread::park_timeout(left);
-        }
+        news::wait(self.core.wal.env(), time, |sleeper| self.take(sleeper))
     }
 
     /// The next event, on any executor.
     pub fn next(&self) -> impl Future<Output = HolderEvent> + Send + '_ {
-        NextEvent(self)
+        Awaited(|sleeper| self.take(sleeper))
+    }
+
+    fn take(&self, sleeper: Sleeper) -> Option<HolderEvent> {
+        self.queue.take(Some(sleeper)).map(|event| self.named(event))
     }
 
     fn named(&self, event: lease::Event) -> HolderEvent {
@@ -289,18 +279,5 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Events")
-    }
-}
-
-struct NextEvent<'a>(&'a Events);
-
-impl Future for NextEvent<'_> {
-    type Output = HolderEvent;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<HolderEvent> {
-        match self.0.queue.take(Some(Sleeper::Task(cx.waker().clone()))) {
-            Some(event) => Poll::Ready(self.0.named(event)),
-            None => Poll::Pending,
-        }
     }
 }

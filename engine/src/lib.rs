@@ -31,6 +31,7 @@ mod ticket;
 mod guard;
 mod inflight;
 mod signal;
+mod news;
 mod lease;
 mod leases;
 mod bell;

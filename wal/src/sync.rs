@@ -43,6 +43,16 @@ pub enum Sleeper {
 }
 
 impl Sleeper {
+    /// Whether it is the same thread, or the same task.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Task(one), Self::Task(other)) => one.will_wake(other),
+            (Self::Thread(one), Self::Thread(other)) => one.id() == other.id(),
+            _ => false,
+        }
+    }
+
     /// Wakes it.
     pub fn wake(self) {
         match self {

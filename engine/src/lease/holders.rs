@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::sync::Sleeper;
 
 use super::ended::Ended;
@@ -12,6 +11,7 @@ use super::grant::{Grant, Life};
 use super::stale::Pulse;
 use crate::ids::Token;
 use crate::key::FullKey;
+use crate::news::{News, Next};
 use crate::signal::Wakes;
 
 /// Most events that wait for a holder; beyond it the oldest go, and their number is told.
@@ -45,47 +45,25 @@ pub(crate) enum Event {
 }
 
 /// Events that wait to be fetched.
-#[derive(Default)]
-pub(crate) struct Events(Mutex<Waiting>);
+pub(crate) struct Events(News<Event>);
 
-#[derive(Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    missed: u64,
-    sleepers: Vec<Sleeper>,
+impl Default for Events {
+    fn default() -> Self {
+        Self(News::new(EVENTS_MAX))
+    }
 }
 
 impl Events {
     pub(crate) fn push(&self, event: Event, wakes: &mut Wakes) {
-        let mut waiting = self.0.lock();
-        if waiting.events.len() >= EVENTS_MAX {
-            waiting.events.pop_front();
-            waiting.missed += 1;
-        }
-        waiting.events.push_back(event);
-        waiting.sleepers.drain(..).for_each(|sleeper| wakes.add(sleeper));
+        self.0.add(event).sleepers.into_iter().for_each(|sleeper| wakes.add(sleeper));
     }
 
     /// The oldest event; where there is none, `sleeper` is woken by the next.
     pub(crate) fn take(&self, sleeper: Option<Sleeper>) -> Option<Event> {
-        let mut waiting = self.0.lock();
-        if waiting.missed > 0 {
-            return Some(Event::Missed(std::mem::take(&mut waiting.missed)));
-        }
-        let event = waiting.events.pop_front();
-        if let Some(sleeper) = sleeper.filter(|_| event.is_none()) {
-            waiting.sleepers.retain(|other| !is_same(other, &sleeper));
-            waiting.sleepers.push(sleeper);
-        }
-        event
-    }
-}
-
-fn is_same(one: &Sleeper, other: &Sleeper) -> bool {
-    match (one, other) {
-        (Sleeper::Task(one), Sleeper::Task(other)) => one.will_wake(other),
-        (Sleeper::Thread(one), Sleeper::Thread(other)) => one.id() == other.id(),
-        _ => false,
+        self.0.take(sleeper).map(|next| match next {
+            Next::Event(event) => event,
+            Next::Missed(count) => Event::Missed(count),
+        })
     }
 }
 

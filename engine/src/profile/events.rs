@@ -1,19 +1,18 @@
 //! Door: what a game is told of its profiles: a bounded queue to poll, to wait for, to await.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use savehold_wal::env::{Env, Threads};
+use savehold_wal::env::Env;
 use savehold_wal::sync::Sleeper;
 
 use crate::key::Key;
 use crate::lease::Ended;
+use crate::news::{self, Awaited, News, Next};
 
 /// Most events that wait; beyond it the oldest go, and their number is told.
 const EVENTS_MAX: usize = 1 << 16;
@@ -49,62 +48,45 @@ pub enum Event {
 }
 
 /// Events that wait to be fetched.
-#[derive(Default)]
-pub(crate) struct Queue(Mutex<Waiting>);
+pub(crate) struct Queue {
+    news: News<Event>,
+    /// Profiles with mail that is told and not fetched. Locked before the news.
+    mail: Mutex<HashSet<Key>>,
+}
 
-#[derive(Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    /// Profiles with mail that is told and not fetched.
-    mail: HashSet<Key>,
-    missed: u64,
-    sleepers: Vec<Sleeper>,
+impl Default for Queue {
+    fn default() -> Self {
+        Self { news: News::new(EVENTS_MAX), mail: Mutex::default() }
+    }
 }
 
 impl Queue {
     /// Adds an event, and wakes who waits.
     pub(crate) fn push(&self, event: Event) {
-        let mut waiting = self.0.lock();
+        let mut mail = self.mail.lock();
         if let Event::Mail { key } = &event
-            && !waiting.mail.insert(key.clone())
+            && !mail.insert(key.clone())
         {
             return;
         }
-        if waiting.events.len() >= EVENTS_MAX {
-            waiting.missed += 1;
-            if let Some(Event::Mail { key }) = waiting.events.pop_front() {
-                waiting.mail.remove(&key);
-            }
+        let added = self.news.add(event);
+        if let Some(Event::Mail { key }) = &added.gone {
+            mail.remove(key);
         }
-        waiting.events.push_back(event);
-        let sleepers = std::mem::take(&mut waiting.sleepers);
-        drop(waiting);
-        sleepers.into_iter().for_each(Sleeper::wake);
+        drop(mail);
+        added.sleepers.into_iter().for_each(Sleeper::wake);
     }
 
     fn take(&self, sleeper: Option<Sleeper>) -> Option<Event> {
-        let mut waiting = self.0.lock();
-        if waiting.missed > 0 {
-            return Some(Event::Missed(std::mem::take(&mut waiting.missed)));
+        let mut mail = self.mail.lock();
+        let event = match self.news.take(sleeper)? {
+            Next::Event(event) => event,
+            Next::Missed(count) => Event::Missed(count),
+        };
+        if let Event::Mail { key } = &event {
+            mail.remove(key);
         }
-        let event = waiting.events.pop_front();
-        match (&event, sleeper) {
-            (Some(Event::Mail { key }), _) => _ = waiting.mail.remove(key),
-            (None, Some(sleeper)) => {
-                waiting.sleepers.retain(|other| !is_same(other, &sleeper));
-                waiting.sleepers.push(sleeper);
-            }
-            _ => {}
-        }
-        event
-    }
-}
-
-fn is_same(one: &Sleeper, other: &Sleeper) -> bool {
-    match (one, other) {
-        (Sleeper::Task(one), Sleeper::Task(other)) => one.will_wake(other),
-        (Sleeper::Thread(one), Sleeper::Thread(other)) => one.id() == other.id(),
-        _ => false,
+        Some(event)
     }
 }
 
@@ -129,43 +111,21 @@ impl ProfileEvents {
     #[must_use]
     pub fn next_timeout(&self, time: Duration) -> Option<Event> {
         (self.look)();
-        let until = self.env.clock.monotonic().saturating_add(time);
-        loop {
-            let sleeper = Sleeper::Thread(std::thread::current());
-            if let Some(event) = self.queue.take(Some(sleeper)) {
-                return Some(event);
-            }
-            let left = until.saturating_sub(self.env.clock.monotonic());
-            if left.is_zero() || self.env.threads == Threads::None {
-                return None;
-            }
-            std::thread::park_timeout(left);
-        }
+        news::wait(&self.env, time, |sleeper| self.queue.take(Some(sleeper)))
     }
 
     /// The next event, on any executor.
     pub fn next(&self) -> impl Future<Output = Event> + Send + '_ {
-        NextEvent(self)
+        Awaited(|sleeper| {
+            (self.look)();
+            self.queue.take(Some(sleeper))
+        })
     }
 }
 
 impl fmt::Debug for ProfileEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ProfileEvents")
-    }
-}
-
-struct NextEvent<'a>(&'a ProfileEvents);
-
-impl Future for NextEvent<'_> {
-    type Output = Event;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Event> {
-        (self.0.look)();
-        match self.0.queue.take(Some(Sleeper::Task(cx.waker().clone()))) {
-            Some(event) => Poll::Ready(event),
-            None => Poll::Pending,
-        }
     }
 }
 
