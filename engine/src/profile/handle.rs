@@ -96,8 +96,7 @@ impl<T: Playable> Profile<T> {
         };
         let bytes = live.shared.rules.validate(&value).map_err(|e| live.named(e))?;
         let now = ground.boot();
-        let save_at = live.shared.save_at(now);
-        if turn.install(value, bytes, now, save_at)? {
+        if let Some(save_at) = turn.install(value, bytes, now, || live.shared.save_at(now))? {
             ground.ring_by(save_at);
         }
         Ok(answer)

@@ -199,7 +199,7 @@ impl<T: Playable> Live<T> {
         });
         if let Ok(Ok((value, bytes))) = edited {
             let now = self.ground().boot();
-            _ = turn.install(value, bytes, now, now); // where the session ended meanwhile, that hook had its say
+            _ = turn.install(value, bytes, now, || now); // where the session ended meanwhile, that hook had its say
         }
     }
 

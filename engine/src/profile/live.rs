@@ -306,23 +306,29 @@ pub(crate) struct Turn<'a, T: Playable> {
 }
 
 impl<T: Playable> Turn<'_, T> {
-    /// The value changes; `save_at` is when a save is due if none was before.
+    /// The value changes; `save_at` says when a save is due, if none was before: answered where it was asked.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Ended`]: the session ended meanwhile.
-    pub(crate) fn install(&self, value: T, bytes: usize, now: Duration, save_at: Duration) -> Result<bool> {
+    pub(crate) fn install(
+        &self,
+        value: T,
+        bytes: usize,
+        now: Duration,
+        save_at: impl FnOnce() -> Duration,
+    ) -> Result<Option<Duration>> {
         let mut state = self.live.state.lock();
         if let Phase::Over(why) | Phase::Ending(why) = &state.phase {
             return Err(self.live.over(why));
         }
         state.change(Arc::new(value), bytes);
-        let first = state.unsaved_since.is_none();
-        if first {
-            state.unsaved_since = Some(now);
-            state.save_at = save_at;
+        if state.unsaved_since.is_some() {
+            return Ok(None);
         }
-        Ok(first)
+        state.unsaved_since = Some(now);
+        state.save_at = save_at();
+        Ok(Some(state.save_at))
     }
 
     /// The value changes for the last time, by the program's last word on it.
