@@ -2,7 +2,7 @@
 
 use savehold::{Result, Store};
 
-use crate::world::{Gift, coins, crash_at_every_step, players};
+use crate::world::{Gift, Player, coins, crash_at_every_step, players, rich};
 
 #[test]
 fn a_life_of_play_keeps_what_was_answered() {
@@ -53,4 +53,35 @@ fn a_session_of_a_dead_process_is_over_at_once_for_all_of_a_thousand() -> Result
     let all = (0..1_000).map(|id| players.start(id)).collect::<Result<Vec<_>>>()?;
     assert_eq!(all.len(), players.in_play().len());
     Ok(())
+}
+
+/// The machine dies at any step of a handoff: whatever the next room was told is there, and nobody waits for the dead.
+#[test]
+fn a_handoff_that_is_cut_off_keeps_what_the_next_room_saw() {
+    let seen = std::cell::Cell::new(0);
+    let room =
+        |store: &Store, name: &str| store.profiles::<Player>("players").holder(&store.holder(name)?).open();
+    let prepare = |store: &Store| {
+        seen.set(5);
+        rich(&players(store)?, "42", 5)?.release().map(drop)
+    };
+    let act = |store: &Store| {
+        let (red, blue) = (room(store, "red")?, room(store, "blue")?);
+        let there = red.start("42")?;
+        there.update(|p| p.coins += 1)?; // in memory only
+        let here = blue.start("42")?;
+        seen.set(here.read().coins);
+        here.update(|p| p.coins += 1)?;
+        let again = red.start("42")?;
+        seen.set(again.read().coins);
+        again.release().map(drop)
+    };
+    crash_at_every_step(prepare, act, |store, answered| {
+        let now = coins(store, "42").expect("he was there");
+        assert!((seen.get()..=7).contains(&now), "{} was seen, {now} is there", seen.get());
+        assert!(!answered || now == 7);
+        assert!(store.sessions()?.is_empty(), "nobody holds him");
+        assert_eq!(room(store, "green")?.start("42")?.read().coins, now);
+        Ok(())
+    });
 }

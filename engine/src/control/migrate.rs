@@ -12,6 +12,9 @@ use crate::value::{Map, Value};
 /// Most keys that one request looks at.
 const PAGE_MAX: u64 = 1000;
 
+/// Plays nothing; a holder of its own, so that none of the program's is touched.
+const HOLDER: &str = "savehold command line";
+
 /// A change of one document.
 enum Step {
     Rename(String, String),
@@ -32,6 +35,7 @@ pub(super) fn migrate(store: &Store, asked: Asked<'_>) -> Result<Map> {
             steps.iter().try_for_each(|step| step.run(doc))
         })
         .knowing_all()
+        .holder(&store.holder(HOLDER)?)
         .open()?;
     let after = asked.key_if("after")?;
     let mut left = asked.count_if("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
