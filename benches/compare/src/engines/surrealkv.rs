@@ -1,0 +1,123 @@
+//! Door: surrealkv.
+//!
+//! Durable: `Durability::Immediate`, and zeros written ahead in the log, which is off as it comes. Buffered:
+//! `Durability::Eventual`. In the log: a memtable of 8 GiB. Commits are futures: a thread waits for its own, 1,024 in
+//! flight are that many tasks. The runtime has two workers.
+
+use std::collections::VecDeque;
+
+use surrealkv::{Durability, Mode, Options, Tree, TreeBuilder};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::case::Setting;
+use crate::engine::{Engine, Opening, Result, Session};
+use crate::keys::Key;
+
+const HUGE: usize = 8 << 30;
+
+/// An open tree.
+pub struct Surrealkv {
+    tree: Tree,
+    durability: Durability,
+    runtime: Runtime,
+}
+
+impl Surrealkv {
+    /// Opens it.
+    pub fn open(opening: &Opening) -> Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let inside = runtime.enter();
+        let durable = opening.setting == Setting::Durable;
+        let mut options = Options::new().with_path(opening.dir.clone()).with_wal_preallocation(durable);
+        if opening.setting == Setting::InLog {
+            options = options.with_max_memtable_size(HUGE);
+        }
+        let tree = TreeBuilder::with_options(options).build()?;
+        drop(inside);
+        let durability = if durable { Durability::Immediate } else { Durability::Eventual };
+        Ok(Self { tree, durability, runtime })
+    }
+}
+
+impl Engine for Surrealkv {
+    fn session(&self, _thread: usize) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(self))
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.tree.flush_wal(true)?)
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(self.runtime.block_on(self.tree.close())?)
+    }
+}
+
+impl Session for &Surrealkv {
+    fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.put_many(&mut std::iter::once((*key, value)))
+    }
+
+    fn put_many(&mut self, items: &mut dyn Iterator<Item = (Key, &[u8])>) -> Result<()> {
+        let mut tx = self.tree.begin_with_mode(Mode::WriteOnly)?;
+        tx.set_durability(self.durability);
+        for (key, value) in items {
+            tx.set(&key, value)?;
+        }
+        Ok(self.runtime.block_on(tx.commit())?)
+    }
+
+    fn get(&mut self, key: &Key) -> Result<Option<usize>> {
+        let tx = self.tree.begin_with_mode(Mode::ReadOnly)?;
+        Ok(tx.get(key)?.map(|value| {
+            std::hint::black_box(value.first());
+            value.len()
+        }))
+    }
+
+    fn update(&mut self, key: &Key, change: fn(&mut Vec<u8>)) -> Result<()> {
+        loop {
+            let mut tx = self.tree.begin()?;
+            tx.set_durability(self.durability);
+            let mut value = tx.get_for_update(key)?.map(|value| value.to_vec()).unwrap_or_default();
+            change(&mut value);
+            tx.set(key, value)?;
+            match self.runtime.block_on(tx.commit()) {
+                Err(surrealkv::Error::TransactionWriteConflict | surrealkv::Error::TransactionRetry) => {}
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    fn flow(
+        &mut self,
+        window: usize,
+        items: &mut dyn Iterator<Item = (Key, &[u8])>,
+        done: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        let mut under_way = VecDeque::<JoinHandle<surrealkv::Result<()>>>::with_capacity(window);
+        let mut answered = 0;
+        let mut wait = |under_way: &mut VecDeque<JoinHandle<surrealkv::Result<()>>>| -> Result<()> {
+            if let Some(first) = under_way.pop_front() {
+                self.runtime.block_on(first)??;
+                done(answered);
+                answered += 1;
+            }
+            Ok(())
+        };
+        for (key, value) in items {
+            if under_way.len() == window {
+                wait(&mut under_way)?;
+            }
+            let mut tx = self.tree.begin_with_mode(Mode::WriteOnly)?;
+            tx.set_durability(self.durability);
+            tx.set(&key, value)?;
+            under_way.push_back(self.runtime.spawn(async move { tx.commit().await }));
+        }
+        while !under_way.is_empty() {
+            wait(&mut under_way)?;
+        }
+        Ok(())
+    }
+}
