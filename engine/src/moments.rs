@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use savehold_wal::Lsn;
 
 use crate::ids::{CollectionId, Version};
-use crate::retention::Terms;
+use crate::retention::{Holds, Terms};
 
 /// An open snapshot, for whoever looks why history is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ struct Open {
     granted: Arc<Terms>,
     /// Its moment is about to be pinned.
     pinning: bool,
+    /// Every later moment is held too.
+    onward: bool,
     since: Duration,
     owner: Owner,
 }
@@ -94,7 +96,14 @@ impl Moments {
         held.next += 1;
         held.open.insert(
             number,
-            Open { moment, granted, pinning: false, since: now, owner: Owner::Call(place, thread) },
+            Open {
+                moment,
+                granted,
+                pinning: false,
+                onward: false,
+                since: now,
+                owner: Owner::Call(place, thread),
+            },
         );
         Ok(Hold { moments: self.clone(), number, moment })
     }
@@ -120,17 +129,17 @@ impl Moments {
     pub(crate) fn change<E>(
         &self,
         next: impl FnOnce(&Arc<Terms>, Vec<Lsn>) -> Result<Arc<Terms>, E>,
-    ) -> Result<(Arc<Terms>, Vec<Lsn>), E> {
+    ) -> Result<(Arc<Terms>, Holds), E> {
         let mut held = self.held.lock();
         let pinning = held.open.values().filter(|open| open.pinning).map(|open| open.moment).collect();
         held.terms = next(&held.terms, pinning)?;
         self.whole.store(held.terms.whole().raw(), Ordering::Release);
-        Ok((held.terms.clone(), held.open.values().map(|open| open.moment).collect()))
+        Ok((held.terms.clone(), held.holds()))
     }
 
     /// The moments that somebody holds.
-    pub(crate) fn held(&self) -> Vec<Lsn> {
-        self.held.lock().open.values().map(|open| open.moment).collect()
+    pub(crate) fn held(&self) -> Holds {
+        self.held.lock().holds()
     }
 
     /// The terms in force.
@@ -177,6 +186,12 @@ impl Held {
         self.open.values().map(|open| open.moment).fold(self.terms.oldest(), Lsn::min)
     }
 
+    fn holds(&self) -> Holds {
+        let onward = self.open.values().filter(|open| open.onward).map(|open| open.moment);
+        let onward = onward.min().unwrap_or(Lsn::MAX);
+        Holds { moments: self.open.values().map(|open| open.moment).collect(), onward }
+    }
+
     fn is_whole(&self, moment: Lsn, collection: CollectionId) -> bool {
         let whole = |terms: &Terms| moment.raw() >= terms.partial(collection.0).raw().saturating_sub(1);
         self.terms.keeps(moment) && whole(&self.terms)
@@ -192,6 +207,13 @@ impl Hold {
         let Some(open) = held.open.get_mut(&self.number) else { return false };
         open.pinning = open.granted.keeps(open.moment);
         open.pinning
+    }
+
+    /// Has every later moment held too.
+    pub(crate) fn onward(&self) {
+        if let Some(open) = self.moments.held.lock().open.get_mut(&self.number) {
+            open.onward = true;
+        }
     }
 
     /// Names who holds it.

@@ -19,6 +19,7 @@ use crate::index::Index;
 use crate::index::table::Table;
 use crate::load::{Loaded, Replaying, load, long_before, remake, verify_before};
 use crate::planted::{self, Fault};
+use crate::retention::Holds;
 use crate::shelf::Shelf;
 
 /// An index that says all that the log says.
@@ -81,7 +82,7 @@ fn make(
     if let Some(e) = wal.read_only() {
         return Err(e.into());
     }
-    let mut plan = shelf.manifest.lock().terms.plan(Vec::new(), Lsn::NONE); // nobody holds anything yet
+    let mut plan = shelf.manifest.lock().terms.plan(Holds::default(), Lsn::NONE); // nobody holds anything yet
     let made = remake(wal, shelf, range, how, &mut plan)?;
     shelf.name(wal, |manifest| manifest.tables.extend(made.iter().map(|(named, _)| named.clone())))?;
     tables.extend(made.into_iter().map(|(_, table)| table));

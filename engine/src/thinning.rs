@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
 use crate::planted::{self, Fault};
-use crate::retention::{Asked, Plan, Share, Terms};
+use crate::retention::{Asked, Holds, Plan, Share, Terms};
 use crate::stats::OldestMoment;
 use crate::tally::{Counting, listed_bytes};
 use crate::tiers;
@@ -132,7 +132,7 @@ impl Core {
         if stale && !planted::has(Fault::DropUnsaid) {
             self.shelf.name(&self.wal, |manifest| manifest.terms = terms.clone())?;
         }
-        let held = if planted::has(Fault::ForgetHeld) { Vec::new() } else { held };
+        let held = if planted::has(Fault::ForgetHeld) { Holds::default() } else { held };
         Ok(self.plan(&terms, held))
     }
 
@@ -140,7 +140,7 @@ impl Core {
         Ok(self.pins()?.iter().map(|pin| pin.version.lsn()).collect())
     }
 
-    fn plan(&self, terms: &Terms, held: Vec<Lsn>) -> Plan {
+    fn plan(&self, terms: &Terms, held: Holds) -> Plan {
         let last = self.shelf.manifest.lock().tables.iter().map(|table| table.judged).max();
         terms.plan(held, self.wal.settled(last.unwrap_or(0)))
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::path::Path;
 
 use savehold_wal::backup::{BackupName, Copying, Damaged, Packing};
@@ -113,6 +114,7 @@ impl Store {
     ///
     /// Where store and backup lie on one file system, sealed files are cloned or linked and not copied; a backup beside
     /// the store does not outlive the disk, and [`Backup::warning`] says so.
+    #[track_caller]
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup> {
         self.backup_with(to, BackupOptions::new())
     }
@@ -122,7 +124,11 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::backup`]; [`ErrorKind::Aborted`]: the progress callback asked to stop.
+    #[track_caller]
     pub fn backup_with(&self, to: impl AsRef<Path>, options: BackupOptions<'_>) -> Result<Backup> {
+        let hold = self.core.hold_now(Location::caller()); // what it copies shows its moment, whatever is given up meanwhile
+        hold.name("a backup that is being made".to_owned());
+        hold.onward();
         let mut silent = go_on;
         let tell = options.progress.unwrap_or(&mut silent);
         let done = self.core.wal.back_up(to.as_ref(), &self.core.noted(), options.copying, tell)?;

@@ -18,17 +18,35 @@ pub struct Kept {
     marks: Vec<Lsn>,
     /// Open snapshots and running transactions, ascending: they hold collections without history too.
     held: Vec<Lsn>,
+    /// Every moment at or behind it is held as they are: by a backup that is being made.
+    onward: Lsn,
+}
+
+/// Who holds what.
+#[derive(Clone, Debug)]
+pub struct Holds {
+    /// Single moments, in any order.
+    pub moments: Vec<Lsn>,
+    /// Every moment at or behind it; [`Lsn::MAX`]: none.
+    pub onward: Lsn,
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self { moments: Vec::new(), onward: Lsn::MAX }
+    }
 }
 
 impl Kept {
-    /// Every moment from `every` on, and the single ones `marks` and `held`, in any order.
+    /// Every moment from `every` on, the single ones `marks`, in any order, and what is held.
     #[must_use]
-    pub fn new(every: Lsn, mut marks: Vec<Lsn>, mut held: Vec<Lsn>) -> Self {
+    pub fn new(every: Lsn, mut marks: Vec<Lsn>, holds: Holds) -> Self {
+        let Holds { moments: mut held, onward } = holds;
         marks.sort_unstable();
         marks.dedup();
         held.sort_unstable();
         held.dedup();
-        Self { every, marks, held }
+        Self { every, marks, held, onward }
     }
 
     /// Whether `moment` is kept.
@@ -58,7 +76,12 @@ impl Kept {
 
     /// Whether a kept moment lies in `from..before`, where a version is the newest of its key.
     fn any_in(&self, from: Lsn, before: Lsn) -> bool {
-        before > self.every || any_in(&self.marks, from, before) || any_in(&self.held, from, before)
+        before > self.every || any_in(&self.marks, from, before) || self.any_held(from, before)
+    }
+
+    /// Whether somebody holds a moment in `from..before`.
+    fn any_held(&self, from: Lsn, before: Lsn) -> bool {
+        before > self.onward || any_in(&self.held, from, before)
     }
 }
 
@@ -140,7 +163,7 @@ impl Kept {
         match rule {
             Rule::Passing(from) => version.lsn >= *from,
             _ if n == 0 => true,
-            Rule::NewestOnly => any_in(&self.held, version.lsn, newer),
+            Rule::NewestOnly => self.any_held(version.lsn, newer),
             Rule::History { newest, .. } => {
                 n < *newest as usize
                     || version.lsn >= rule.alone(version.cause)

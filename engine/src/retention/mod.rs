@@ -19,7 +19,7 @@ mod look;
 mod tests;
 
 pub use horizon::Horizon;
-pub use judge::{Kept, Plan, Reach, Rule};
+pub use judge::{Holds, Kept, Plan, Reach, Rule};
 pub use look::{Looked, Share};
 pub use settings::{Moments, OUTCOMES, Retention, VersionsKept};
 pub use terms::{Asked, Mark, Terms};

@@ -20,7 +20,7 @@ use std::time::Duration;
 use savehold_wal::Lsn;
 
 use super::horizon::Horizon;
-use super::judge::{Kept, Plan, Rule};
+use super::judge::{Holds, Kept, Plan, Rule};
 use super::settings::{Moments, Retention};
 use crate::ids::CollectionId;
 use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
@@ -180,17 +180,17 @@ impl Terms {
         self.partial.values().map(before).fold(self.every, Lsn::max)
     }
 
-    /// What merges go by, where snapshots hold the moments `held`; files of the log before `settled` hold nothing that the
-    /// index does not list.
+    /// What merges go by, where somebody holds moments; files of the log before `settled` hold nothing that the index does
+    /// not list.
     #[must_use]
-    pub fn plan(&self, held: Vec<Lsn>, settled: Lsn) -> Plan {
+    pub fn plan(&self, holds: Holds, settled: Lsn) -> Plan {
         let marks = self.marks.iter().map(|mark| mark.place).chain(self.pins.iter().copied());
         let mut rules: HashMap<u32, Rule> =
             self.rules.iter().map(|(number, rule)| (*number, *rule)).collect();
         let moments_alone = Rule::History { explicit: Lsn::MAX, autosaves: Lsn::MAX, newest: 1 };
         rules.extend((0..CollectionId::FIRST.0).map(|own| (own, moments_alone)));
         rules.insert(CollectionId::ONCE.0, Rule::Passing(self.outcomes));
-        Plan { kept: Kept::new(self.every, marks.collect(), held), usual: self.usual, rules, settled }
+        Plan { kept: Kept::new(self.every, marks.collect(), holds), usual: self.usual, rules, settled }
     }
 
     /// The rule of a collection that follows: what was given up stays given up.

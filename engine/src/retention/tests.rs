@@ -30,7 +30,11 @@ fn plan(horizon: Horizon, retention: Retention, now_us: u64, pins: &[u64], held:
     let marks = places(&mut horizon.marks().chain(pins.iter().copied()));
     let since = |time: Duration| place(now_us.saturating_sub(time.as_micros() as u64));
     Plan {
-        kept: Kept::new(place(horizon.every_us), marks, places(&mut held.iter().copied())),
+        kept: Kept::new(
+            place(horizon.every_us),
+            marks,
+            Holds { moments: places(&mut held.iter().copied()), ..Holds::default() },
+        ),
         usual: Rule::of(retention, since),
         rules: HashMap::new(),
         settled: Lsn::NONE,
@@ -196,11 +200,26 @@ fn pins_and_snapshots_keep_their_moment_and_a_snapshot_holds_what_has_no_history
     assert_eq!(all.len(), 1);
 }
 
+/// A backup that is being made may be of any moment since it began.
+#[test]
+fn a_backup_holds_every_moment_since_it_began() {
+    let holds = Holds { onward: place(50), ..Holds::default() };
+    let kept = Kept::new(place(100), Vec::new(), holds);
+    let versions: Vec<VersionRef> =
+        [90, 60, 51, 40, 30].map(|at| version(at, Kind::Put, Cause::Autosave)).to_vec();
+    let none = Rule::History { explicit: Lsn::MAX, autosaves: Lsn::MAX, newest: 1 };
+    for rule in [none, Rule::NewestOnly] {
+        let mut stay = Vec::new();
+        kept.judge(&rule, &versions, Reach::Part, &mut stay);
+        assert_eq!(stay, [true, true, true, true, false], "{rule:?}");
+    }
+}
+
 #[test]
 fn outcomes_pass_whole() {
     let versions = vec![version(10, Kind::Put, Cause::Explicit)];
     let mut stay = Vec::new();
-    let kept = Kept::new(place(0), Vec::new(), Vec::new());
+    let kept = Kept::new(place(0), Vec::new(), Holds::default());
     for (from, expected) in [(10, true), (11, false)] {
         kept.judge(&Rule::Passing(place(from)), &versions, Reach::Part, &mut stay);
         assert_eq!(stay, [expected]);
