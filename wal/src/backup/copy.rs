@@ -430,7 +430,7 @@ fn kept(pieces: &[Piece], lacking: u64, name: BackupName) -> usize {
 fn is_past(timelines: &[Timeline], base: Lsn, end: Lsn) -> bool {
     let own = timelines.iter().position(|timeline| timeline.number == base.timeline());
     let Some(own) = own else { return false };
-    let left = |next: &Timeline| next.branch.timeline() == base.timeline() && next.branch < end;
+    let left = |next: &Timeline| next.branch != Lsn::NONE && next.branch < end;
     !timelines[own + 1..].iter().any(left)
 }
 

@@ -30,13 +30,17 @@
 use super::form::Form;
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::cursor::{Put, Take};
+use crate::format::envelope::{self, list};
 use crate::format::frame::Bad;
 use crate::format::header::{SegmentKind, sizes_are_sane};
 use crate::lsn::Lsn;
-use crate::segment::catalog::Timeline;
+use crate::segment::catalog::{TIMELINE_BYTES, Timeline};
 
 const MAGIC: &[u8; 8] = b"SAVEBACK";
 const VERSION: u32 = 1;
+
+/// Bytes of a segment before its pieces.
+const HELD_BYTES: usize = 64;
 
 /// Largest body of an inventory.
 pub const INVENTORY_BYTES_MAX: usize = 64 << 20;
@@ -193,9 +197,7 @@ impl Inventory {
         body.u64(self.sequence).bytes(&self.store.0).u64(self.through.raw()).u64(self.time_us);
         body.u64(self.made_us).u64(self.frontier.raw()).u32(0);
         body.u32(count(self.timelines.len()));
-        for t in &self.timelines {
-            body.u16(t.number).bytes(&[0; 6]).u64(t.branch.raw()).u64(t.begun_us);
-        }
+        self.timelines.iter().for_each(|timeline| timeline.encode(&mut body));
         body.u32(count(self.segments.len()));
         for s in &self.segments {
             body.u64(s.base.raw()).u64(s.capacity).u64(s.number).u64(s.end.unwrap_or(Lsn::NONE).raw());
@@ -206,11 +208,7 @@ impl Inventory {
             }
         }
         body.counted(&self.attachment);
-        let mut file = Put::default();
-        file.bytes(MAGIC).u32(VERSION).counted(&body.0);
-        let crc = crc32fast::hash(&file.0);
-        file.u32(crc);
-        file.0
+        envelope::close(MAGIC, VERSION, &body)
     }
 
     /// Reads a whole file.
@@ -219,32 +217,15 @@ impl Inventory {
     ///
     /// [`Bad::Kind`]: a newer format, or nothing that this program could have written. Otherwise why it is unreadable.
     pub fn decode(file: &[u8]) -> Result<Self, Bad> {
-        if file.is_empty() {
-            return Err(Bad::Nothing);
-        }
-        let mut take = Take(file);
-        let magic = take.bytes(MAGIC.len()).ok_or(Bad::Length)?;
-        let version = take.u32().ok_or(Bad::Length)?;
-        let body = take.counted(INVENTORY_BYTES_MAX).ok_or(Bad::Length)?;
-        let crc = take.u32().ok_or(Bad::Length)?;
-        if !take.0.is_empty() {
-            return Err(Bad::Length);
-        }
-        if magic != MAGIC || crc32fast::hash(&file[..16 + body.len()]) != crc {
-            return Err(Bad::Checksum);
-        }
-        if version != VERSION {
-            return Err(Bad::Kind);
-        }
-        Self::decode_body(Take(body)).ok_or(Bad::Kind)
+        Self::decode_body(envelope::open(file, MAGIC, VERSION, INVENTORY_BYTES_MAX)?).ok_or(Bad::Kind)
     }
 
     fn decode_body(mut take: Take<'_>) -> Option<Self> {
         let (sequence, store) = (take.u64()?, StoreId(take.array()?));
         let (through, time_us, made_us) = (Lsn::from_raw(take.u64()?), take.u64()?, take.u64()?);
         let (frontier, features) = (Lsn::from_raw(take.u64()?), take.u32()?);
-        let timelines = list(&mut take, decode_timeline)?;
-        let segments = list(&mut take, decode_held)?;
+        let timelines = list(&mut take, TIMELINE_BYTES, Timeline::decode)?;
+        let segments = list(&mut take, HELD_BYTES, decode_held)?;
         let attachment = take.counted(INVENTORY_BYTES_MAX)?.to_vec();
         let inventory =
             Self { sequence, store, through, time_us, made_us, frontier, timelines, segments, attachment };
@@ -263,25 +244,12 @@ impl Inventory {
         };
         !self.timelines.is_empty()
             && rising
+            && self.timelines[0].number > 0
             && self.segments.is_sorted_by(apart)
             && self.segments.iter().all(known)
             && self.through != Lsn::MAX
             && self.through <= self.frontier
     }
-}
-
-fn list<T>(take: &mut Take<'_>, item: impl Fn(&mut Take<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let count = take.u32()? as usize;
-    if count > take.0.len() / 16 {
-        return None; // no item is smaller: nothing is allocated for a lie
-    }
-    (0..count).map(|_| item(take)).collect()
-}
-
-fn decode_timeline(take: &mut Take<'_>) -> Option<Timeline> {
-    let (number, zero) = (take.u16()?, take.array::<6>()?);
-    let timeline = Timeline { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? };
-    (zero == [0; 6] && number > 0).then_some(timeline)
 }
 
 fn decode_held(take: &mut Take<'_>) -> Option<Held> {

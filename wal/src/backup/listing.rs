@@ -7,6 +7,7 @@ use super::destination::{Destination, Shelf, damaged, failed};
 use super::inventory::{INVENTORY_BYTES_MAX, Inventory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
+use crate::format::envelope::ENVELOPE_BYTES;
 use crate::format::frame::Bad;
 use crate::vfs::read_exact_at;
 
@@ -95,7 +96,7 @@ pub(super) fn read(destination: &dyn Destination, name: BackupName) -> Result<In
     let (file_name, path) = (name.file_name(), destination.place(Shelf::Backups, &name.file_name()));
     let file = destination.open(Shelf::Backups, &file_name)?;
     let len = file.len().map_err(|e| failed("asking the length of", &path, e))?;
-    if len > INVENTORY_BYTES_MAX as u64 + 20 {
+    if len > (INVENTORY_BYTES_MAX + ENVELOPE_BYTES) as u64 {
         return Err(damaged(&path, "is longer than any inventory"));
     }
     let mut bytes = vec![0; usize::try_from(len).expect("bounded by INVENTORY_BYTES_MAX")];

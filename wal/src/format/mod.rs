@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod cursor;
+pub mod envelope;
 pub mod frame;
 pub mod group;
 pub mod header;

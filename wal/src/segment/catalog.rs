@@ -22,6 +22,7 @@
 
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::cursor::{Put, Take};
+use crate::format::envelope::{self, list};
 use crate::format::frame::Bad;
 use crate::format::header::{SegmentKind, sizes_are_sane};
 use crate::limits::REPORTS_MAX;
@@ -30,6 +31,11 @@ use crate::report::RecoveryReport;
 
 const MAGIC: &[u8; 8] = b"SAVEMANI";
 const VERSION: u32 = 1;
+
+/// Bytes of a timeline.
+pub(crate) const TIMELINE_BYTES: usize = 24;
+/// Bytes of a segment.
+const SEGMENT_BYTES: usize = 40;
 const FLAG_ENDED: u8 = 1;
 const FLAG_DAMAGED: u8 = 2;
 
@@ -159,9 +165,7 @@ impl Catalog {
         body.u64(self.generation).bytes(&self.store.0).u64(self.checkpoint.raw());
         body.u64(self.clean_end.unwrap_or(Lsn::NONE).raw()).u64(self.frontier.raw()).u64(self.time_us).u32(0);
         body.u32(count(self.timelines.len()));
-        for t in &self.timelines {
-            body.u16(t.number).bytes(&[0; 6]).u64(t.branch.raw()).u64(t.begun_us);
-        }
+        self.timelines.iter().for_each(|timeline| timeline.encode(&mut body));
         body.u32(count(self.segments.len()));
         for s in &self.segments {
             let flags = u8::from(s.end.is_some()) * FLAG_ENDED + u8::from(s.damaged) * FLAG_DAMAGED;
@@ -173,11 +177,7 @@ impl Catalog {
             body.counted(&report.encode());
         }
         body.counted(&self.attachment);
-        let mut file = Put::default();
-        file.bytes(MAGIC).u32(VERSION).counted(&body.0);
-        let crc = crc32fast::hash(&file.0);
-        file.u32(crc);
-        file.0
+        envelope::close(MAGIC, VERSION, &body)
     }
 
     /// Reads a whole file.
@@ -186,24 +186,7 @@ impl Catalog {
     ///
     /// [`Bad::Kind`]: a newer format. Otherwise why it is unreadable.
     pub fn decode(file: &[u8]) -> Result<Self, Bad> {
-        if file.is_empty() {
-            return Err(Bad::Nothing);
-        }
-        let mut take = Take(file);
-        let magic = take.bytes(MAGIC.len()).ok_or(Bad::Length)?;
-        let version = take.u32().ok_or(Bad::Length)?;
-        let body = take.counted(CATALOG_BYTES_MAX).ok_or(Bad::Length)?;
-        let crc = take.u32().ok_or(Bad::Length)?;
-        if !take.0.is_empty() {
-            return Err(Bad::Length);
-        }
-        if magic != MAGIC || crc32fast::hash(&file[..16 + body.len()]) != crc {
-            return Err(Bad::Checksum);
-        }
-        if version != VERSION {
-            return Err(Bad::Kind);
-        }
-        Self::decode_body(Take(body)).ok_or(Bad::Kind)
+        Self::decode_body(envelope::open(file, MAGIC, VERSION, CATALOG_BYTES_MAX)?).ok_or(Bad::Kind)
     }
 
     fn decode_body(mut take: Take<'_>) -> Option<Self> {
@@ -213,9 +196,9 @@ impl Catalog {
         if features != 0 {
             return None;
         }
-        let timelines = list(&mut take, decode_timeline)?;
-        let segments = list(&mut take, decode_segment)?;
-        let reports = list(&mut take, |take| RecoveryReport::decode(take.counted(4096)?))?;
+        let timelines = list(&mut take, TIMELINE_BYTES, Timeline::decode)?;
+        let segments = list(&mut take, SEGMENT_BYTES, decode_segment)?;
+        let reports = list(&mut take, 4, |take| RecoveryReport::decode(take.counted(4096)?))?;
         let attachment = take.counted(CATALOG_BYTES_MAX)?.to_vec();
         let clean_end = (clean_end != Lsn::NONE).then_some(clean_end);
         let ordered = segments.is_sorted_by(|a, b| (a.base, a.generation) < (b.base, b.generation));
@@ -234,18 +217,17 @@ impl Catalog {
     }
 }
 
-fn list<T>(take: &mut Take<'_>, item: impl Fn(&mut Take<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let count = take.u32()? as usize;
-    if count > take.0.len() {
-        return None; // every item takes at least one byte: nothing is allocated for a lie
+impl Timeline {
+    /// As it stands in MANIFEST, and in the inventories of backups.
+    pub(crate) fn encode(&self, out: &mut Put) {
+        out.u16(self.number).bytes(&[0; 6]).u64(self.branch.raw()).u64(self.begun_us);
     }
-    (0..count).map(|_| item(take)).collect()
-}
 
-fn decode_timeline(take: &mut Take<'_>) -> Option<Timeline> {
-    let (number, zero) = (take.u16()?, take.array::<6>()?);
-    let timeline = Timeline { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? };
-    (zero == [0; 6]).then_some(timeline)
+    pub(crate) fn decode(take: &mut Take<'_>) -> Option<Self> {
+        let (number, zero) = (take.u16()?, take.array::<6>()?);
+        let timeline = Self { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? };
+        (zero == [0; 6]).then_some(timeline)
+    }
 }
 
 fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {
