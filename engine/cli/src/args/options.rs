@@ -204,6 +204,9 @@ pub struct Diff {
     /// The second moment
     #[arg(long, value_name = "MOMENT", default_value = "now", allow_hyphen_values = true)]
     pub to: Moment,
+    /// Compare moments of the newest backup in this directory, restored into a temporary one, instead of a store
+    #[arg(long, value_name = "BACKUPS")]
+    pub backups: Option<PathBuf>,
     /// At most so many keys
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,

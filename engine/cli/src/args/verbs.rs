@@ -110,7 +110,8 @@ Examples:
 Examples:
   savehold diff players/42 --from 21:39 --to now
   savehold diff players --prefix 4 --from 'yesterday 18:00'
-  savehold diff --from 'pin:before update' --format jsonl")]
+  savehold diff --from 'pin:before update' --format jsonl
+  savehold diff players --from -2h --to -1h --backups other-disk/backup")]
     Diff(Diff),
 
     /// List commits in the order of the log, and follow what comes

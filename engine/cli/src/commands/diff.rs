@@ -1,10 +1,14 @@
 //! Corridor: `savehold diff`.
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
-use savehold::{Map, Value, Version};
+use savehold::{At, Control, Create, Map, Options, Restore, Value, Version};
+use tempfile::TempDir;
 
 use super::open::{self, Link};
 use super::print::{self, Out, Reader};
+use super::verify::bar;
 use super::{past, when};
 use crate::answer::Said;
 use crate::args::{Args, Diff};
@@ -22,13 +26,33 @@ const COLUMNS: &[Column] = &[
     Column { title: "New version", name: "new_version" },
 ];
 
+/// The newest backup, restored into a directory that goes away with the answer.
+fn restored(backups: &Path) -> Result<TempDir, Failure> {
+    let made = tempfile::tempdir().map_err(|e| {
+        Failure::new(
+            Exit::Failed,
+            format!("making a temporary directory: {e}"),
+            "set TMPDIR to one with space",
+        )
+    })?;
+    let mut bar = bar("restoring");
+    savehold::restore_with(backups, made.path(), At::Now, Restore::new().progress(&mut bar))?;
+    Ok(made)
+}
+
 /// Lists the keys that are not the same at two moments.
 ///
 /// # Errors
 ///
 /// A moment is no longer kept; the store cannot be read.
 pub fn run(args: &Args, diff: &Diff) -> Result<Exit, Failure> {
-    let link = open::existing(args)?;
+    let restored = diff.backups.as_deref().map(restored).transpose()?;
+    let link = match &restored {
+        None => open::existing(args)?,
+        Some(dir) => {
+            Link::Alone(Options::new().create(Create::Never).control(Control::Off).open(dir.path())?)
+        }
+    };
     let mut request = Map::from([("do", "diff")]);
     past::ask_for(&mut request, diff.scope.as_ref(), diff.prefix.as_ref())?;
     request.insert("from", when::for_store(&when::at(&link, &diff.from)?));

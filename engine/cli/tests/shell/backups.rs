@@ -88,6 +88,19 @@ fn a_drill_compares_with_the_store_and_pruning_keeps_what_is_needed() {
 }
 
 #[test]
+fn two_moments_of_a_backup_are_compared_without_the_store() {
+    let (world, then) = world();
+    let call = ["diff", "players", "--from", &then, "--backups", "backups", "--format", "json"];
+    std::fs::remove_dir_all(world.path("data")).unwrap();
+    let found = json(&world.ok(&call));
+    assert_eq!(
+        (&found[0]["key"], &found[0]["old"], &found[0]["new"]),
+        (&"players/1".into(), &100.into(), &0.into())
+    );
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+}
+
+#[test]
 fn a_compressed_backup_is_one_like_any_other() {
     let world = World::new();
     world.ok(&["set", "players/1", &format!("\"{}\"", "again and ".repeat(500))]);
