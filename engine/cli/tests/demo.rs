@@ -42,7 +42,7 @@ fn a_named_directory_stays_and_is_never_one_that_was_there() {
         "lost          0\n",
         "duplicated    0\n",
         "Five seconds earlier",
-        "directory was deleted",
+        "Restored as of",
         "savehold stat --dir",
     ] {
         assert!(said.contains(part), "{part}: {said}");

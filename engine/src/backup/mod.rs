@@ -17,7 +17,9 @@ pub use keys::KeysRestored;
 pub use look::{Drilled, Held, backups, backups_in, drill, prune, verify_backups};
 pub use lost::{Lost, LostHour, Receipt};
 pub use restore::{Preview, Restore, Restored, preview, restore, restore_in, restore_with};
-pub use savehold_wal::backup::{BackupName, Checked, Damaged, Do, Fault, Keep, Packing, Pruned, Window};
+pub use savehold_wal::backup::{
+    BackupName, Checked, Damaged, Do, Fault, Keep, Linking, Packing, Pruned, Window,
+};
 pub use take::{Backup, BackupOptions};
 
 use std::ops::ControlFlow;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use std::path::Path;
 
-use savehold_wal::backup::{BackupName, Copying, Damaged, Packing};
+use savehold_wal::backup::{BackupName, Copying, Damaged, Linking, Packing};
 
 use super::{Tell, go_on};
 #[cfg(doc)]
@@ -80,6 +80,13 @@ impl<'a> BackupOptions<'a> {
     /// `compression`, here and where the backup is read.
     pub fn packing(mut self, packing: Packing) -> Self {
         self.copying.packing = packing;
+        self
+    }
+
+    /// Whether sealed files are linked or cloned where the backup lies on the store's own file system; default
+    /// [`Linking::Allowed`].
+    pub fn linking(mut self, linking: Linking) -> Self {
+        self.copying.linking = linking;
         self
     }
 

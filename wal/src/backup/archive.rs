@@ -79,7 +79,8 @@ impl Archive {
         if idle.is_some_and(|own| own.through >= through && own.attachment == attachment) {
             return Ok(Step { through, copied_bytes: 0 });
         }
-        let copying = Copying { damaged: Damaged::Keep, packing: self.packing }.check()?;
+        let copying =
+            Copying { damaged: Damaged::Keep, packing: self.packing, ..Copying::default() }.check()?;
         let destination = Directory::new(&self.env, &self.root); // held for one step: a disk may be mounted there meanwhile
         if self.state.is_none() {
             destination.prepare()?;

@@ -44,6 +44,16 @@ pub enum Packing {
     Lz4,
 }
 
+/// What becomes of sealed segments where log and destination lie on one file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Linking {
+    /// They are cloned, or get a second name: no byte is copied.
+    #[default]
+    Allowed,
+    /// They are copied all the same: what harms the log's own files later does not reach the backup.
+    Never,
+}
+
 /// How a log is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Copying {
@@ -51,6 +61,8 @@ pub struct Copying {
     pub damaged: Damaged,
     /// How the bytes lie in the destination.
     pub packing: Packing,
+    /// Whether sealed segments are linked.
+    pub linking: Linking,
 }
 
 impl Copying {
@@ -201,7 +213,7 @@ impl<'a> Taking<'a> {
             names,
             copying,
             one_disk,
-            links: true,
+            links: copying.linking == Linking::Allowed,
             damaged_values: 0,
             copied_bytes: 0,
             linked_bytes: 0,

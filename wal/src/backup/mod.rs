@@ -27,7 +27,7 @@ mod window;
 
 pub use archive::{Archive, Step};
 pub use check::{Checked, Fault};
-pub use copy::{BackedUp, Copying, Packing};
+pub use copy::{BackedUp, Copying, Linking, Packing};
 pub use form::Form;
 pub use inventory::Inventory;
 pub use keep::Keep;
