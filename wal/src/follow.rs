@@ -158,7 +158,7 @@ impl Follower {
 
     /// The segment of the next group, up to where it may be read, and where the group begins.
     fn locate(&self, limit: Lsn) -> Result<Option<(Arc<Segment>, Lsn, Lsn)>> {
-        let (place, list) = (self.place(), self.log.segments.read().clone());
+        let (place, list) = (self.place(), self.log.segments.read());
         let complete = self.log.complete.get();
         if place < complete && place != Lsn::NONE {
             let say = format!("what was written before {complete} is no longer kept whole: begin there");

@@ -34,7 +34,7 @@ const FIRST_READ_BYTES: usize = 32 << 10;
 impl Replay {
     pub(crate) fn new(log: Arc<Log>, from: Lsn) -> Result<Self> {
         let through = log.accepted.get();
-        let list = log.segments.read().clone();
+        let list = log.segments.read();
         if let Some(first) = list.first()
             && from < first.base
             && from != Lsn::NONE

@@ -15,9 +15,10 @@ use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
 use crate::lsn::Lsn;
 use crate::options::Options;
+use crate::raw;
 use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
-use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
+use crate::sync::{Condvar, Copies, Mutex, Waiters, Watermark};
 use crate::vfs::DirLock;
 use crate::vfs::Latch;
 
@@ -40,7 +41,7 @@ pub(crate) struct Log {
     /// Held while segments are packed or given up: one at a time.
     pub(crate) packing: Mutex<()>,
     pub(crate) order: Mutex<Order>,
-    pub(crate) segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    pub(crate) segments: Copies<Vec<Arc<Segment>>>,
     pub(crate) waiters: Waiters,
     /// Who waits for more to become durable.
     pub(crate) followers: Waiters,
@@ -173,7 +174,7 @@ impl Log {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the log was closed: open it again"));
         }
-        if std::process::id() != self.process {
+        if raw::process_id() != self.process {
             let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
             return Err(Error::new(ErrorKind::Forked, say));
         }
@@ -228,34 +229,40 @@ impl Log {
 
     /// The segment that holds `lsn`.
     pub(crate) fn segment_of(&self, lsn: Lsn) -> Option<Arc<Segment>> {
-        let segments = self.segments.read();
-        let behind = segments.partition_point(|s| s.base <= lsn);
-        segments[..behind].iter().rev().find(|s| lsn < s.end().unwrap_or(s.capacity_end())).cloned()
+        segment_in(&self.segments.read(), lsn).cloned()
     }
 
     /// Adds an open segment in its place.
-    pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
-        let mut segments = self.segments.write();
-        let mut list = segments.to_vec();
-        let at = list.partition_point(|s| (s.base, s.generation) < (segment.base, segment.generation));
-        list.insert(at, segment);
-        *segments = Arc::new(list);
+    pub(crate) fn add_segment(&self, segment: &Arc<Segment>) {
+        self.segments.replace(|segments| {
+            let mut list = segments.clone();
+            let at = list.partition_point(|s| (s.base, s.generation) < (segment.base, segment.generation));
+            list.insert(at, segment.clone());
+            list
+        });
     }
 
     /// Puts a packed segment in place of those that it was made of; who reads one of them goes on reading.
-    pub(crate) fn swap_segments(&self, sources: &[Arc<Segment>], packed: Arc<Segment>) {
-        let mut segments = self.segments.write();
+    pub(crate) fn swap_segments(&self, sources: &[Arc<Segment>], packed: &Arc<Segment>) {
         let is_source = |s: &Arc<Segment>| sources.iter().any(|source| Arc::ptr_eq(source, s));
-        let mut list: Vec<Arc<Segment>> = segments.iter().filter(|s| !is_source(s)).cloned().collect();
-        let at = list.partition_point(|s| (s.base, s.generation) < (packed.base, packed.generation));
-        list.insert(at, packed);
-        *segments = Arc::new(list);
+        self.segments.replace(|segments| {
+            let mut list: Vec<Arc<Segment>> = segments.iter().filter(|s| !is_source(s)).cloned().collect();
+            let at = list.partition_point(|s| (s.base, s.generation) < (packed.base, packed.generation));
+            list.insert(at, packed.clone());
+            list
+        });
     }
 
     /// Forgets a segment; who reads it goes on reading.
     pub(crate) fn drop_segment(&self, base: Lsn, generation: u32) {
-        let mut segments = self.segments.write();
         let keep = |s: &&Arc<Segment>| (s.base, s.generation) != (base, generation);
-        *segments = Arc::new(segments.iter().filter(keep).cloned().collect());
+        self.segments.replace(|segments| segments.iter().filter(keep).cloned().collect());
     }
+}
+
+/// The segment in the list that holds `lsn`.
+#[inline]
+pub(crate) fn segment_in(segments: &[Arc<Segment>], lsn: Lsn) -> Option<&Arc<Segment>> {
+    let behind = segments.partition_point(|s| s.base <= lsn);
+    segments[..behind].iter().rev().find(|s| lsn < s.end().unwrap_or(s.capacity_end()))
 }

@@ -30,7 +30,7 @@ use crate::segment::name::{
     CONTROL, INDEX_DIR, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
 };
 use crate::shortage::{Shortage, space_of};
-use crate::sync::{Condvar, Mutex, RwLock, Waiters, Watermark};
+use crate::sync::{Condvar, Copies, Mutex, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
 
 /// The steps of opening.
@@ -298,14 +298,14 @@ fn build(
         root: root.to_path_buf(),
         options,
         store: catalog.store,
-        process: std::process::id(),
+        process: crate::raw::process_id(),
         read_only,
         lock: Mutex::new(Some(lock)),
         packing: Mutex::new(()),
         complete: Watermark::new(complete_from(&catalog)),
         catalog: Mutex::new(catalog),
         order: Mutex::new(order),
-        segments: RwLock::new(Arc::new(recovered.segments)),
+        segments: Copies::new(&recovered.segments),
         waiters: Waiters::default(),
         followers: Waiters::default(),
         hand_over: Condvar::new(),

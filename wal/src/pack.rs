@@ -166,7 +166,7 @@ impl Log {
             let say = "segments are packed from a whole one on, within one timeline: choose another range";
             return Err(Error::new(ErrorKind::Invalid, say).at(first.base));
         }
-        let list = self.segments.read().clone();
+        let list = self.segments.read();
         let find = |e: &SegmentEntry| {
             list.iter().find(|s| (s.base, s.generation) == (e.base, e.generation)).cloned()
         };
@@ -261,7 +261,7 @@ impl Log {
             return Err(e);
         }
         self.complete.raise(packed.capacity_end());
-        self.swap_segments(sources, packed);
+        self.swap_segments(sources, &packed);
         let again = Catalog::clone(&catalog);
         match self.name(&mut catalog, again) {
             Err(e) if e.kind() != ErrorKind::Full => return Err(e),

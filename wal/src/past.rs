@@ -68,7 +68,7 @@ impl Wal {
     ///
     /// [`ErrorKind::Corrupt`]: the note is damaged. [`ErrorKind::Io`].
     pub fn judgement(&self) -> Result<Option<(u64, Vec<u8>)>> {
-        let segments = self.log.segments.read().clone();
+        let segments = self.log.segments.read();
         let packed = segments.iter().filter(|segment| segment.kind == SegmentKind::Packed);
         let last = packed.max_by_key(|segment| segment.judged());
         last.map(|segment| Ok((segment.judged(), segment.note()?))).transpose()

@@ -139,7 +139,7 @@ impl Log {
             self.drop_segment(small.base, small.generation);
             _ = self.env.vfs.remove(&small.path); // unnamed and empty: if it stays, the next open removes it
         }
-        self.add_segment(segment.clone());
+        self.add_segment(&segment);
         self.counters.segments.fetch_add(1, Ordering::Relaxed);
         let mut order = self.order.lock();
         order.frames.set_next(segment);

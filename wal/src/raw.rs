@@ -4,7 +4,8 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use memmap2::{Mmap, MmapOptions};
 use parking_lot::{Condvar, Mutex};
@@ -57,6 +58,48 @@ pub fn prefetch_at<T>(slice: &[T], index: usize) {
     if let Some(element) = slice.get(index) {
         prefetch(element);
     }
+}
+
+/// The number of this process, as [`std::process::id`] says, without asking the system each time: a child made by a
+/// fork finds its own.
+#[inline]
+pub fn process_id() -> u32 {
+    static NOTE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+    let Some(note) = NOTE.get_or_init(note_wiped_on_fork) else { return std::process::id() };
+    match note.load(Ordering::Relaxed) {
+        0 => {
+            let id = std::process::id();
+            note.store(id, Ordering::Relaxed);
+            id
+        }
+        id => id,
+    }
+}
+
+/// A zero that a child finds zero again after a fork, whatever was stored meanwhile; `None` where the system has none.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn note_wiped_on_fork() -> Option<&'static AtomicU32> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    const BYTES: usize = 4096;
+    let (null, access) = (std::ptr::null_mut(), ProtFlags::READ | ProtFlags::WRITE);
+    // PROOF. A new map at a place of the system's choosing: it lies over nothing that is in use.
+    let page = unsafe { mmap_anonymous(null, BYTES, access, MapFlags::PRIVATE) }.ok()?;
+    // PROOF. The range is the map just made, which nobody else knows: what happens to it in a child harms nobody.
+    if unsafe { madvise(page, BYTES, Advice::LinuxWipeOnFork) }.is_err() {
+        // PROOF. The map just made, whole; there is no reference into it.
+        _ = unsafe { munmap(page, BYTES) };
+        return None;
+    }
+    // PROOF. The map is aligned to a page, longer than a u32, all zeros and never unmapped: so the reference is good as
+    // long as the process lives. It is used as an atomic alone. A fork gives the child a page of zeros in its place,
+    // which is an atomic as good.
+    Some(unsafe { &*page.cast::<AtomicU32>() })
+}
+
+/// A system without such a page.
+#[cfg(any(not(target_os = "linux"), miri))]
+fn note_wiped_on_fork() -> Option<&'static AtomicU32> {
+    None
 }
 
 /// Work that its owner lends to whoever comes first, for as long as [`lend`] runs.
@@ -133,6 +176,18 @@ impl<R> Drop for Recall<'_, R> {
         }
         *state = LoanState::Over;
     }
+}
+
+/// Whether `says` is true in a child made by a fork, between fork and exec; it must not allocate.
+#[cfg(all(test, unix, not(miri)))]
+fn holds_in_a_child(says: impl Fn() -> bool + Send + Sync + 'static) -> bool {
+    use std::os::unix::process::CommandExt;
+    let mut child = std::process::Command::new("true");
+    let refused = || io::Error::from(io::ErrorKind::Other);
+    // PROOF. Of what a child may not do before exec, the closure does nothing: it calls `says`, which keeps to that, and
+    // makes an error without allocating.
+    unsafe { child.pre_exec(move || if says() { Ok(()) } else { Err(refused()) }) };
+    child.status().is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::format::frame::{
 };
 use crate::format::header::SegmentKind;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
-use crate::log::Log;
+use crate::log::{Log, segment_in};
 use crate::lsn::Lsn;
 use crate::segment::file::Segment;
 
@@ -34,6 +34,10 @@ impl Record {
         }
     }
 }
+
+/// Parts up to this size are copied: that costs less than sharing the map, which other threads share at the same time,
+/// and a small value does not keep a whole file mapped. Larger ones share it.
+const COPIED_BYTES_MAX: u32 = 4 << 10;
 
 /// Most bytes of a record that are read before its length is known.
 const FIRST_READ_BYTES: usize = 16 << 10;
@@ -85,16 +89,31 @@ impl Log {
     }
 
     /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.
+    #[inline]
     pub(crate) fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
-        let segment = self.readable(lsn)?;
+        if lsn >= self.accepted.get() {
+            return Err(gone(lsn));
+        }
+        let segments = self.segments.read();
+        let segment = segment_in(&segments, lsn).ok_or_else(|| gone(lsn))?;
         if segment.kind == SegmentKind::Packed {
             return segment.packed_part(lsn, offset, bytes)?.ok_or_else(|| gone(lsn));
         }
         let at = lsn.checked_add(u64::from(offset)).ok_or_else(|| gone(lsn))?;
-        let whole = segment.read(at, PART_HEADER_BYTES + bytes as usize)?;
+        let whole = PART_HEADER_BYTES + bytes as usize;
+        let is_good = |part: &[u8]| part.len() == bytes as usize;
+        if bytes <= COPIED_BYTES_MAX
+            && let Some(there) = segment.lent(at, whole)?
+        {
+            return match decode_part(there, lsn, offset) {
+                Ok(part) if is_good(part) => Ok(Bytes::copy_from_slice(part)),
+                _ => Err(damaged(segment, at, "part")),
+            };
+        }
+        let whole = segment.read(at, whole)?;
         match decode_part(&whole, lsn, offset) {
-            Ok(part) if part.len() == bytes as usize => Ok(whole.slice_ref(part)),
-            _ => Err(damaged(&segment, at, "part")),
+            Ok(part) if is_good(part) => Ok(whole.slice_ref(part)),
+            _ => Err(damaged(segment, at, "part")),
         }
     }
 

@@ -28,7 +28,7 @@ impl Log {
         if going.is_empty() {
             return Ok(0);
         }
-        let segments = self.segments.read().clone();
+        let segments = self.segments.read();
         let files: Vec<Arc<Segment>> = segments
             .iter()
             .filter(|s| going.iter().any(|e| (e.base, e.generation) == (s.base, s.generation)))

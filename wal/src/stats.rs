@@ -37,7 +37,7 @@ impl Log {
     pub(crate) fn stats(&self) -> Stats {
         let log = self;
         let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let segments = log.segments.read().clone();
+        let segments = log.segments.read();
         Stats {
             records: counted(&log.counters.records),
             groups: counted(&log.counters.groups),

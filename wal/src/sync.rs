@@ -1,7 +1,9 @@
 //! Door: locks, and waiting for a place in the log.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread::Thread;
 
@@ -30,6 +32,63 @@ impl Watermark {
     /// Moves it to `lsn`, unless it is already past it.
     pub fn raise(&self, lsn: Lsn) {
         self.0.fetch_max(lsn.raw(), Ordering::AcqRel);
+    }
+}
+
+/// A value that is replaced as a whole and read all the time. Each reading thread has a slot with a copy behind an
+/// [`Arc`] of its own, which few others share: threads that read at once do not write to one cache line.
+///
+/// While a replacement is under way some threads see the value before and others the new one: both must answer alike.
+pub struct Copies<T> {
+    slots: [Slot<T>; SLOTS],
+    /// Whoever replaces it.
+    change: Mutex<()>,
+}
+
+/// Slots: threads that seldom are more at once.
+const SLOTS: usize = 8;
+
+/// A slot on cache lines of its own.
+#[repr(align(128))]
+struct Slot<T>(RwLock<Arc<T>>);
+
+thread_local! {
+    static SLOT: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS
+    };
+}
+
+impl<T: Clone> Copies<T> {
+    /// This value in every slot.
+    #[must_use]
+    pub fn new(value: &T) -> Self {
+        Self {
+            slots: std::array::from_fn(|_| Slot(RwLock::new(Arc::new(value.clone())))),
+            change: Mutex::new(()),
+        }
+    }
+
+    /// The value, for as long as it takes.
+    #[inline]
+    #[must_use]
+    pub fn read(&self) -> Arc<T> {
+        self.slots[SLOT.with(|slot| *slot)].0.read().clone()
+    }
+
+    /// Replaces the value by what `change` makes of it; every read that begins after this returns sees the new one.
+    pub fn replace(&self, change: impl FnOnce(&T) -> T) {
+        let _one = self.change.lock();
+        let value = change(&self.read());
+        for slot in &self.slots {
+            *slot.0.write() = Arc::new(value.clone());
+        }
+    }
+}
+
+impl<T: Clone + fmt::Debug> fmt::Debug for Copies<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read().fmt(f)
     }
 }
 
@@ -112,5 +171,19 @@ impl Waiters {
         let woken = std::mem::replace(&mut *list, rest);
         drop(list);
         woken.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_replaced_on_one_thread_is_seen_on_all() {
+        let copies = Copies::new(&vec![1]);
+        copies.replace(|before| [&before[..], &[2]].concat());
+        assert_eq!(*copies.read(), [1, 2]);
+        let seen = crate::schedule::share(2 * SLOTS, |_| copies.read().to_vec());
+        assert!(seen.iter().all(|seen| seen == &[1, 2]));
     }
 }

@@ -36,7 +36,7 @@ impl Log {
 
     /// Behind the last group whose engine time is not later than `time_us`; `None` where all are later.
     pub(crate) fn at_time(&self, time_us: u64) -> Result<Option<Lsn>> {
-        let segments = self.segments.read().clone();
+        let segments = self.segments.read();
         for segment in segments.iter().rev() {
             if segment.kind == SegmentKind::Packed {
                 match first_later(segment, time_us)? {

@@ -464,7 +464,7 @@ impl Wal {
     }
 
     fn end(&self) -> Result<()> {
-        if std::process::id() != self.log.process {
+        if crate::raw::process_id() != self.log.process {
             return self.log.check(); // a forked child touches nothing: the log is its parent's
         }
         let closed = self.log.close_down();

@@ -322,7 +322,7 @@ impl<'a> Taking<'a> {
         let catalog = self.log.catalog.lock();
         let mut named = Catalog::clone(&catalog);
         self.log.note_ends(&mut named);
-        let segments = self.log.segments.read().clone();
+        let segments = self.log.segments.read();
         drop(catalog);
         let mut wanted = Vec::new();
         for segment in segments.iter() {

@@ -31,3 +31,14 @@ fn prefetch_of_any_address_does_no_harm() {
     prefetch_at(&[1_u64, 2], 1);
     prefetch_at(&[1_u64, 2], usize::MAX);
 }
+
+#[cfg(all(unix, not(miri)))]
+#[test]
+fn a_child_made_by_a_fork_finds_its_own_number() {
+    let parent = process_id();
+    assert_eq!(parent, std::process::id());
+    let own = move || process_id() != parent && process_id() == std::process::id();
+    assert!(holds_in_a_child(own));
+    assert!(!holds_in_a_child(move || process_id() == parent));
+    assert_eq!(process_id(), parent);
+}

@@ -290,20 +290,45 @@ impl Segment {
 
     /// Up to `bytes` bytes at an offset of the file; fewer only where it ends.
     pub(super) fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
-        let room = self.file_end().saturating_sub(offset);
-        let bytes = bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
+        let bytes = self.bytes_there(offset, bytes);
         if let Some(map) = self.mapped()? {
-            let at = usize::try_from(offset).unwrap_or(usize::MAX);
-            return match at.checked_add(bytes) {
-                Some(end) if end <= map.len() => {
-                    Ok(Bytes::from_owner(MapTail { map: map.clone(), at, bytes }))
-                }
-                _ => Err(self.short()),
-            };
+            let at = self.place_in(map, offset, bytes)?;
+            return Ok(Bytes::from_owner(MapTail { map: map.clone(), at, bytes }));
         }
         let mut buf = vec![0; bytes];
         self.fill(&mut buf, offset)?;
         Ok(buf.into())
+    }
+
+    /// As [`Segment::read`], borrowed from the file's map; `None` where it is read by `pread`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::read`].
+    #[inline]
+    pub fn lent(&self, lsn: Lsn, bytes: usize) -> Result<Option<&[u8]>> {
+        let Some(map) = self.mapped()? else { return Ok(None) };
+        let offset = self.file_offset(lsn);
+        let bytes = self.bytes_there(offset, bytes);
+        let at = self.place_in(map, offset, bytes)?;
+        Ok(Some(&map[at..at + bytes]))
+    }
+
+    /// How many of so many bytes at an offset the file has.
+    #[inline]
+    fn bytes_there(&self, offset: u64, bytes: usize) -> usize {
+        let room = self.file_end().saturating_sub(offset);
+        bytes.min(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    /// Where so many bytes at an offset begin in the map, which has them all.
+    #[inline]
+    fn place_in(&self, map: &Map, offset: u64, bytes: usize) -> Result<usize> {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        match at.checked_add(bytes) {
+            Some(end) if end <= map.len() => Ok(at),
+            _ => Err(self.short()),
+        }
     }
 
     /// Fills `buf` from `lsn` by `pread`.
