@@ -62,7 +62,7 @@ impl Live<'_> {
 
 /// What an entry of `$lease` says; of one that cannot be read, that its lease is over.
 pub(crate) fn grant_in(part: &Bytes) -> Grant {
-    Grant::decode(Stored::decode(part).as_ref().map_or(&[][..], |stored| &stored.value))
+    Grant::decode(Stored::decode(part.clone()).as_ref().map_or(&[][..], |stored| &stored.value))
 }
 
 impl Target for Loader<'_> {

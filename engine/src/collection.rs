@@ -80,7 +80,7 @@ impl<T> Collection<T> {
 
     fn typed(&self, key: &KeyRef<'_>, stored: Option<Stored>) -> Result<Option<Entry<T>>> {
         let Some(stored) = stored else { return Ok(None) };
-        self.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| self.table.named(key, e))
+        self.form.entry(key.to_key()?, stored).map(Some).map_err(|e| self.table.named(key, e))
     }
 
     /// Writes a value, whatever stands there; user ids and metadata are kept. Durable on return.
@@ -318,13 +318,13 @@ impl<T> Collection<T> {
     ) -> impl FnMut(Option<&Stored>) -> Result<Decision> + Send {
         let form = self.form;
         move |now: Option<&Stored>| {
-            let entry = now.map(|stored| form.entry(key.clone(), stored)).transpose()?;
+            let entry = now.map(|stored| form.entry(key.clone(), stored.clone())).transpose()?;
             form.decision(f(entry).into())
         }
     }
 
     fn updated(&self, done: Modified) -> Result<Updated<T>> {
-        let decode = |entry: &crate::entry::Entry| (self.form.decode)(entry.head.format, &entry.value);
+        let decode = |entry: &crate::entry::Entry| (self.form.decode)(entry.head.format, entry.value.clone());
         Ok(Updated {
             wrote: done.wrote,
             version: version_of(&done),

@@ -293,7 +293,7 @@ impl Core {
     /// The value of a version.
     pub(crate) fn stored(&self, version: VersionRef) -> Result<Stored> {
         let part = self.part(version)?;
-        let entry = Entry::decode(&part).map_err(|e| e.at(Version::from(version.lsn)))?;
+        let entry = Entry::decode(part).map_err(|e| e.at(Version::from(version.lsn)))?;
         Ok(Stored { lsn: version.lsn, entry })
     }
 

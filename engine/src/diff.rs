@@ -203,7 +203,7 @@ impl Diff {
         let entry = |version: Option<VersionRef>| -> Result<Option<Entry<Value>>> {
             let Some(version) = version else { return Ok(None) };
             let stored = self.to.core().stored(version);
-            let entry = stored.and_then(|stored| Form::ANY.entry(key.clone(), &stored));
+            let entry = stored.and_then(|stored| Form::ANY.entry(key.clone(), stored));
             entry
                 .map(Some)
                 .map_err(|e: Error| e.within(format_args!("{collection}/{key}")).at(version.lsn.into()))

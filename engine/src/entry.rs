@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::attributes::{Attributes, UserId};
 use crate::error::{Error, ErrorKind, Result};
@@ -158,15 +158,15 @@ impl Entry {
         self.head.bytes() + self.value.len()
     }
 
-    /// Reads a part; the value shares the part's memory.
+    /// Reads a part, whose memory becomes the value's.
     ///
     /// # Errors
     ///
     /// As [`EntryHead::decode`].
-    pub fn decode(part: &Bytes) -> Result<Self> {
-        let (head, value) = EntryHead::decode(part)?;
-        let value = part.slice_ref(value);
-        Ok(Self { head, value })
+    pub fn decode(mut part: Bytes) -> Result<Self> {
+        let (head, value) = EntryHead::decode(&part)?;
+        part.advance(part.len() - value.len());
+        Ok(Self { head, value: part })
     }
 }
 

@@ -312,14 +312,14 @@ impl Changes {
                 let place = Place { offset: followed.body_offset + part.offset, bytes: part.bytes };
                 let stored =
                     self.core.stored(VersionRef { lsn, place, kind: Kind::Put, cause: Cause::Explicit });
-                Some(stored.and_then(|stored| Form::ANY.entry(key.clone(), &stored)).map_err(named)?)
+                Some(stored.and_then(|stored| Form::ANY.entry(key.clone(), stored)).map_err(named)?)
             }
             None => None,
         };
         let old = match self.wanted.old {
             true => {
                 let seen = self.core.read(entry.collection, entry.key, before(lsn)).map_err(named)?;
-                seen.stored.map(|stored| Form::ANY.entry(key.clone(), &stored)).transpose().map_err(named)?
+                seen.stored.map(|stored| Form::ANY.entry(key.clone(), stored)).transpose().map_err(named)?
             }
             false => None,
         };

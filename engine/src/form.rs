@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::change::{Change, Entry, What};
 use crate::core::Stored;
+use crate::entry::EntryHead;
 use crate::error::Result;
 use crate::format::Format;
 use crate::key::Key;
@@ -13,7 +14,7 @@ use crate::value::{Value, codec};
 /// How values of a type become bytes.
 pub(crate) struct Form<T> {
     pub(crate) encode: fn(&T) -> Result<(Format, Bytes)>,
-    pub(crate) decode: fn(Format, &Bytes) -> Result<T>,
+    pub(crate) decode: fn(Format, Bytes) -> Result<T>,
 }
 
 impl<T> Clone for Form<T> {
@@ -32,7 +33,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Form<T> {
             let format = codec::encode(value, &mut bytes)?;
             Ok((format, bytes.into()))
         },
-        decode: |format, bytes| codec::decode(format, bytes),
+        decode: |format, bytes| codec::decode(format, &bytes),
     };
 }
 
@@ -43,14 +44,14 @@ impl Form<Value> {
             Value::Bytes(bytes) => Ok((Format::Raw, Bytes::copy_from_slice(bytes))),
             value => (Form::TYPED.encode)(value),
         },
-        decode: |format, bytes| codec::view(format, bytes),
+        decode: |format, bytes| codec::view(format, &bytes),
     };
 }
 
 impl Form<Bytes> {
     /// Bytes as they are.
     pub(crate) const RAW: Self =
-        Self { encode: |bytes| Ok((Format::Raw, bytes.clone())), decode: |_, bytes| Ok(bytes.clone()) };
+        Self { encode: |bytes| Ok((Format::Raw, bytes.clone())), decode: |_, bytes| Ok(bytes) };
 }
 
 impl<T> Form<T> {
@@ -59,16 +60,11 @@ impl<T> Form<T> {
         Ok(Wanted::value(format, value))
     }
 
-    pub(crate) fn entry(&self, key: Key, stored: &Stored) -> Result<Entry<T>> {
-        let head = &stored.entry.head;
-        Ok(Entry {
-            key,
-            value: (self.decode)(head.format, &stored.entry.value)?,
-            version: stored.lsn.into(),
-            created_us: head.created_us,
-            attributes: head.attributes.clone(),
-            schema: head.schema.clone(),
-        })
+    pub(crate) fn entry(&self, key: Key, stored: Stored) -> Result<Entry<T>> {
+        let Stored { lsn, entry } = stored;
+        let EntryHead { created_us, attributes, schema, format } = entry.head;
+        let value = (self.decode)(format, entry.value)?;
+        Ok(Entry { key, value, version: lsn.into(), created_us, attributes, schema })
     }
 
     pub(crate) fn decision(&self, change: Change<T>) -> Result<Decision> {

@@ -72,7 +72,7 @@ impl<T> Iterator for Scan<T> {
             Err(e) => return Some(Err(e)),
         };
         let table = &self.listing.table;
-        let entry = table.core.stored(version).and_then(|stored| self.form.entry(key.clone(), &stored));
+        let entry = table.core.stored(version).and_then(|stored| self.form.entry(key.clone(), stored));
         Some(entry.map_err(|e| table.named(&KeyRef::from(&key), e)))
     }
 }

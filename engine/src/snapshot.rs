@@ -82,7 +82,7 @@ impl Snapshot {
         let key = key.into();
         collection.table.check_of(&self.core)?;
         let Some(stored) = collection.table.get(&key, self.hold.moment)? else { return Ok(None) };
-        collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
+        collection.form.entry(key.to_key()?, stored).map(Some).map_err(|e| collection.table.named(&key, e))
     }
 
     /// The keys of a range at this moment, in order.

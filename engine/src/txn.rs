@@ -106,7 +106,7 @@ impl<'s> Tx<'s> {
         let key = key.into();
         let stored = self.read(&collection.table, &key)?;
         let Some(stored) = stored else { return Ok(None) };
-        collection.form.entry(key.to_key()?, &stored).map(Some).map_err(|e| collection.table.named(&key, e))
+        collection.form.entry(key.to_key()?, stored).map(Some).map_err(|e| collection.table.named(&key, e))
     }
 
     /// Writes a value; user ids and metadata are kept.
@@ -281,7 +281,7 @@ impl<'s> Tx<'s> {
             self.overlay(id, &range, &mut found);
         }
         let typed = |(key, stored): (Key, Stored)| {
-            collection.form.entry(key.clone(), &stored).map_err(|e| table.named(&KeyRef::from(&key), e))
+            collection.form.entry(key.clone(), stored).map_err(|e| table.named(&KeyRef::from(&key), e))
         };
         match range.direction {
             crate::index::Direction::Ascending => found.into_iter().map(typed).collect(),

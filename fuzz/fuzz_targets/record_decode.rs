@@ -34,7 +34,7 @@ fn head(data: &[u8]) {
 }
 
 fn entry(data: &[u8]) {
-    let Ok(entry) = Entry::decode(&Bytes::copy_from_slice(data)) else { return };
+    let Ok(entry) = Entry::decode(Bytes::copy_from_slice(data)) else { return };
     let mut again = Vec::new();
     entry.encode(&mut again).expect("the same limits when writing and when reading");
     assert_eq!(again, data);

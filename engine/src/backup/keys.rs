@@ -73,7 +73,7 @@ impl Wanted<'_> {
                 Effect::Remove => None,
                 Effect::Put(part) => {
                     let bytes = passing.part(part.offset, part.bytes).ok_or_else(|| damaged(&key))?;
-                    Some(Entry::decode(&Bytes::copy_from_slice(bytes))?)
+                    Some(Entry::decode(Bytes::copy_from_slice(bytes))?)
                 }
             };
             self.found.insert(key, value);

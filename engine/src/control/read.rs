@@ -86,7 +86,7 @@ pub(super) fn scan(store: &Store, asked: Asked<'_>) -> Result<Map> {
         let Some((key, version)) = page.listing.next().transpose()? else { break };
         bytes += u64::from(version.place.bytes);
         let stored = store.core.stored(version);
-        let entry = stored.and_then(|stored| page.documents.form.entry(key.clone(), &stored));
+        let entry = stored.and_then(|stored| page.documents.form.entry(key.clone(), stored));
         entries.push(match entry {
             Ok(e) => entry_of(e).into(),
             Err(e) => {

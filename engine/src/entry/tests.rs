@@ -59,7 +59,7 @@ fn every_entry_reads_back_as_written_and_shares_the_memory_of_its_part() {
         let schema = if dice.coin() { dice.bytes(0, 300) } else { Vec::new() };
         let entry = with_schema(dice.number(), attributes, &schema, format, &dice.bytes(0, 50));
         let part = encode(&entry);
-        let read = Entry::decode(&part).unwrap();
+        let read = Entry::decode(part.clone()).unwrap();
         assert_eq!(read, entry);
         assert!(read.value.is_empty() || read.value.as_ptr_range().end == part.as_ptr_range().end);
     }
@@ -88,7 +88,7 @@ fn every_cut_and_every_flipped_bit_is_an_answer_and_what_is_accepted_is_canonica
 }
 
 fn assert_canonical_or_refused(part: Bytes) {
-    match Entry::decode(&part) {
+    match Entry::decode(part.clone()) {
         Ok(entry) => assert_eq!(encode(&entry), part),
         Err(e) => assert!(matches!(e.kind(), ErrorKind::Damaged | ErrorKind::Format), "{e:?}"),
     }
@@ -144,5 +144,5 @@ fn the_largest_head_of_an_entry_is_within_its_limit() {
         (0..META_MAX).fold(Attributes::NONE.with_user_ids(ids), |a, i| a.with_meta(format!("{i:02}"), &text));
     let part = encode(&with_schema(u64::MAX, attributes, &[1; SCHEMA_BYTES_MAX], Format::Raw, b""));
     assert!(part.len() <= ENTRY_HEAD_BYTES_MAX && part.len() > ENTRY_HEAD_BYTES_MAX / 2, "{}", part.len());
-    assert!(Entry::decode(&part).is_ok());
+    assert!(Entry::decode(part.clone()).is_ok());
 }

@@ -98,7 +98,7 @@ impl Index {
     pub fn new(seed: u64, tables: Vec<Arc<Table>>, floor: Lsn, judged: u64) -> Self {
         let tail = Arc::new(TailIndex::new(seed));
         let layers = Layers { tail, frozen: Vec::new(), tables, floor, judged };
-        Self { layers: Swap::new(Arc::new(layers)), change: Mutex::new(()) }
+        Self { layers: Swap::new(&layers), change: Mutex::new(()) }
     }
 
     /// Its layers as they are now.
@@ -349,7 +349,7 @@ impl Index {
         let _one = self.change.lock();
         let mut layers = Layers::clone(&self.layers.get());
         let answer = change(&mut layers);
-        self.layers.set(&Arc::new(layers));
+        self.layers.set(&layers);
         answer
     }
 }

@@ -1,7 +1,7 @@
 //! Pure: a shared value that is replaced as a whole, and read without waiting for one another.
 //!
-//! Each reading thread has a slot, which few others share; whoever replaces the value goes through all slots. So a read
-//! costs one lock that nobody contends for. While a replacement is under way some threads see the value before and
+//! Each reading thread has a slot with a copy of its own, which few others share; whoever replaces the value goes through
+//! all slots. So a read costs one lock, and a count of who holds the copy, that nobody contends for. While a replacement is under way some threads see the value before and
 //! others the new one: both must answer alike.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 
 const SLOTS: usize = 8;
 
-/// A value behind an [`Arc`], replaced as a whole.
+/// A value behind an [`Arc`] in each slot, replaced as a whole.
 pub(super) struct Swap<T>([Slot<T>; SLOTS]);
 
 #[repr(align(128))]
@@ -24,9 +24,9 @@ thread_local! {
     };
 }
 
-impl<T> Swap<T> {
-    pub(super) fn new(value: Arc<T>) -> Self {
-        Self(std::array::from_fn(|_| Slot(RwLock::new(value.clone()))))
+impl<T: Clone> Swap<T> {
+    pub(super) fn new(value: &T) -> Self {
+        Self(std::array::from_fn(|_| Slot(RwLock::new(Arc::new(value.clone())))))
     }
 
     /// The value, for a moment: a replacement waits for the guard.
@@ -42,9 +42,10 @@ impl<T> Swap<T> {
     }
 
     /// Replaces the value. One at a time.
-    pub(super) fn set(&self, value: &Arc<T>) {
+    pub(super) fn set(&self, value: &T) {
         for slot in &self.0 {
-            *slot.0.write() = value.clone();
+            let copy = Arc::new(value.clone());
+            *slot.0.write() = copy;
         }
     }
 }
