@@ -128,7 +128,7 @@ impl Log {
 
     /// Segments that may be packed, oldest first: ended, behind nothing that is still written.
     pub(crate) fn sealed(&self) -> Result<Vec<Sealed>> {
-        let segments = self.segments.read().clone();
+        let segments = self.segments.read();
         let same = |e: &SegmentEntry, s: &Segment| (s.base, s.generation) == (e.base, e.generation);
         let mut sealed = Vec::new();
         for entry in self.sealed_entries() {
