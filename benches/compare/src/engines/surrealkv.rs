@@ -2,9 +2,10 @@
 //!
 //! Durable: `Durability::Immediate`, and zeros written ahead in the log, which is off as it comes. Buffered:
 //! `Durability::Eventual`. In the log: a memtable of 8 GiB. Commits are futures: a thread waits for its own, 1,024 in
-//! flight are that many tasks. The runtime has two workers.
+//! flight are that many tasks. The runtime has two workers. A commit that met another of the same key is begun again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use surrealkv::{Durability, Mode, Options, Tree, TreeBuilder};
 use tokio::runtime::{Builder, Runtime};
@@ -18,7 +19,7 @@ const HUGE: usize = 8 << 30;
 
 /// An open tree.
 pub struct Surrealkv {
-    tree: Tree,
+    tree: Arc<Tree>,
     durability: Durability,
     runtime: Runtime,
 }
@@ -33,7 +34,7 @@ impl Surrealkv {
         if opening.setting == Setting::InLog {
             options = options.with_max_memtable_size(HUGE);
         }
-        let tree = TreeBuilder::with_options(options).build()?;
+        let tree = Arc::new(TreeBuilder::with_options(options).build()?);
         drop(inside);
         let durability = if durable { Durability::Immediate } else { Durability::Eventual };
         Ok(Self { tree, durability, runtime })
@@ -60,12 +61,8 @@ impl Session for &Surrealkv {
     }
 
     fn put_many(&mut self, items: &mut dyn Iterator<Item = (Key, &[u8])>) -> Result<()> {
-        let mut tx = self.tree.begin_with_mode(Mode::WriteOnly)?;
-        tx.set_durability(self.durability);
-        for (key, value) in items {
-            tx.set(&key, value)?;
-        }
-        Ok(self.runtime.block_on(tx.commit())?)
+        let items: Vec<(Key, &[u8])> = items.collect();
+        Ok(self.runtime.block_on(committed(&self.tree, self.durability, &items))?)
     }
 
     fn get(&mut self, key: &Key) -> Result<Option<usize>> {
@@ -83,9 +80,9 @@ impl Session for &Surrealkv {
             let mut value = tx.get_for_update(key)?.map(|value| value.to_vec()).unwrap_or_default();
             change(&mut value);
             tx.set(key, value)?;
-            match self.runtime.block_on(tx.commit()) {
-                Err(surrealkv::Error::TransactionWriteConflict | surrealkv::Error::TransactionRetry) => {}
-                done => return Ok(done?),
+            let done = self.runtime.block_on(tx.commit());
+            if !is_conflict(&done) {
+                return Ok(done?);
             }
         }
     }
@@ -110,14 +107,34 @@ impl Session for &Surrealkv {
             if under_way.len() == window {
                 wait(&mut under_way)?;
             }
-            let mut tx = self.tree.begin_with_mode(Mode::WriteOnly)?;
-            tx.set_durability(self.durability);
-            tx.set(&key, value)?;
-            under_way.push_back(self.runtime.spawn(async move { tx.commit().await }));
+            let (tree, durability, value) = (self.tree.clone(), self.durability, value.to_vec());
+            under_way.push_back(
+                self.runtime.spawn(async move { committed(&tree, durability, &[(key, &value)]).await }),
+            );
         }
         while !under_way.is_empty() {
             wait(&mut under_way)?;
         }
         Ok(())
     }
+}
+
+/// Writes values in one commit, begun again where another of the same key came between.
+async fn committed(tree: &Tree, durability: Durability, items: &[(Key, &[u8])]) -> surrealkv::Result<()> {
+    loop {
+        let mut tx = tree.begin_with_mode(Mode::WriteOnly)?;
+        tx.set_durability(durability);
+        for (key, value) in items {
+            tx.set(key, *value)?;
+        }
+        let done = tx.commit().await;
+        if !is_conflict(&done) {
+            return done;
+        }
+    }
+}
+
+fn is_conflict(done: &surrealkv::Result<()>) -> bool {
+    use surrealkv::Error::{TransactionRetry, TransactionWriteConflict};
+    matches!(done, Err(TransactionWriteConflict | TransactionRetry))
 }
