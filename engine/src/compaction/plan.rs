@@ -41,7 +41,7 @@ const HALF: (u64, u64) = (1, 2);
 /// Of a file: it is packed where too much is dead in all, or beside one that is packed.
 const SOME: (u64, u64) = (1, 5);
 /// Dead bytes of all files, for each live one, over which files are packed of which less is dead.
-const DEAD_MAX: (u64, u64) = (2, 5);
+const DEAD_MAX: (u64, u64) = (3, 10);
 /// Live bytes of a neighbour that goes along however little it gains.
 const SMALL_BYTES: u64 = 256 << 10;
 /// Bytes that are read at most for one packed file, and live ones among them.
@@ -193,7 +193,7 @@ mod tests {
             all.splice(run, [packed]);
         }
         let (dead, live) = all.iter().fold((0, 0), |(d, l), f| (d + f.dead, l + f.live()));
-        assert!(dead * 5 <= live * 2, "{dead} of {live}");
+        assert!(dead * 10 <= live * 3, "{dead} of {live}");
         assert!(copied <= live, "{copied} of {live}");
         assert!(all_due(&all).iter().all(|run| all[run.clone()].iter().any(|file| file.dead > 0)));
     }

@@ -307,10 +307,10 @@ impl Core {
     }
 }
 
-/// How long to rest after each step: the less is dead the longer, not at all where half as much is dead as lives.
+/// How long to rest after each step: the less is dead the longer, not at all where a quarter of what lives is dead.
 fn rest_for(dead: u64, live: u64) -> Option<Duration> {
     let usual = Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64);
-    let share = 2.0 * dead as f64 / live.max(1) as f64;
+    let share = 4.0 * dead as f64 / live.max(1) as f64;
     (share < 1.0).then(|| usual.mul_f64((1.0 - share).min(1.0)))
 }
 
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn the_more_is_dead_the_faster_it_is_packed() {
         let ms = |dead, live| rest_for(dead, live).map(|rest| rest.as_millis());
-        assert_eq!([ms(0, 100), ms(25, 100), ms(49, 100)], [Some(31), Some(15), Some(0)]);
-        assert_eq!([ms(50, 100), ms(500, 100), ms(1, 0)], [None; 3]);
+        assert_eq!([ms(0, 100), ms(25, 200), ms(24, 100)], [Some(31), Some(15), Some(1)]);
+        assert_eq!([ms(25, 100), ms(500, 100), ms(1, 0)], [None; 3]);
     }
 }
