@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use savehold::Moments;
 
 use crate::quantity;
 
 /// Options of `retention`.
 #[derive(Args, Clone, Debug, PartialEq)]
-#[command(group = ArgGroup::new("versions").multiple(true).requires("collection"))]
 pub struct Retention {
     /// The collection; without it the moments of the whole store
-    #[arg(value_name = "COLLECTION", group = "which")]
+    #[arg(value_name = "COLLECTION")]
     pub collection: Option<String>,
     /// Versions that a call asked for stay so long for themselves; also `none` and `forever`
     #[arg(long, value_name = "TIME", value_parser = time, requires = "collection", conflicts_with = "newest_only")]
