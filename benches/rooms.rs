@@ -152,7 +152,7 @@ fn lookups(c: &mut Criterion) {
     let (there, absent) = (random_keys(0), random_keys(KEYS));
     let tail = TailIndex::new(RANDOM);
     (0..KEYS).for_each(|number| tail.insert(entry(&key(number), number)));
-    let in_memory = Index::new(RANDOM, Vec::new(), Lsn::NONE);
+    let in_memory = Index::new(RANDOM, Vec::new(), Lsn::NONE, 0);
     (0..KEYS).for_each(|number| in_memory.insert(entry(&key(number), number)));
     let table = table();
     let mut group = c.benchmark_group("look-up among 1 M keys");
@@ -171,8 +171,9 @@ fn lookups(c: &mut Criterion) {
     group.bench_function("validate: unchanged since it was read", |b| {
         let seen: Vec<(Lsn, &[u8; 16])> =
             there.iter().map(|key| (tail.newest(COLLECTION, key).expect("there").lsn, key)).collect();
-        let unchanged =
-            |(lsn, key): &&(Lsn, &[u8; 16])| !in_memory.changed(COLLECTION, *key, *lsn).expect("in memory");
+        let unchanged = |(lsn, key): &&(Lsn, &[u8; 16])| {
+            !in_memory.changed(COLLECTION, *key, *lsn, *lsn).expect("in memory")
+        };
         b.iter(|| assert_eq!(seen.iter().filter(unchanged).count(), seen.len()));
     });
     group.finish();

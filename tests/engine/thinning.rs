@@ -173,8 +173,8 @@ impl World {
 
     /// Every version that a key lists is one that was written, the newest is there, and each is read or is gone.
     fn check_keys(&self) -> Result<()> {
-        for c in 0..NAMES.len() {
-            let counts = self.store.collection::<i64>(NAMES[c])?;
+        for (c, name) in NAMES.into_iter().enumerate() {
+            let counts = self.store.collection::<i64>(name)?;
             for n in 0..ACCOUNTS {
                 let key = format!("k{n}");
                 let place = (c, key.clone());

@@ -78,7 +78,15 @@ mod tests {
 
     #[test]
     fn what_is_listed_stays_at_its_offset_and_all_else_goes() {
-        let cases: [(&[&str], Option<&[u8]>, &[&str], Option<&[u8]>, Option<&[u32]>); 7] = [
+        /// Keys and id of a record, those that are listed, and the offsets of the parts that stay, if any record does.
+        type Case = (
+            &'static [&'static str],
+            Option<&'static [u8]>,
+            &'static [&'static str],
+            Option<&'static [u8]>,
+            Option<&'static [u32]>,
+        );
+        let cases: [Case; 7] = [
             (&["a", "b", "-c"], None, &["a", "b", "c"], None, Some(&[])),
             (&["a", "b", "-c"], None, &["b"], None, Some(&[340])),
             (&["a", "b", "-c"], None, &["a", "c"], None, Some(&[240])),

@@ -161,7 +161,7 @@ mod tests {
         let mut all = files(&[(64, 0), (64, 60), (64, 0)]);
         all[1].first = false;
         assert_eq!(due(&all), Some(0..2));
-        assert_eq!(all_due(&all), [0..2]);
+        assert_eq!(all_due(&all), vec![0..2]);
         all[0].first = false;
         assert_eq!((due(&all), all_due(&all)), (None, vec![]));
     }

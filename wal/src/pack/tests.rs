@@ -195,7 +195,7 @@ fn a_log_whose_records_are_all_gone_takes_next_to_nothing() {
         log.roll().unwrap();
         log.pack(all_of(&log), |_| Ok(Stay::Nothing), |_| Continue(())).unwrap().unwrap();
         assert!(log.complete() >= before, "the last segment was sealed too");
-        assert!(log.stats().capacity < 5 * 16 << 10, "{}", log.stats().capacity);
+        assert!(log.stats().capacity < (5 * 16) << 10, "{}", log.stats().capacity);
         all.clear();
         fill(&log, &mut Draw::from_seed(7), 9, &mut all);
         check(&log, &all);
