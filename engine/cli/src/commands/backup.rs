@@ -56,19 +56,18 @@ pub(super) fn rooted(path: &Path) -> Result<String, Failure> {
 
 fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
     let to = &*rooted(&make.to)?;
-    let answer = match open::existing(args)? {
+    let link = open::existing(args)?;
+    let answer = match &link {
         Link::Alone(store) => {
             let mut bar = bar("backing up");
             let damaged = if make.keep_damaged { Damaged::Keep } else { Damaged::Refuse };
             let packing = if make.compress { Packing::Lz4 } else { Packing::Plain };
             let how = BackupOptions::new().damaged(damaged).packing(packing).progress(&mut bar);
-            let done = store.backup_with(to, how)?;
-            store.close()?;
-            done.as_map()
+            store.backup_with(to, how)?.as_map()
         }
-        beside @ Link::Beside(_) => {
+        Link::Beside(_) => {
             let (keep, compress) = (make.keep_damaged.into(), make.compress.into());
-            beside.ask("backup", [("to", to.into()), ("keep_damaged", keep), ("compress", compress)])?
+            link.ask("backup", [("to", to.into()), ("keep_damaged", keep), ("compress", compress)])?
         }
     };
     let said = Said(&answer);

@@ -18,10 +18,10 @@ use crate::output::{Cell, record};
 ///
 /// There is no store; the disk is full or fails. Nothing is lost by it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let answer = match open::existing(args)? {
+    let link = open::existing(args)?;
+    let answer = match &link {
         Link::Alone(store) => {
             let done = store.compact(bar("packing"))?;
-            store.close()?;
             let mut said = Map::new();
             said.insert("bytes_before", done.bytes_before);
             said.insert("bytes_after", done.bytes_after);
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             said.insert("dropped", done.dropped);
             said
         }
-        beside @ Link::Beside(_) => beside.ask("compact", [])?,
+        Link::Beside(_) => link.ask("compact", [])?,
     };
     let said = Said(&answer);
     let fields = [

@@ -67,6 +67,18 @@ impl Link {
     }
 }
 
+/// A store that was opened here is closed here: a thread of its own may have a handle just now, and the process would end
+/// before that one is done.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Self::Alone(store) = self
+            && let Err(e) = store.clone().close()
+        {
+            print::note(e.message()); // whatever was answered stands: each verb waited for it
+        }
+    }
+}
+
 /// The store that the call names, which must be there.
 ///
 /// # Errors
