@@ -1,6 +1,7 @@
 //! Corridor: packing what is worth it: in the background, and all of it when somebody asks.
 //!
-//! 1. Look: files that are sealed, whose versions all stand in tables, and that the archive has; what of each is dead.
+//! 1. Look: files that are sealed, whose versions all stand in tables, that the archive has, and that lie before the time of
+//!    which every moment is kept; what of each is dead.
 //! 2. Plan: which neighbours become one (`plan`).
 //! 3. Pack them: of every record what the index lists stays (`cull`). A crash, an error or a close before MANIFEST names the
 //!    packed file leaves everything as it was; after it the new file, whole.
@@ -53,6 +54,15 @@ pub struct Compacted {
     pub dropped: u64,
 }
 
+/// Which files may be packed, as they lie to the place from which on everything is kept.
+#[derive(Clone, Copy)]
+enum Reach {
+    /// Those before it: a feed that is no further behind misses nothing.
+    Before,
+    /// The one too that it lies in, where somebody asks.
+    Into,
+}
+
 /// The files of the log, as the plan sees them, and the index by which they are judged.
 struct Look {
     layers: Arc<Layers>,
@@ -83,7 +93,7 @@ impl Core {
             if self.packer.is_ending() || self.wal.failure().is_some() || self.wal.read_only().is_some() {
                 return None;
             }
-            let packed = self.look(&mut left).and_then(|look| match plan::due(&look.files) {
+            let packed = self.look(&mut left, Reach::Before).and_then(|look| match plan::due(&look.files) {
                 Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
                 None => self.roll_if_wasteful(&look),
             });
@@ -109,7 +119,7 @@ impl Core {
         }
         for _ in 0..ROUNDS_MAX {
             self.thin_now()?;
-            let look = self.look(&mut left)?;
+            let look = self.look(&mut left, Reach::Into)?;
             let runs = plan::all_due(&look.files);
             let bytes =
                 |run: &Range<usize>| look.files[run.clone()].iter().map(|file| file.bytes).sum::<u64>();
@@ -150,6 +160,9 @@ impl Core {
             () if oldest.end > self.floor(&layers) => {
                 "a checkpoint is to come: not all of it is in an index table".to_owned()
             }
+            () if oldest.end > self.whole() => {
+                "retention: it reaches into the time of which every moment is kept".to_owned()
+            }
             () if oldest.end > archived => "the archive: it has only what is older".to_owned(),
             () if file.bytes > file.dead => format!("{} bytes of what is kept", file.bytes - file.dead),
             () => "nothing: it is packed when enough is dead".to_owned(),
@@ -157,11 +170,15 @@ impl Core {
         Some(OldestFile { version: oldest.base.into(), bytes: file.bytes, dead_bytes: file.dead, held_by })
     }
 
-    fn look(&self, left: &mut crate::packer::Left) -> Result<Look> {
+    fn look(&self, left: &mut crate::packer::Left, reach: Reach) -> Result<Look> {
         let layers = self.index.layers();
-        let limit = self.floor(&layers).min(self.archived());
+        let (limit, whole) = (self.floor(&layers).min(self.archived()), self.whole());
+        let before = |file: &Sealed| match reach {
+            Reach::Before => file.end <= whole,
+            Reach::Into => file.base < whole,
+        };
         let mut sealed = self.wal.sealed()?;
-        sealed.retain(|file| file.end <= limit && !left.has(file.base, layers.judged));
+        sealed.retain(|file| file.end <= limit && before(file) && !left.has(file.base, layers.judged));
         let files = self.files(&sealed);
         Ok(Look { layers, sealed, files })
     }
@@ -200,6 +217,13 @@ impl Core {
         }
     }
 
+    /// From here on everything is kept, whatever is listed: a feed that begins here misses nothing, so no file that reaches
+    /// behind it is packed for its padding alone.
+    fn whole(&self) -> Lsn {
+        let manifest = self.shelf.manifest.lock();
+        manifest.terms.partial.values().copied().fold(manifest.terms.every, Lsn::max)
+    }
+
     /// The archive has everything before it, where there is one.
     fn archived(&self) -> Lsn {
         self.archive.get().map_or(Lsn::MAX, |archive| archive.through())
@@ -236,10 +260,9 @@ impl Core {
         mut pace: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Packed> {
         let (base, last) = (look.sealed[run.start].base, look.sealed[run.end - 1].base);
-        let terms = self.shelf.manifest.lock().terms.clone();
-        let whole = terms.partial.values().copied().fold(terms.every, Lsn::max);
         let note = self.shelf.note()?;
-        let judged = Judged { at: whole.min(self.wal.durable()), number: look.layers.judged, note: &note };
+        let judged =
+            Judged { at: self.whole().min(self.wal.durable()), number: look.layers.judged, note: &note };
         let packing = Packing { from: base, to: Lsn::from_raw(last.raw() + 1), judged };
         let mut failed = None;
         let packed = self.wal.pack(
