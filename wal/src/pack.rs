@@ -244,10 +244,10 @@ impl Log {
             sources.iter().for_each(|source| _ = self.env.vfs.remove(&source.path));
         }
         let mut catalog = self.catalog.lock();
-        for (entry, source) in entries.iter().zip(sources).filter(|(entry, _)| entry.damaged) {
-            debug_assert_eq!(entry.base, source.base);
-            self.quarantine(source)?;
-        }
+        let mut damaged = entries.iter().zip(sources).filter(|(entry, _)| entry.damaged);
+        damaged.try_for_each(|(_, source)| self.quarantine(source)).inspect_err(|_| {
+            _ = self.env.vfs.remove(&packed.path); // nothing names it, and it takes the space that is lacking
+        })?;
         let mut named = Catalog::clone(&catalog);
         self.note_ends(&mut named);
         let is_source =
@@ -272,11 +272,11 @@ impl Log {
             return Ok(());
         }
         drop(catalog);
-        for source in sources {
+        let remove = |source: &Arc<Segment>| {
             let removed = self.env.vfs.remove(&source.path);
-            removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &source.path, e))?;
-        }
-        Ok(())
+            removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &source.path, e))
+        };
+        sources.iter().map(remove).fold(Ok(()), |all, one| all.and(one)) // one that stays keeps no other
     }
 }
 

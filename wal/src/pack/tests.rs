@@ -11,7 +11,7 @@ use crate::format::header::DATA_OFFSET;
 use crate::inspect::{Inspector, Keep};
 use crate::options::Options;
 use crate::replay::Replayer;
-use crate::sim::{Choice, Sim, SimDisk};
+use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When};
 use crate::vfs::Vfs as _;
 use crate::{Record, Wal};
 
@@ -266,6 +266,54 @@ fn packing_that_is_stopped_or_finds_damage_or_no_space_changes_nothing() {
     let names = sim.disk().list(&sim.dir().join(LOG_DIR)).unwrap();
     assert!(names.iter().all(|name| !name.ends_with(UNFINISHED)), "{names:?}");
     assert!(log.failure().is_none());
+}
+
+/// A log that was killed once: its last group was written anew, and what stood there is to be quarantined.
+fn killed(sim: &mut Sim, all: &mut Log) -> Wal {
+    let log = open(sim);
+    fill(&log, &mut Draw::from_seed(8), 30, all);
+    sim.kill();
+    drop(log);
+    let log = open(sim);
+    fill(&log, &mut Draw::from_seed(9), 60, all);
+    log
+}
+
+#[test]
+fn where_a_step_fails_nothing_is_left_over() {
+    assert!(refused_by(Failure::Full) > 3);
+    assert!(refused_by(Failure::Io) > 3);
+}
+
+/// How many steps of packing refuse, and let the log go on, where the system does.
+fn refused_by(failure: Failure) -> u64 {
+    let mut refused = 0;
+    for n in 1.. {
+        let (mut sim, mut all) = (Sim::new(8), Log::new());
+        let log = killed(&mut sim, &mut all);
+        assert!(
+            log.log.sealed_entries().iter().any(|entry| entry.damaged),
+            "there is something to quarantine"
+        );
+        let (disk, dir) = (sim.disk(), sim.dir().join(LOG_DIR));
+        let before = disk.list(&dir).unwrap();
+        disk.order(When::Change(disk.counts().changes + n), Fault::Fail(failure));
+        let packed = log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(()));
+        match packed {
+            Ok(_) => break,
+            Err(e) if log.failure().is_some() => assert_eq!(e.kind(), ErrorKind::Halted, "{e}"),
+            Err(e) => {
+                refused += 1;
+                let left = disk.list(&dir).unwrap().len();
+                match e.message().starts_with("removing") {
+                    true => assert!(left + 3 < before.len(), "one source stays, and no other: {n}: {e}"),
+                    false => assert_eq!(left, before.len(), "{failure:?} {n}: {e}"),
+                }
+                check(&log, &all);
+            }
+        }
+    }
+    refused
 }
 
 #[test]
