@@ -276,7 +276,8 @@ impl Log {
             let removed = self.env.vfs.remove(&source.path);
             removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &source.path, e))
         };
-        sources.iter().map(remove).fold(Ok(()), |all, one| all.and(one)) // one that stays keeps no other
+        let removed: Vec<Result<()>> = sources.iter().map(remove).collect(); // one that stays keeps no other
+        removed.into_iter().collect()
     }
 }
 
