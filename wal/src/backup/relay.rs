@@ -55,6 +55,10 @@ impl Relay {
             }
             Link::Packed(_) => {} // of another kind of segment
             Link::Group(..) | Link::Frame { .. } => {
+                // Ends where the cut is, without padding: behind it lie places of records that are undone.
+                if let Some((_, head)) = &mut self.head {
+                    head.padded = false;
+                }
                 if !self.over {
                     self.close(&mut out)?;
                 }

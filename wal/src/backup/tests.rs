@@ -168,7 +168,30 @@ fn every_record_is_a_moment_that_can_be_restored_and_nothing_behind_it_is() {
         let restored = restore(&sim.env(), Moment::At(*lsn), &to).unwrap();
         assert_eq!(restored.undone, (model.len() - n - 1) as u64);
         assert_eq!(contents(&sim.env(), &to).unwrap(), until(&model, *lsn), "{lsn}");
+        let log = Wal::open_in(sim.env(), Path::new(&to), options()).unwrap();
+        for other in model.keys() {
+            assert_eq!(log.undone(*other).is_some(), other > lsn, "restored to {lsn}: {other}");
+            assert_eq!(restored.end <= *other, other > lsn, "{other} {restored:?}");
+        }
     }
+}
+
+#[test]
+fn a_log_cut_inside_a_group_goes_on_in_the_backup_that_it_came_from() {
+    let (mut sim, log, model) = world();
+    back_up(&log).unwrap();
+    let inside = *model.keys().rev().nth(1).unwrap();
+    restore(&sim.env(), Moment::At(inside), TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let mut then = until(&model, inside);
+    commit(&restored, &mut then, 40, 70);
+    back_up(&restored).unwrap();
+    let second = back_up(&restored).unwrap();
+    assert!(second.copied_bytes <= 4096, "the mark of a sync at most: {second:?}");
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), then);
+    let refused = restore(&sim.env(), Moment::At(*model.keys().last().unwrap()), "/undone").unwrap_err();
+    assert!(refused.message().contains("undone"), "{refused}");
 }
 
 #[test]
