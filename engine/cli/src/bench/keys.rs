@@ -39,17 +39,27 @@ pub(super) fn value(bytes: u64) -> Bytes {
 pub(super) struct Numbers {
     draw: Draw,
     records: u64,
+    /// The first number, and the distance from one to the next.
+    first: u64,
+    step: u64,
 }
 
 impl Numbers {
     /// For one thread of a run.
     pub(super) fn new(thread: usize, work: &Workload) -> Self {
-        Self { draw: Draw::from_seed(thread as u64 + 1), records: if work.hot { 1 } else { work.records } }
+        let records = if work.hot { 1 } else { work.records };
+        Self { draw: Draw::from_seed(thread as u64 + 1), records, first: 0, step: 1 }
+    }
+
+    /// Numbers that no other thread of the run has: what one thread plays, none takes away from it.
+    pub(super) fn own(thread: usize, work: &Workload) -> Self {
+        let (all, step) = (Self::new(thread, work), u64::from(work.threads).max(1));
+        Self { records: all.records.div_ceil(step), first: thread as u64, step, ..all }
     }
 
     /// The next key.
     pub(super) fn key(&mut self) -> [u8; 16] {
-        key(self.draw.below(self.records))
+        key(self.draw.below(self.records) * self.step + self.first)
     }
 }
 
@@ -121,6 +131,25 @@ mod tests {
         assert_eq!(&key(0), b"0000000000000000");
         assert_eq!(&key(1_234_567), b"0000000001234567");
         assert!(key(99) < key(100));
+    }
+
+    #[test]
+    fn no_two_threads_have_a_number_of_their_own_in_common() {
+        let work = Workload {
+            records: 7,
+            value_size: 100,
+            threads: 3,
+            in_flight: 1,
+            seconds: 1,
+            durability: args::Durability::Synced,
+            hot: false,
+        };
+        let of = |thread| -> std::collections::BTreeSet<_> {
+            let mut numbers = Numbers::own(thread, &work);
+            (0..100).map(|_| numbers.key()).collect()
+        };
+        assert_eq!(of(1), [key(1), key(4), key(7)].into());
+        assert!(of(0).is_disjoint(&of(1)) && of(0).is_disjoint(&of(2)) && of(1).is_disjoint(&of(2)));
     }
 
     #[test]
