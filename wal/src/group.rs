@@ -299,6 +299,11 @@ impl Sequencer {
         !self.groups.is_empty()
     }
 
+    /// True where a sync follows the oldest group that waits, or precedes it.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.groups.front().is_some_and(|group| group.synced || group.predecessor.is_some())
+    }
+
     /// Records in the group that is being filled.
     pub(crate) fn records_waiting(&self) -> u32 {
         self.groups.back().map_or(0, |group| group.records)

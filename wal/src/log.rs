@@ -56,6 +56,8 @@ pub(crate) struct Log {
     /// Somebody is writing: a committer for its own group, or the writer thread. Whoever has placed a frame and then
     /// sees this set may rely on it that the frame gets written.
     pub(crate) writing: AtomicBool,
+    /// What is being written, or was written last, has no sync.
+    pub(crate) without_sync: AtomicBool,
     /// Bytes with a place and without an answer.
     pub(crate) in_flight: AtomicU64,
     /// Records in the group that is being filled.

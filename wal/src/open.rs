@@ -315,6 +315,7 @@ fn build(
         in_flight: AtomicU64::new(0),
         waiting: AtomicU32::new(0),
         company: AtomicU32::new(0),
+        without_sync: AtomicBool::new(false),
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),

@@ -56,6 +56,32 @@ fn many_threads_share_syncs_and_lose_nothing() {
 }
 
 #[test]
+fn threads_that_do_not_sync_write_for_each_other_beside_one_that_does() {
+    let dir = dir();
+    let log = Wal::open(dir.path().join("log")).unwrap();
+    let how = |durability| Append { durability, ..Append::default() };
+    std::thread::scope(|scope| {
+        for t in 0..5_u32 {
+            let log = &log;
+            scope.spawn(move || {
+                let (durability, count) =
+                    if t == 0 { (Durability::Synced, 100) } else { (Durability::Buffered, 2000) };
+                for n in 0..count {
+                    let head = [t.to_le_bytes(), u32::to_le_bytes(n)].concat();
+                    let lsn =
+                        log.commit(Frame::record(&head, &[&[7; 100]]).unwrap(), how(durability)).unwrap();
+                    assert!(log.accepted() > lsn);
+                    assert!(durability == Durability::Buffered || log.durable() > lsn);
+                }
+            });
+        }
+    });
+    assert_eq!(log.stats().records, 8100);
+    log.close().unwrap();
+    assert_eq!(heads(&Wal::open(dir.path().join("log")).unwrap()).len(), 8100);
+}
+
+#[test]
 fn records_larger_than_a_segment_and_many_segments_come_back() {
     let dir = dir();
     let log = Wal::open(dir.path().join("log")).unwrap();
