@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 
-use parking_lot::{Condvar, Mutex};
+use savehold_wal::sync::{Condvar, Mutex};
 
 use crate::ids::CollectionId;
 

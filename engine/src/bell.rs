@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use savehold_wal::sync::{Condvar, Mutex};
 
 use crate::signal::Call;
 

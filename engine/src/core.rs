@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use savehold_wal::env::Threads;
+use savehold_wal::sync::Mutex;
 use savehold_wal::{Durability, Lsn, Wal, schedule};
 
 use crate::archiving::Archiving;

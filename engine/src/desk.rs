@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use savehold_wal::env::Env;
 use savehold_wal::schedule;
 use savehold_wal::socket::Listener;
+use savehold_wal::sync::{Mutex, MutexGuard};
 
 use crate::limits::VALUE_BYTES_MAX;
 

@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use savehold_wal::sync::Mutex;
 
 /// Something that other rooms have to do from time to time.
 pub(crate) trait Duty: Send + Sync {

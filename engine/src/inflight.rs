@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use savehold_wal::format::frame::{FrameBytes, PART_HEADER_BYTES};
+use savehold_wal::sync::Mutex;
 use savehold_wal::{Frame, Lsn};
 
 use crate::planted::{self, Fault};

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use savehold_wal::sync::{Mutex, MutexGuard};
 
 use crate::ids::Token;
 use crate::key::FullKey;

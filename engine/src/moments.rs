@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::Lsn;
+use savehold_wal::sync::Mutex;
 
 use crate::ids::{CollectionId, Version};
 use crate::retention::{Holds, Terms};

@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::env::{Env, Threads};
+use savehold_wal::sync::Mutex;
 use savehold_wal::sync::Sleeper;
 
 /// Events that wait to be fetched, oldest first.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use savehold_wal::sync::Mutex;
 use savehold_wal::{Lsn, Packed};
 
 use crate::bell::Bell;

@@ -9,10 +9,10 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
 use savehold_wal::format::checksum::StoreId;
 use savehold_wal::segment::file::Access;
 use savehold_wal::segment::name::INDEX_DIR;
+use savehold_wal::sync::{Mutex, MutexGuard};
 use savehold_wal::vfs::{OpenMode, Vfs, VfsFile, is_full};
 use savehold_wal::{Lsn, Wal};
 

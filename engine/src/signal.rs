@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::env::{Env, Threads};
+use savehold_wal::sync::Mutex;
 use savehold_wal::sync::Sleeper;
 
 /// A call of the caller's own code.

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::Thread;
 
-use parking_lot::Mutex;
 use savehold_wal::Placed;
 use savehold_wal::raw::{Loan, lend};
+use savehold_wal::sync::Mutex;
 
 use crate::draft::FullKey;
 

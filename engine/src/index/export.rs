@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use parking_lot::RwLockReadGuard;
 use savehold_wal::Lsn;
+use savehold_wal::sync::RwLockReadGuard;
 
 use super::entry::{Entry, VersionRef};
 use super::partition::Partition;

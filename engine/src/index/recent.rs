@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use savehold_wal::Lsn;
+use savehold_wal::sync::Mutex;
 
 use super::range::KeyRange;
 

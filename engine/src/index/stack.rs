@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use savehold_wal::Lsn;
+use savehold_wal::sync::Mutex;
 
 use super::entry::{Entry, VersionRef};
 use super::range::{Direction, KeyRange, Page};

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use savehold_wal::sync::{RwLock, RwLockReadGuard};
 
 const SLOTS: usize = 8;
 

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard};
 use savehold_wal::Lsn;
+use savehold_wal::sync::{RwLock, RwLockReadGuard};
 
 use super::entry::{Entry, VersionRef};
 use super::hash::{Hashed, KeyHasher, PARTITIONS};

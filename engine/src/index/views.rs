@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use savehold_wal::sync::{Mutex, RwLock};
 
 use super::ordered::{Address, Keys, Ordered};
 

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::env::Env;
+use savehold_wal::sync::Mutex;
 use savehold_wal::sync::Sleeper;
 
 use crate::key::Key;

@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::env::Threads;
 use savehold_wal::schedule;
+use savehold_wal::sync::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 

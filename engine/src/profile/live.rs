@@ -12,8 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use savehold_wal::env::Threads;
+use savehold_wal::sync::{Condvar, Mutex, MutexGuard};
 use savehold_wal::{Lsn, Placed};
 
 use super::ground::{Engine, Ground};

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use savehold_wal::Placed;
 use savehold_wal::env::Threads;
+use savehold_wal::sync::Mutex;
 
 use super::critical::Critical;
 use super::events::{Event, Queue};
