@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use savehold_wal::backup::{Archive, Packing};
+use savehold_wal::backup::{Archive, Packing, Thinned, Thinning};
 use savehold_wal::env::Env;
 use savehold_wal::sync::{Condvar, Mutex};
-use savehold_wal::{Lsn, Wal};
+use savehold_wal::{Lsn, Sealed, Wal};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
+use crate::packer::Left;
 use crate::stats::ArchiveStats;
 
 /// Closing waits this long for the archive to catch up.
@@ -27,11 +28,24 @@ pub(crate) struct Archiving {
     interval: Duration,
     note: Note,
     archive: Mutex<Archive>,
+    /// Who thins it; see `compaction`.
+    pub(crate) thinner: Mutex<Thinner>,
     state: Mutex<State>,
     /// Woken when the store closes.
     ring: Condvar,
     /// Woken when the thread has ended.
     ended: Condvar,
+}
+
+/// How far the archive is thinned.
+#[derive(Default)]
+pub(crate) struct Thinner {
+    pub(crate) left: Left,
+    /// What the index looked like when nothing was worth it.
+    pub(crate) seen: (u64, Lsn),
+    /// Why thinning failed the last time, if it did, and when it is tried again (boot clock).
+    pub(crate) failure: Option<Error>,
+    pub(crate) retry_at: Duration,
 }
 
 struct State {
@@ -60,6 +74,7 @@ impl Archiving {
             interval,
             note,
             archive: Mutex::new(Archive::new(env, to, packing)),
+            thinner: Mutex::default(),
             state: Mutex::new(State {
                 through: Lsn::NONE,
                 current_at: now,
@@ -74,11 +89,15 @@ impl Archiving {
     }
 
     /// The background thread: a step at each interval, until the store closes or is gone, and a last one where it closes.
-    pub(crate) fn run<C>(self: &Arc<Self>, core: &Weak<C>, wal: impl Fn(&C) -> &Wal) {
+    /// Behind each step it is thinned.
+    pub(crate) fn run<C>(self: &Arc<Self>, core: &Weak<C>, wal: impl Fn(&C) -> &Wal, thin: impl Fn(&C)) {
         loop {
             let stop = self.state.lock().stop;
             let Some(core) = core.upgrade() else { break };
             self.step(wal(&core));
+            if !stop {
+                thin(&core);
+            }
             drop(core);
             let mut state = self.state.lock();
             if stop || state.is_superseded() {
@@ -96,6 +115,35 @@ impl Archiving {
     pub(crate) fn through(&self) -> Lsn {
         let state = self.state.lock();
         if state.is_superseded() { Lsn::MAX } else { state.through } // what it lacks then it never gets
+    }
+
+    /// Its segments that may be thinned, the oldest first.
+    pub(crate) fn sealed(&self) -> Vec<Sealed> {
+        self.archive.lock().sealed()
+    }
+
+    /// Begins to thin a range of them; steps go on meanwhile.
+    pub(crate) fn thinning(&self, packing: savehold_wal::Packing<'_>) -> Result<Option<Thinning>> {
+        self.archive.lock().thinning(packing).map_err(|e| Error::from(e).within(self.to.display()))
+    }
+
+    /// Puts what was thinned in its place.
+    pub(crate) fn put_in_place(&self, thinned: Thinned) -> Result<bool> {
+        self.archive.lock().put_in_place(thinned).map_err(|e| Error::from(e).within(self.to.display()))
+    }
+
+    /// Does a step that is due while its thread thins.
+    pub(crate) fn step_if_due(&self, wal: &Wal) {
+        if wal.env().threads == savehold_wal::env::Threads::Own
+            && wal.env().clock.boot() >= self.state.lock().due
+        {
+            self.step(wal);
+        }
+    }
+
+    /// Whether a newer timeline of the store archives there.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.state.lock().is_superseded()
     }
 
     /// Does a step that is due, where there is no thread; says when the next one will be.
@@ -158,7 +206,7 @@ impl Archiving {
     pub(crate) fn stats(&self, wal: &Wal) -> ArchiveStats {
         let durable = wal.durable();
         let state = self.state.lock();
-        let behind_bytes = durable.bytes_since(state.through.max(Lsn::new(durable.timeline(), 0)));
+        let behind_bytes = durable.bytes_since(state.through.max(wal.timeline_first()));
         let behind_bytes = behind_bytes.unwrap_or(0);
         let since = wal.env().clock.boot().saturating_sub(state.current_at);
         ArchiveStats {
@@ -167,6 +215,7 @@ impl Archiving {
             behind_bytes,
             behind: if behind_bytes == 0 { Duration::ZERO } else { since },
             failure: state.failure.clone(),
+            thinning_failure: self.thinner.try_lock().and_then(|thinner| thinner.failure.clone()),
         }
     }
 }

@@ -174,17 +174,17 @@ impl Core {
         }
     }
 
-    /// Begins to keep an archive.
+    /// Begins to keep an archive, which `thin` thins behind each step.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`]: the system gives no thread.
-    pub(crate) fn begin_archive(self: &Arc<Self>, archive: Archiving) -> Result<()> {
+    pub(crate) fn begin_archive(self: &Arc<Self>, archive: Archiving, thin: fn(&Self)) -> Result<()> {
         let archive = Arc::new(archive);
         _ = self.archive.set(archive.clone()); // a store is opened once
         if self.wal.env().threads == Threads::Own {
             let core = Arc::downgrade(self);
-            schedule::start("savehold-archive", move || archive.run(&core, |core| &core.wal))?;
+            schedule::start("savehold-archive", move || archive.run(&core, |core| &core.wal, thin))?;
         }
         Ok(())
     }

@@ -160,8 +160,8 @@ impl Options {
     /// everything that becomes durable, every second. A lost disk loses no more than that. A destination that is slow or
     /// gone blocks nothing: [`Stats::archive`](crate::Stats::archive) says how far behind it is, and why.
     ///
-    /// It is a backup like any other: `list`, `verify`, `drill`, `restore` know it. What the store gives up stays there
-    /// for 30 days more.
+    /// It is a backup like any other: `list`, `verify`, `drill`, `restore` know it. It is thinned by itself as the history of
+    /// the store is ([`Store::set_moments`](crate::Store::set_moments)), and holds the moments that the store keeps.
     pub fn archive(mut self, to: impl Into<PathBuf>) -> Self {
         self.archive = Some(to.into());
         self

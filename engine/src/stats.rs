@@ -171,6 +171,8 @@ pub struct ArchiveStats {
     pub behind: Duration,
     /// Why the last step failed, if it did. All but `Superseded` pass by themselves: the archive catches up.
     pub failure: Option<Error>,
+    /// Why it could not be thinned the last time, if so: it grows until it can.
+    pub thinning_failure: Option<Error>,
 }
 
 impl ArchiveStats {

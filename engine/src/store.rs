@@ -382,7 +382,8 @@ impl Options {
         if let Some(to) = &archive {
             let noting = Arc::downgrade(&core);
             let note = move || noting.upgrade().map(|core| core.noted()).unwrap_or_default();
-            core.begin_archive(Archiving::new(core.wal.env(), to, packing, interval, Box::new(note)))?;
+            let archive = Archiving::new(core.wal.env(), to, packing, interval, Box::new(note));
+            core.begin_archive(archive, Core::thin_archive)?;
         }
         Ok(Store { core })
     }

@@ -70,7 +70,9 @@ impl Core {
         let index = caught(|| self.tend_index()).flatten();
         let packing = caught(|| self.see_to_packing()).flatten();
         let own = [index, packing, self.tend()];
-        own.into_iter().chain([self.tick_log()]).flatten().min()
+        let next = own.into_iter().chain([self.tick_log()]).flatten().min();
+        _ = caught(|| self.thin_archive());
+        next
     }
 
     /// Does what is due beside the index; says after what time something will be next.

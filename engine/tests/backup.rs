@@ -257,6 +257,43 @@ fn a_link_in_place_of_a_directory_is_neither_read_nor_written_through() {
     assert_eq!(all(&opened(&world.path("to")))["42"], 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_the_target_is_not_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let world = World::new();
+    world.coins.set("42", &1).unwrap();
+    let (dest, elsewhere, to) = (world.path("backups"), world.path("elsewhere"), world.path("to"));
+    world.store.backup(&dest).unwrap();
+    std::fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, &to).unwrap();
+    let refused = restore(&dest, &to, At::Now).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(refused.message().contains("is a link"), "{refused}");
+    std::fs::remove_file(&to).unwrap();
+    // one that is put there meanwhile: what is made goes where it went before, and nowhere else
+    for name in ["to", "to/log"] {
+        let (swapped, path, aside) = (std::cell::Cell::new(false), world.path(name), world.path("aside"));
+        let link = elsewhere.clone();
+        let mut swap = |at: savehold::Progress| {
+            if at.done_bytes > 0 && !swapped.replace(true) {
+                std::fs::rename(&path, &aside).unwrap();
+                symlink(&link, &path).unwrap();
+            }
+            std::ops::ControlFlow::Continue(())
+        };
+        _ = restore_with(&dest, &to, At::Now, Restore::new().progress(&mut swap)); // no store stands there then
+        assert!(swapped.get());
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0, "{name}");
+        std::fs::remove_file(world.path(name)).unwrap();
+        std::fs::remove_dir_all(world.path("aside")).unwrap();
+        _ = std::fs::remove_dir_all(&to);
+    }
+    restore(&dest, &to, At::Now).unwrap();
+    assert_eq!(all(&opened(&to))["42"], 1);
+}
+
 #[test]
 fn a_restore_in_place_that_was_cut_short_is_not_written_over() {
     let world = World::new();

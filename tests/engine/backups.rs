@@ -175,29 +175,48 @@ fn every_call_of_backup_archive_and_restore_may_fail_or_be_the_last() {
     let mut runs = 0;
     for linked in [false, true] {
         for fault in FAULTS {
-            for n in 1.. {
-                let (disk, clock) = (SimDisk::new(n), Arc::new(SimClock::default()));
-                if linked {
-                    disk.one_file_system(); // sealed segments are linked
-                }
-                let machine = Machine { disk, clock };
-                machine.disk.order(When::Change(n), fault);
-                let mut told = Told::default();
-                let outcome = run(&machine, &mut told);
-                let last = machine.disk.counts().changes < n; // it had ended before the fault
-                let left = machine.again(n);
-                check(&left, &told, &|| {
-                    format!("{fault:?} at change {n}, linked {linked}, answered {outcome:?}")
-                });
-                runs += 1;
-                if last {
-                    outcome.expect("nothing failed");
-                    break;
-                }
-            }
+            runs += every(linked, fault, 1, When::Change, |machine| machine.disk.counts().changes);
         }
     }
     assert!(runs > 100, "{runs}");
+}
+
+/// Those that only read or look: of a medium that fails, or by a process that dies there.
+#[test]
+fn every_call_that_reads_may_fail_too_and_nothing_else_is_told_than_before() {
+    // SAVEHOLD_BACKUPS=full: all of them; else those of one run in a few, another few of them by each fault
+    let full = std::env::var("SAVEHOLD_BACKUPS").is_ok_and(|how| how == "full");
+    let step = if full { 1 } else { 7 };
+    let faults = [Fault::Fail(Failure::Io), Fault::KillBefore, Fault::CutBefore];
+    let mut runs = 0;
+    for fault in faults {
+        runs += every(runs % 2 == 1, fault, step, When::Call, |machine| machine.disk.counts().calls);
+    }
+    assert!(runs > 100, "{runs}");
+}
+
+/// The run with the fault at each of its calls of a kind, or at one of `step`; says how many there were.
+fn every(linked: bool, fault: Fault, step: u64, when: fn(u64) -> When, count: fn(&Machine) -> u64) -> u64 {
+    let mut runs = 0;
+    for n in (1..).step_by(usize::try_from(step).expect("small")) {
+        let (disk, clock) = (SimDisk::new(n), Arc::new(SimClock::default()));
+        if linked {
+            disk.one_file_system(); // sealed segments are linked
+        }
+        let machine = Machine { disk, clock };
+        machine.disk.order(when(n), fault);
+        let mut told = Told::default();
+        let outcome = run(&machine, &mut told);
+        let last = count(&machine) < n; // it had ended before the fault
+        let left = machine.again(n);
+        check(&left, &told, &|| format!("{fault:?} at {:?}, linked {linked}, answered {outcome:?}", when(n)));
+        runs += 1;
+        if last {
+            outcome.expect("nothing failed");
+            break;
+        }
+    }
+    runs
 }
 
 #[test]
@@ -256,9 +275,8 @@ fn no_version_and_no_token_repeats_after_restores_from_overlapping_archives() {
     let mut made = Vec::new();
     for (n, (from, at)) in [(ARCHIVE, middle), (ARCHIVE, middle), (BACKUPS, middle)].into_iter().enumerate() {
         let to = format!("/restored-{n}");
-        // two destinations know nothing of one another but what they are told
-        let how = if from == BACKUPS { Restore::new().beside(ARCHIVE) } else { Restore::new() };
-        let done = restore_in(&machine.env(), Path::new(from), Path::new(&to), &At::Version(at), how);
+        let done =
+            restore_in(&machine.env(), Path::new(from), Path::new(&to), &At::Version(at), Restore::new());
         assert_eq!(done.expect("restores").leases_ended, 3);
         let options = Options::new().archive(if n == 1 { ARCHIVE } else { "/other-archive" });
         let restored = options.open_in(machine.env(), Path::new(&to)).expect("opens");

@@ -3,6 +3,7 @@
 //! Counts are small so that the suite ends in seconds; `SAVEHOLD_SCALE` multiplies them.
 
 mod answers;
+mod archives;
 mod backups;
 mod cases;
 mod checker;

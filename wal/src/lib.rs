@@ -30,6 +30,7 @@ compile_error!("savehold knows the files and locks of Linux, Android, macOS and 
 pub mod lsn;
 pub mod error;
 pub mod limits;
+mod lane;
 #[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;

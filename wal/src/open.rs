@@ -245,7 +245,7 @@ pub(crate) fn first_timeline(env: &Env) -> Timeline {
     let begun_us = env.clock.wall_us();
     let days = begun_us.saturating_sub(YEAR_2020_US) / DAY_US;
     let number = u16::try_from(days).unwrap_or(u16::MAX).max(1);
-    Timeline { number, branch: Lsn::NONE, begun_us }
+    Timeline { number, offset: 0, branch: Lsn::NONE, begun_us }
 }
 
 fn report_of(env: &Env, catalog: &Catalog, recovered: &Recovered, made: bool) -> RecoveryReport {

@@ -211,11 +211,7 @@ impl Log {
         let dir = self.root.join(LOG_DIR);
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
-        let out = Out {
-            file: PackedFile::new(&*self.env.vfs, &unfinished, header)?,
-            before: 0,
-            done: Packed::default(),
-        };
+        let out = Out::new(PackedFile::new(&*self.env.vfs, &unfinished, header)?);
         let written = write_all(out, sources, judged, judge, pace);
         let done = written.and_then(|done| {
             self.env.vfs.rename(&unfinished, &path).map_err(|e| not_written(&path, e))?;
@@ -296,8 +292,7 @@ fn write_all(
             _ => pack_plain(&mut out, source, judge, pace)?,
         }
     }
-    out.done.bytes_after = out.file.finish(judged, out.before + out.done.dropped)?;
-    Ok(out.done)
+    out.finish(judged)
 }
 
 fn pack_plain(
@@ -340,7 +335,7 @@ fn pack_record(
 }
 
 /// The parts that fill a body, each with its header: offset in the record and bytes.
-fn raw_parts(body: &[u8], body_offset: u32) -> Option<Vec<(u32, &[u8])>> {
+pub(crate) fn raw_parts(body: &[u8], body_offset: u32) -> Option<Vec<(u32, &[u8])>> {
     let (mut parts, mut at) = (Vec::new(), 0);
     while at < body.len() {
         let len = u32::from_le_bytes(body.get(at + 4..at + PART_HEADER_BYTES)?.try_into().ok()?) as usize;
@@ -371,15 +366,28 @@ fn pack_packed(
 }
 
 /// The packed file, and what was judged so far.
-struct Out {
+pub(crate) struct Out {
     file: PackedFile,
     /// Records that were dropped before from what is packed again.
     before: u64,
-    done: Packed,
+    pub(crate) done: Packed,
 }
 
 impl Out {
-    fn record(
+    /// Nothing yet, into this file.
+    pub(crate) fn new(file: PackedFile) -> Self {
+        Self { file, before: 0, done: Packed::default() }
+    }
+
+    /// Ends the file, durable but for its name.
+    pub(crate) fn finish(self, judged: Judged<'_>) -> Result<Packed> {
+        let Self { file, before, mut done } = self;
+        done.bytes_after = file.finish(judged, before + done.dropped)?;
+        Ok(done)
+    }
+
+    /// A record, judged.
+    pub(crate) fn record(
         &mut self,
         record: Survivor<'_>,
         judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
@@ -404,7 +412,8 @@ impl Out {
         Ok(())
     }
 
-    fn pace(&self, bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+    /// Tells how many bytes were gone through.
+    pub(crate) fn pace(&self, bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
         match pace(bytes) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => {

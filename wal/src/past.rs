@@ -9,9 +9,16 @@ use crate::follow::Follower;
 use crate::format::header::SegmentKind;
 use crate::lsn::Lsn;
 use crate::pack::{Candidate, Packed, Packing, Sealed, Stay};
+use crate::segment::catalog::Timeline;
 use crate::wal::Wal;
 
 impl Wal {
+    /// The first place of the timeline in which the log is being written.
+    #[must_use]
+    pub fn timeline_first(&self) -> Lsn {
+        self.log.catalog.lock().timelines.last().map_or(Lsn::NONE, Timeline::first)
+    }
+
     /// Hands out the records at and behind `from` as they become durable, and goes on when more do.
     ///
     /// ```

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{SegmentHeader, SegmentKind};
+use crate::lane::drawn_lane;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -224,6 +225,19 @@ impl Log {
             }
             Err(NotReplaced::Full(e)) => Err(e),
             Err(NotReplaced::Failed(e)) => Err(self.halt(&e)),
+        }
+    }
+
+    /// Gives a lane to a destination of backups, durably; one that is drawn where there is no space to note it.
+    pub(crate) fn give_lane(&self, draw: u64) -> Result<u8> {
+        let mut catalog = self.catalog.lock();
+        let mut named = Catalog::clone(&catalog);
+        self.note_ends(&mut named);
+        let (lane, lanes) = catalog.lanes.give(catalog.timelines.len() == 1, draw);
+        named.lanes = lanes;
+        match self.name(&mut catalog, named) {
+            Err(e) if e.kind() == ErrorKind::Full => Ok(drawn_lane(draw)),
+            other => other.map(|()| lane),
         }
     }
 

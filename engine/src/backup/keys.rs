@@ -10,7 +10,7 @@ use bytes::Bytes;
 use savehold_wal::Frame;
 use savehold_wal::backup::{Carry, Passing};
 
-use super::restore::{Restore, chosen};
+use super::restore::{Chosen, Restore, chosen};
 use super::{Tell, go_on};
 use crate::at::At;
 use crate::entry::Entry;
@@ -179,7 +179,7 @@ impl Store {
         at: &At,
         how: Restore<'_>,
     ) -> Result<Vec<(Key, Option<Entry>)>> {
-        let (source, name, cut, progress) = chosen(self.core.wal.env(), from, at, how)?;
+        let Chosen { source, name, cut, progress, .. } = chosen(self.core.wal.env(), from, at, how)?;
         let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
         let mut wanted = Wanted { selection, keys, id: None, found: BTreeMap::new() };
         let mut silent = go_on;

@@ -3,10 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use savehold_wal::Lsn;
 use savehold_wal::backup::{BackupName, Checked, Do, Inventory, Keep, Pruned, Source, Window, windows};
 use savehold_wal::env::Env;
 
-use super::restore::{Restore, Restored, restore_in};
+use super::kept::moments;
+use super::restore::{Restore, Restored, files, restore_in};
 use crate::at::At;
 use crate::digest::digest;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,8 +35,20 @@ pub struct Held {
     pub own_bytes: u64,
     /// The pins that stood when it was made, with their moments.
     pub pins: Vec<(String, Version)>,
-    /// The moments that can be restored from it.
+    /// The moments that can be restored from it, every one of each window.
     pub windows: Vec<Window>,
+    /// Single moments before those, which it kept where it was thinned, the oldest first; pins apart.
+    pub kept: Vec<KeptMoment>,
+}
+
+/// A single moment that a thinned backup has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptMoment {
+    /// The moment.
+    pub version: Version,
+    /// The first kept time at which it stood, microseconds since 1970.
+    pub time_us: u64,
 }
 
 /// The backups in the directory `from`, the newest last; for each that cannot be read, why.
@@ -55,7 +69,7 @@ pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
 pub fn backups_in(env: &Env, from: &Path) -> Result<Vec<Result<Held>>> {
     let source = Source::open(env, from)?;
     let readable = || source.backups().iter().filter_map(|l| Some((l.name, l.inventory.as_ref().ok()?)));
-    let held = |name: BackupName, inventory: &Inventory| {
+    let held = |name: BackupName, inventory: &Inventory, kept: Vec<KeptMoment>| {
         let elsewhere = |piece: &String| {
             let mut others = readable().filter(|(other, _)| *other != name);
             others.any(|(_, i)| i.segments.iter().any(|s| s.pieces.iter().any(|p| s.name(p) == *piece)))
@@ -70,10 +84,16 @@ pub fn backups_in(env: &Env, from: &Path) -> Result<Vec<Result<Held>>> {
             own_bytes: pieces.filter(|(piece, _)| !elsewhere(piece)).map(|(_, bytes)| bytes).sum(),
             pins: Noted::of(&inventory.attachment).pins,
             windows: windows(name, inventory),
+            kept,
         }
     };
     let of = |listed: &savehold_wal::backup::Listed| match &listed.inventory {
-        Ok(inventory) => Ok(held(listed.name, inventory)),
+        Ok(inventory) => {
+            let first = inventory.segments.first().map_or(Lsn::MAX, |held| held.base);
+            let kept = moments(&files(&source, inventory)?, first).into_iter();
+            let kept = kept.map(|(time_us, place)| KeptMoment { version: place.into(), time_us });
+            Ok(held(listed.name, inventory, kept.collect()))
+        }
         Err(e) => Err(e.clone().into()),
     };
     Ok(source.backups().iter().map(of).collect())

@@ -5,6 +5,7 @@
 
 mod carry;
 mod in_place;
+mod kept;
 mod keys;
 mod look;
 mod lost;
@@ -14,7 +15,7 @@ mod take;
 
 pub use in_place::{InPlace, restore_in_place};
 pub use keys::KeysRestored;
-pub use look::{Drilled, Held, backups, backups_in, drill, prune, verify_backups};
+pub use look::{Drilled, Held, KeptMoment, backups, backups_in, drill, prune, verify_backups};
 pub use lost::{Lost, LostHour, Receipt};
 pub use restore::{Preview, Restore, Restored, preview, restore, restore_in, restore_with};
 pub use savehold_wal::backup::{

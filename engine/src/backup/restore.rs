@@ -5,16 +5,20 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use savehold_wal::backup::{BackupName, Cut, Moment, Source};
+use savehold_wal::Lsn;
+use savehold_wal::backup::inventory::Held;
+use savehold_wal::backup::{BackupName, Cut, Inventory, Moment, Source};
 use savehold_wal::env::Env;
 
 use super::carry::Gather;
+use super::kept::{Thinned, at_time, kept_before, moments};
 use super::lost::Lost;
 use super::{Tell, go_on};
 use crate::at::At;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handing::HANDOFF;
 use crate::ids::Version;
+use crate::meta;
 use crate::noted::Noted;
 use crate::options::{Create, Options, Progress};
 
@@ -26,6 +30,9 @@ pub struct Restored {
     pub backup: BackupName,
     /// The moment: nothing newer was kept.
     pub version: Version,
+    /// The kept moment before the one that was asked for, where that one was thinned away: it is `version`, or no commit
+    /// lies between.
+    pub earlier: Option<Version>,
     /// Engine time of the newest commit that was kept, microseconds since 1970.
     pub time_us: u64,
     /// Commits that were kept.
@@ -38,8 +45,8 @@ pub struct Restored {
     pub bytes: u64,
     /// The timeline in which the store goes on: every version and token that it issues is larger than any before.
     pub timeline: u16,
-    /// The timeline is claimed in the destination, and in those beside it. Where they cannot be written, and in destinations
-    /// that were not named, two restores of one day may begin the same: only one of them may then go on.
+    /// The number of the timeline is claimed in the destination, and in those beside it. Where they cannot be written, two
+    /// restores may take one number, and only what was drawn tells their versions apart.
     pub claimed: bool,
 }
 
@@ -49,6 +56,8 @@ pub struct Restored {
 pub struct Preview {
     /// The backup that it would come from.
     pub backup: BackupName,
+    /// The kept moment before the one that was asked for, where that one was thinned away.
+    pub earlier: Option<Version>,
     /// What the backup holds behind the moment.
     pub lost: Lost,
     /// Leases that would end.
@@ -64,16 +73,32 @@ pub struct Restore<'a> {
     pub(super) handoff: Duration,
     /// A timeline that the restored store must be above.
     known: u16,
+    earlier: Earlier,
+}
+
+/// What becomes of a moment that was thinned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Earlier {
+    Refused,
+    Taken,
 }
 
 impl<'a> Restore<'a> {
     /// From the newest backup that holds the moment, nobody is told how far it is.
     pub fn new() -> Self {
-        Self { backup: None, progress: None, beside: Vec::new(), handoff: HANDOFF, known: 0 }
+        Self {
+            backup: None,
+            progress: None,
+            beside: Vec::new(),
+            handoff: HANDOFF,
+            known: 0,
+            earlier: Earlier::Refused,
+        }
     }
 
-    /// The store has backups in the directory `other` too: no timeline is begun that they know of, and the new one is claimed
-    /// there too. Who restores from one today and from the other tomorrow, into two places, never gets one version twice.
+    /// The store has backups in the directory `other` too: the number of the new timeline is one that neither knows, and is
+    /// claimed there too. Without this, restores from the two may take one number; their versions and tokens lie apart all
+    /// the same.
     pub fn beside(mut self, other: impl Into<PathBuf>) -> Self {
         self.beside.push(other.into());
         self
@@ -83,6 +108,13 @@ impl<'a> Restore<'a> {
     /// default 10 s. Zero asks nobody.
     pub fn handoff(mut self, time: Duration) -> Self {
         self.handoff = time;
+        self
+    }
+
+    /// To the kept moment before, where the one that is meant was thinned away. Without this such a restore is refused, and
+    /// the error names the moment that it would be, as its [`version`](Error::version); afterwards [`Restored::earlier`] does.
+    pub fn or_earlier(mut self) -> Self {
+        self.earlier = Earlier::Taken;
         self
     }
 
@@ -138,7 +170,8 @@ impl fmt::Debug for Restore<'_> {
 /// # Errors
 ///
 /// - [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Gone`]: none holds the moment, and the message names what
-///   they hold; or none knows the pin.
+///   they hold; or it was thinned away, and the message names the kept one before ([`Restore::or_earlier`]); or none knows
+///   the pin.
 /// - [`ErrorKind::Corrupt`]: the backup is damaged; another may be whole.
 /// - [`ErrorKind::Invalid`]: `to` is not empty. [`ErrorKind::Full`], [`ErrorKind::Io`].
 pub fn restore(from: impl AsRef<Path>, to: impl AsRef<Path>, at: impl Into<At>) -> Result<Restored> {
@@ -167,7 +200,7 @@ pub fn restore_with(
 #[doc(hidden)]
 pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
     let known = how.known;
-    let (source, name, cut, progress) = chosen(env, from, at, how)?;
+    let Chosen { source, name, cut, earlier, progress } = chosen(env, from, at, how)?;
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
     let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
@@ -176,6 +209,7 @@ pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) 
     Ok(Restored {
         backup: done.name,
         version: Version::from(savehold_wal::Lsn::from_raw(done.end.raw().saturating_sub(1))),
+        earlier,
         time_us: done.time_us,
         commits: done.records,
         lost: gather.tally.lost(),
@@ -193,23 +227,79 @@ pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) 
 /// As [`restore`].
 pub fn preview(from: impl AsRef<Path>, at: impl Into<At>, how: Restore<'_>) -> Result<Preview> {
     let env = Env::os();
-    let (source, name, cut, progress) = chosen(&env, from.as_ref(), &at.into(), how)?;
+    let Chosen { source, name, cut, earlier, progress } = chosen(&env, from.as_ref(), &at.into(), how)?;
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
     source.rehearse(name, cut, &mut gather, progress.unwrap_or(&mut silent))?;
-    Ok(Preview { backup: name, lost: gather.tally.lost(), leases_ended: gather.leases() })
+    Ok(Preview { backup: name, earlier, lost: gather.tally.lost(), leases_ended: gather.leases() })
 }
 
 /// The backup that holds a moment, and what of it is kept.
-pub(super) fn chosen<'a>(
-    env: &Env,
-    from: &Path,
-    at: &At,
-    how: Restore<'a>,
-) -> Result<(Source, BackupName, Cut, Option<Tell<'a>>)> {
+pub(super) struct Chosen<'a> {
+    pub(super) source: Source,
+    pub(super) name: BackupName,
+    pub(super) cut: Cut,
+    earlier: Option<Version>,
+    pub(super) progress: Option<Tell<'a>>,
+}
+
+/// The backup that holds a moment: every commit of it, or where it was thinned, the kept moment that was asked for, or the
+/// one before, if that will do.
+pub(super) fn chosen<'a>(env: &Env, from: &Path, at: &At, how: Restore<'a>) -> Result<Chosen<'a>> {
     let source = how.source(env, from)?;
-    let (name, cut) = source.choose(moment(env, &source, from, at)?)?;
-    Ok((source, name, cut, how.progress))
+    let moment = moment(env, &source, from, at)?;
+    let (name, cut, earlier) = match source.choose(moment) {
+        Ok((name, cut)) => (name, cut, None),
+        Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && e.lsn().is_none() => {
+            let Some((name, kept, exact)) = thinned(&source, moment)? else { return Err(e.into()) };
+            let version = Version::from(kept);
+            if !exact && how.earlier == Earlier::Refused {
+                let say = format!(
+                    "that moment was thinned away: the kept one before it is version {version}, in backup {name}; to go there, \
+                     ask for that version, or say that an earlier moment will do (`savehold restore --or-earlier`)"
+                );
+                return Err(Error::new(ErrorKind::Gone, say).at(version));
+            }
+            (name, Cut { last: kept, time_us: u64::MAX }, (!exact).then_some(version))
+        }
+        Err(e) => return Err(e.into()),
+    };
+    Ok(Chosen { source, name, cut, earlier, progress: how.progress })
+}
+
+/// Of all thinned backups the newest kept moment that is not behind the one asked for, the backup that has it, and whether
+/// it is that moment itself.
+fn thinned(source: &Source, moment: Moment) -> Result<Option<(BackupName, Lsn, bool)>> {
+    let mut best = None;
+    for listed in source.backups() {
+        let Ok(inventory) = &listed.inventory else { continue };
+        let files = files(source, inventory)?;
+        let first = inventory.segments.first().map_or(Lsn::MAX, |held| held.base);
+        let found = match moment {
+            Moment::Latest => None,
+            Moment::At(lsn) if lsn >= inventory.through => None,
+            Moment::At(lsn) => kept_before(&files, lsn).map(|kept| (kept, kept == lsn)),
+            Moment::Time(time_us) if time_us > inventory.time_us => None,
+            Moment::Time(time_us) => {
+                at_time(&moments(&files, first), time_us).map(|(at, kept)| (kept, at == time_us))
+            }
+        };
+        let Some((kept, exact)) = found.filter(|(kept, _)| *kept >= first) else { continue };
+        if best.is_none_or(|(_, other, _)| kept >= other) {
+            best = Some((listed.name, kept, exact));
+        }
+    }
+    Ok(best)
+}
+
+/// The files of a backup that were thinned.
+pub(super) fn files(source: &Source, inventory: &Inventory) -> Result<Vec<Thinned>> {
+    let thinned = inventory.segments.iter().filter(|held| held.is_packed() && held.judged > held.base);
+    let read = |held: &Held| -> Result<Thinned> {
+        let note = source.note(inventory, held)?;
+        Ok(Thinned { base: held.base, judged: held.judged, terms: meta::decode(&note).ok() })
+    };
+    thinned.map(read).collect()
 }
 
 fn moment(env: &Env, source: &Source, from: &Path, at: &At) -> Result<Moment> {

@@ -7,7 +7,7 @@ use crate::ids::CollectionId;
 use crate::record::{Author, Effect, Head, HeadEntry, HeadWriter};
 
 /// What stays of a record, of which `lists` says entry by entry what the index lists: by collection and key, of this very
-/// version. The id that it carries is listed as a key of `$once`.
+/// version, and whether it is an ending. The id that it carries is listed as a key of `$once`.
 ///
 /// # Errors
 ///
@@ -15,17 +15,17 @@ use crate::record::{Author, Effect, Head, HeadEntry, HeadWriter};
 /// the head makes no sense.
 pub(crate) fn cull(
     record: &Candidate<'_>,
-    mut lists: impl FnMut(CollectionId, &[u8]) -> Result<bool>,
+    mut lists: impl FnMut(CollectionId, &[u8], bool) -> Result<bool>,
 ) -> Result<Stay> {
     let head = Head::decode(record.head)?;
     let id = match head.author.id {
-        Some(id) if lists(CollectionId::ONCE, id)? => Some(id),
+        Some(id) if lists(CollectionId::ONCE, id, false)? => Some(id),
         _ => None,
     };
     let (mut kept, mut whole) = (Vec::new(), id == head.author.id);
     for entry in head.entries() {
         let entry = entry?;
-        match lists(entry.collection, entry.key)? {
+        match lists(entry.collection, entry.key, matches!(entry.effect, Effect::Remove))? {
             true => kept.push(entry),
             false => whole = false,
         }
@@ -98,7 +98,7 @@ mod tests {
         for (keys, id, listed, id_listed, parts) in cases {
             let before = head(id, keys);
             let record = Candidate { lsn: Lsn::new(1, 8), head: &before, body_offset: 240, parts: &[] };
-            let stay = cull(&record, |collection, key| match collection {
+            let stay = cull(&record, |collection, key, _| match collection {
                 CollectionId::ONCE => Ok(id_listed == Some(key)),
                 _ => Ok(listed.iter().any(|listed| listed.as_bytes() == key)),
             });
@@ -122,6 +122,6 @@ mod tests {
     #[test]
     fn a_head_that_makes_no_sense_is_an_error_and_nothing_goes() {
         let record = Candidate { lsn: Lsn::new(1, 8), head: &[0, 0, 16, 9], body_offset: 20, parts: &[] };
-        assert!(cull(&record, |_, _| Ok(true)).is_err());
+        assert!(cull(&record, |_, _, _| Ok(true)).is_err());
     }
 }

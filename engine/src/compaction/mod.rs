@@ -7,5 +7,6 @@
 mod plan;
 mod cull;
 mod run;
+mod archive;
 
 pub use run::Compacted;

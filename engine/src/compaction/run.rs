@@ -29,7 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Bytes that are gone through each second in the background where little is dead…
 const SLOW_BYTES: u64 = 32 << 20;
 /// …after each of which so many the thread rests.
-const STEP_BYTES: u64 = 1 << 20;
+pub(super) const STEP_BYTES: u64 = 1 << 20;
 /// Bytes of a packed file besides its records, and for each of its records besides what the index counts, about.
 const FILE_BYTES: u64 = 16 << 10;
 const RECORD_BYTES: u64 = 72;
@@ -183,7 +183,7 @@ impl Core {
         Ok(Look { layers, sealed, files })
     }
 
-    fn files(&self, sealed: &[Sealed]) -> Vec<File> {
+    pub(super) fn files(&self, sealed: &[Sealed]) -> Vec<File> {
         let manifest = self.shelf.manifest.lock();
         let listed = |file: &Sealed| -> u64 {
             let own = |(base, _): &&(Lsn, u64)| (file.base..file.space_end).contains(base);
@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// Every version before it is in a table.
-    fn floor(&self, layers: &Layers) -> Lsn {
+    pub(super) fn floor(&self, layers: &Layers) -> Lsn {
         let _order = self.order.lock();
         match layers.frozen.is_empty() && self.index.layers().tail.is_empty() && layers.tail.is_empty() {
             true => self.wal.accepted(), // nothing was placed that no table has
@@ -219,7 +219,7 @@ impl Core {
 
     /// From here on everything is kept, whatever is listed: a feed that begins here misses nothing, so no file that reaches
     /// behind it is packed for its padding alone.
-    fn whole(&self) -> Lsn {
+    pub(super) fn whole(&self) -> Lsn {
         let manifest = self.shelf.manifest.lock();
         manifest.terms.partial.values().copied().fold(manifest.terms.every, Lsn::max)
     }
@@ -268,7 +268,7 @@ impl Core {
         let packed = self.wal.pack(
             packing,
             |record| {
-                let lists = |collection: crate::ids::CollectionId, key: &[u8]| {
+                let lists = |collection: crate::ids::CollectionId, key: &[u8], _: bool| {
                     if planted::has(Fault::PackNewest) {
                         return Ok(self
                             .index
@@ -331,7 +331,7 @@ impl Core {
 }
 
 /// How long to rest after each step: the less is dead the longer, not at all where a quarter of what lives is dead.
-fn rest_for(dead: u64, live: u64) -> Option<Duration> {
+pub(super) fn rest_for(dead: u64, live: u64) -> Option<Duration> {
     let usual = Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64);
     let share = 4.0 * dead as f64 / live.max(1) as f64;
     (share < 1.0).then(|| usual.mul_f64((1.0 - share).min(1.0)))

@@ -51,9 +51,19 @@ pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
 }
 
 /// `{"do": "restore_keys", "from": directory, "backup": name, "collection": c, "to": moment, "prefix": p, "keys": […],
-/// "handoff_us": n, "dry_run": bool}` → how many are `written`, `removed`, `unchanged`.
+/// "handoff_us": n, "or_earlier": bool, "dry_run": bool}` → how many are `written`, `removed`, `unchanged`.
 pub(super) fn restore_keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&["from", "backup", "collection", "to", "prefix", "keys", "handoff_us", "dry_run"])?;
+    asked.only(&[
+        "from",
+        "backup",
+        "collection",
+        "to",
+        "prefix",
+        "keys",
+        "handoff_us",
+        "or_earlier",
+        "dry_run",
+    ])?;
     let (from, selection, to) = (rooted(asked, "from")?, selection(asked)?, asked.at("to")?);
     let mut how = Restore::new();
     if let Some(name) = asked.text_if("backup")? {
@@ -62,6 +72,9 @@ pub(super) fn restore_keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
     }
     if let Some(time) = handoff(asked)? {
         how = how.handoff(time);
+    }
+    if asked.flag("or_earlier")? {
+        how = how.or_earlier();
     }
     let done = match asked.flag("dry_run")? {
         true => store.restore_keys_preview(from, &selection, to, how)?,
@@ -144,13 +157,13 @@ pub(super) fn digest(store: &Store, asked: Asked<'_>) -> Result<Map> {
     Ok(Map::from([("digest", format!("{:032x}", store.digest_at(version)?))]))
 }
 
-/// `{"do": "health"}` → `free_bytes` on the store's disk, `estimated_recovery_us`, and how the `archive` fares, if there
+/// `{"do": "health"}` → the newest `version`, `free_bytes` on the store's disk, `estimated_recovery_us`, and how the `archive` fares, if there
 /// is one.
 pub(super) fn health(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&[])?;
     let (stats, log) = (store.stats(), store.log());
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mut said = Map::new();
+    let mut said = Map::from([("version", store.version().to_string())]);
     said.insert("free_bytes", log.env().vfs.free_bytes(log.root()).ok());
     said.insert("estimated_recovery_us", micros(stats.estimated_recovery));
     said.insert(
@@ -161,6 +174,7 @@ pub(super) fn health(store: &Store, asked: Asked<'_>) -> Result<Map> {
             said.insert("behind_us", micros(archive.behind));
             said.insert("superseded", archive.is_superseded());
             said.insert("failure", archive.failure.map(|e| e.message().to_owned()));
+            said.insert("thinning_failure", archive.thinning_failure.map(|e| e.message().to_owned()));
             said
         }),
     );

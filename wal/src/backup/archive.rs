@@ -3,25 +3,26 @@
 //! A step copies what became durable since the last one and publishes the archive's inventory anew. The first step is a
 //! full copy. A step that fails leaves the archive as it was, and the next one catches up. It takes the destination for
 //! as long as it lasts, so that backups can be made there by hand too.
+//!
+//! What it holds stays, whatever the log makes of its own segments: it is thinned by itself (`thin`), between two steps.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::copy::{Copying, Packing, Taking, locked};
-use super::destination::{Destination, Directory, Shelf};
+use super::destination::{Destination, Directory, Shelf, put};
 use super::form::is_piece;
 use super::inventory::Inventory;
 use super::listing::{BackupName, Listed, read, read_all};
 use super::take::Damaged;
+use super::thin::{self, Thinned, Thinning};
 use crate::env::Env;
 use crate::error::Result;
 use crate::lsn::Lsn;
+use crate::pack::Sealed;
 use crate::segment::name::UNFINISHED;
 use crate::wal::Wal;
-
-/// How long a segment stays in an archive that the log gave up, microseconds: 30 days.
-const KEPT_US: u64 = 30 * 24 * 3600 * 1_000_000;
 
 /// An archive of one log.
 #[derive(Debug)]
@@ -75,8 +76,14 @@ impl Archive {
     }
 
     fn stepped(&mut self, wal: &Wal, through: Lsn, attachment: &[u8]) -> Result<Step> {
-        let idle = self.state.as_ref().and_then(|state| state.own.as_ref());
-        if idle.is_some_and(|own| own.through >= through && own.attachment == attachment) {
+        if let Some(state) = &mut self.state
+            && state.own.as_ref().is_some_and(|own| own.through >= through && own.attachment == attachment)
+        {
+            if !state.idle.is_empty() {
+                let destination = Directory::new(&self.env, &self.root);
+                let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;
+                forget(&destination, state)?;
+            }
             return Ok(Step { through, copied_bytes: 0 });
         }
         let copying =
@@ -93,18 +100,73 @@ impl Archive {
         let one_disk = wal.env().vfs.is_one_disk(wal.root(), &self.root).unwrap_or(false);
         let mut taking = Taking::new(&wal.log, &destination, &state.listed, names, copying, one_disk)?;
         if let Some(own) = &state.own {
-            taking.retain(own, wal.time_us().saturating_sub(KEPT_US));
+            taking.go_on(own);
         }
         let go = &mut |_| ControlFlow::Continue(());
         let (inventory, done) = taking.run(through, sequence, BackupName::Archive, attachment, go)?;
         state.pieces = taking.names;
-        let before = state.own.replace(inventory.clone());
-        state.listed.retain(|listed| listed.name != BackupName::Archive);
-        let path = destination.place(Shelf::Backups, &BackupName::Archive.file_name());
-        state.listed.push(Listed { name: BackupName::Archive, path, inventory: Ok(inventory) });
-        forget(&destination, &mut state, before)?;
+        let before = state.publish(&destination, inventory);
+        state.note_idle(before);
+        forget(&destination, &mut state)?;
         self.state = Some(state);
         Ok(Step { through, copied_bytes: done.copied_bytes })
+    }
+
+    /// Its segments that may be thinned, the oldest first; none before the first step.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<Sealed> {
+        let own = self.state.as_ref().and_then(|state| state.own.as_ref());
+        own.map(thin::sealed).unwrap_or_default()
+    }
+
+    /// Begins to thin the segments of a range, neighbours; `None` where there is none. The archive can go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): they cannot become one. [`ErrorKind::Locked`](crate::ErrorKind::Locked):
+    /// pieces are being taken away there.
+    pub fn thinning(&self, packing: crate::pack::Packing<'_>) -> Result<Option<Thinning>> {
+        let Some(own) = self.state.as_ref().and_then(|state| state.own.as_ref()) else { return Ok(None) };
+        Thinning::begin(&self.env, Directory::new(&self.env, &self.root), own, packing)
+    }
+
+    /// Puts what was thinned in its place, durably; false where the archive holds its sources no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::step`].
+    pub fn put_in_place(&mut self, thinned: Thinned) -> Result<bool> {
+        let put = self.replaced(thinned);
+        if !matches!(put, Ok(true)) {
+            self.state = None; // the next step looks again
+        }
+        put
+    }
+
+    fn replaced(&mut self, thinned: Thinned) -> Result<bool> {
+        let Thinned { destination, sources, timeline, held, begun, file, .. } = thinned;
+        let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;
+        let mut state = self.look(&destination)?;
+        let ours = |own: &Inventory| {
+            own.timelines.last().copied() == timeline
+                && sources.iter().all(|source| own.segments.contains(source))
+        };
+        let Some(mut own) = state.own.clone().filter(ours) else {
+            destination.abandon(Shelf::Pieces, &begun);
+            return Ok(false);
+        };
+        own.segments.retain(|held| !sources.contains(held));
+        let at = own.segments.partition_point(|other| other.base < held.base);
+        let name = held.name(&held.pieces[0]);
+        own.segments.insert(at, held);
+        destination.publish_as(Shelf::Pieces, &begun, &name, &*file)?;
+        destination.settle(Shelf::Pieces)?;
+        put(&destination, Shelf::Backups, &BackupName::Archive.file_name(), &own.encode())?;
+        state.pieces.insert(name);
+        let before = state.publish(&destination, own);
+        state.note_idle(before); // they are still held: the next step takes them away
+        self.state = Some(state);
+        Ok(true)
     }
 
     /// Reads the destination, or only what may have changed in it since the last step.
@@ -140,6 +202,27 @@ impl Archive {
 }
 
 impl State {
+    /// Notes the inventory that was published; answers the one before.
+    fn publish(&mut self, destination: &Directory, inventory: Inventory) -> Option<Inventory> {
+        let before = self.own.replace(inventory.clone());
+        self.listed.retain(|listed| listed.name != BackupName::Archive);
+        let path = destination.place(Shelf::Backups, &BackupName::Archive.file_name());
+        self.listed.push(Listed { name: BackupName::Archive, path, inventory: Ok(inventory) });
+        before
+    }
+
+    /// Notes the pieces of `before` that the inventory of now may not need.
+    fn note_idle(&mut self, before: Option<Inventory>) {
+        let now = self.own.iter().flat_map(|own| &own.segments);
+        let now: HashMap<_, _> = now.map(|held| (held.identity(), &held.pieces)).collect();
+        let segments = before.iter().flat_map(|before| &before.segments);
+        let changed =
+            segments.filter(|held| now.get(&held.identity()).is_none_or(|now| **now != held.pieces));
+        let old: Vec<String> =
+            changed.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece))).collect();
+        self.idle.extend(old);
+    }
+
     /// Names of the pieces that a backup needs.
     fn needed(&self) -> HashSet<String> {
         let all = self.listed.iter().filter_map(|listed| listed.inventory.as_ref().ok());
@@ -150,14 +233,7 @@ impl State {
 
 /// Takes away the small pieces that a step wrote anew, and what crashes left, where no backup needs them: unless somebody
 /// is reading, then the next step tries again.
-fn forget(destination: &Directory, state: &mut State, before: Option<Inventory>) -> Result<()> {
-    let now = state.own.iter().flat_map(|own| &own.segments);
-    let now: HashMap<_, _> = now.map(|held| (held.identity(), &held.pieces)).collect();
-    let segments = before.iter().flat_map(|before| &before.segments);
-    let changed = segments.filter(|held| now.get(&held.identity()).is_none_or(|now| **now != held.pieces));
-    let old: Vec<String> =
-        changed.flat_map(|held| held.pieces.iter().map(|piece| held.name(piece))).collect();
-    state.idle.extend(old);
+fn forget(destination: &Directory, state: &mut State) -> Result<()> {
     if state.idle.is_empty() {
         return Ok(());
     }

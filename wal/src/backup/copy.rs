@@ -21,13 +21,15 @@ use super::form::Form;
 use super::inventory::{Held, INVENTORY_BYTES_MAX, Inventory, Piece};
 use super::listing::{BackupName, Listed, check_store, read_all};
 use super::meter::Meter;
+use super::standing::There;
 use super::take::{Damaged, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{DATA_OFFSET, SegmentKind};
 use crate::inspect::Tell;
+use crate::lane::{drawn_lane, lane_name, lane_of};
 use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
+use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::Segment;
 use crate::wal::Wal;
 
@@ -150,16 +152,14 @@ pub(super) fn locked(to: &Path) -> Error {
 
 /// A log on its way into a destination that is ours.
 pub(super) struct Taking<'a> {
-    log: &'a Log,
+    pub(super) log: &'a Log,
     destination: &'a dyn Destination,
     /// What the destination holds, the newest last.
-    listed: &'a [Listed],
-    /// Only what is not older, microseconds since 1970, stands in for what compaction made of it.
-    horizon_us: u64,
+    pub(super) listed: &'a [Listed],
     /// Of each segment, what of it lies there: of several, what reaches furthest.
     known: BTreeMap<(Lsn, u32, u64), Held>,
-    /// Segments that the log may have given up, and that stay in the backup all the same.
-    retained: Vec<Held>,
+    /// What an archive holds, of which all that can stays as it is.
+    pub(super) before: Option<&'a Inventory>,
     /// Names of pieces that are there, those of no inventory included.
     pub(super) names: HashSet<String>,
     copying: Copying,
@@ -172,10 +172,18 @@ pub(super) struct Taking<'a> {
 }
 
 /// A segment of the log, and through where it is to be copied.
-struct Wanted {
-    entry: SegmentEntry,
+pub(super) struct Wanted {
+    pub(super) entry: SegmentEntry,
     segment: Arc<Segment>,
     to: Lsn,
+}
+
+impl Wanted {
+    pub(super) fn there(&self) -> There {
+        let packed = self.entry.kind == SegmentKind::Packed;
+        let to = if packed { self.entry.capacity_end() } else { self.to };
+        There { base: self.entry.base, to, packed }
+    }
 }
 
 impl<'a> Taking<'a> {
@@ -192,8 +200,16 @@ impl<'a> Taking<'a> {
         copying: Copying,
         one_disk: bool,
     ) -> Result<Self> {
+        let failed =
+            |listed: &Listed| listed.inventory.as_ref().err().filter(|e| e.kind() == ErrorKind::Io).cloned();
+        if let Some(e) = listed.iter().find_map(failed) {
+            return Err(e); // what it holds is there, and must not be taken for lost
+        }
         check_store(listed, log.store)?;
         check_timeline(listed, &log.catalog.lock())?;
+        if listed.iter().all(|listed| listed.inventory.is_err()) {
+            take_lane(log, destination)?;
+        }
         let mut known: BTreeMap<(Lsn, u32, u64), Held> = BTreeMap::new();
         for held in listed.iter().filter_map(|l| l.inventory.as_ref().ok()).flat_map(|i| &i.segments) {
             if held.pieces.iter().all(|piece| names.contains(&held.name(piece))) {
@@ -207,9 +223,8 @@ impl<'a> Taking<'a> {
             log,
             destination,
             listed,
-            horizon_us: 0,
             known,
-            retained: Vec::new(),
+            before: None,
             names,
             copying,
             one_disk,
@@ -220,10 +235,9 @@ impl<'a> Taking<'a> {
         })
     }
 
-    /// Keeps what `before` holds and the log gave up since, unless all of it is older than `horizon_us`.
-    pub(super) fn retain(&mut self, before: &Inventory, horizon_us: u64) {
-        self.horizon_us = horizon_us;
-        self.retained = before.segments.iter().filter(|held| held.last_us >= horizon_us).cloned().collect();
+    /// Goes on from what an archive holds, whatever the log made of that since.
+    pub(super) fn go_on(&mut self, before: &'a Inventory) {
+        self.before = Some(before);
     }
 
     /// Copies what is lacking through `through`, and publishes the inventory.
@@ -235,7 +249,8 @@ impl<'a> Taking<'a> {
         attachment: &[u8],
         tell: Tell<'_>,
     ) -> Result<(Inventory, BackedUp)> {
-        let (catalog, wanted) = self.wanted(through);
+        let (catalog, mut wanted) = self.wanted(through);
+        let stands = self.standing(&catalog, &mut wanted);
         let lacking = wanted.iter().map(|wanted| self.lacking(wanted)).sum();
         let mut meter = Meter::new(&self.log.env, lacking, tell);
         meter.advance(0)?;
@@ -246,20 +261,20 @@ impl<'a> Taking<'a> {
             time_us: catalog.timelines.last().map_or(0, |timeline| timeline.begun_us),
             made_us: self.log.env.clock.wall_us(),
             frontier: catalog.frontier.max(through),
+            lanes: catalog.lanes,
             timelines: catalog.timelines,
-            segments: Vec::new(),
+            segments: stands,
             attachment: attachment.to_vec(),
         };
-        for wanted in &wanted {
-            let all = match self.originals(&wanted.entry, &inventory.timelines) {
-                Some(originals) => originals,
-                None => vec![self.take(wanted, name, &mut meter)?],
-            };
-            let newest = all.iter().map(|held| held.last_us).max().unwrap_or(0);
-            inventory.time_us = inventory.time_us.max(newest);
-            inventory.segments.extend(all);
+        let originals = self.all_originals(&wanted, &inventory.timelines);
+        for (wanted, originals) in wanted.iter().zip(originals) {
+            match originals {
+                Some(originals) => inventory.segments.extend(originals),
+                None => inventory.segments.push(self.take(wanted, name, &mut meter)?),
+            }
         }
-        self.add_retained(&mut inventory);
+        let newest = inventory.segments.iter().map(|held| held.last_us).max().unwrap_or(0);
+        inventory.time_us = inventory.time_us.max(newest);
         self.destination.settle(Shelf::Pieces)?;
         let bytes = inventory.encode();
         if bytes.len() > INVENTORY_BYTES_MAX {
@@ -279,42 +294,6 @@ impl<'a> Taking<'a> {
             one_disk: self.one_disk,
         };
         Ok((inventory, done))
-    }
-
-    /// What the log gave up, where nothing in it has taken that place.
-    fn add_retained(&mut self, inventory: &mut Inventory) {
-        for held in std::mem::take(&mut self.retained) {
-            let Some(end) = held.end else { continue };
-            let free = |other: &Held| {
-                let other_end = inventory.limit(other);
-                end <= other.base || held.base >= other_end
-            };
-            if is_past(&inventory.timelines, held.base, end) && inventory.segments.iter().all(free) {
-                let key = |held: &Held| (held.base, held.generation);
-                let at = inventory.segments.partition_point(|other| key(other) < key(&held));
-                inventory.segments.insert(at, held);
-            }
-        }
-    }
-
-    /// What compaction made a packed segment of, where the destination has all of that: it serves more moments, and nothing
-    /// need be copied.
-    fn originals(&self, packed: &SegmentEntry, timelines: &[Timeline]) -> Option<Vec<Held>> {
-        if packed.kind != SegmentKind::Packed {
-            return None;
-        }
-        let (from, to) = (packed.base, packed.capacity_end());
-        let original = |held: &&Held| {
-            let end = held.end.is_some_and(|end| is_past(timelines, held.base, end));
-            let there = held.pieces.iter().all(|piece| self.names.contains(&held.name(piece)));
-            !held.is_packed() && held.judged == Lsn::NONE && held.last_us >= self.horizon_us && end && there
-        };
-        self.listed.iter().rev().filter_map(|listed| listed.inventory.as_ref().ok()).find_map(|inventory| {
-            let held = inventory.segments.iter().filter(|held| held.base >= from && held.base < to);
-            let all: Vec<&Held> = held.collect();
-            let whole = inventory.through >= to && all.first().is_some_and(|first| first.base == from);
-            (whole && all.iter().all(original)).then(|| all.into_iter().cloned().collect())
-        })
     }
 
     /// The segments that hold anything before `through`, and the catalog that names them.
@@ -359,6 +338,8 @@ impl<'a> Taking<'a> {
             kind: entry.kind,
             end: None,
             judged: Lsn::NONE,
+            judgement: 0,
+            records: 0,
             first_us: 0,
             last_us: 0,
             pieces: Vec::new(),
@@ -370,7 +351,8 @@ impl<'a> Taking<'a> {
         let lacking = wanted.to.bytes_since(held.covered()).unwrap_or(0);
         held.pieces.truncate(kept(&held.pieces, lacking, name));
         if held.is_packed() {
-            held.judged = wanted.segment.footer()?.judged;
+            let footer = wanted.segment.footer()?;
+            (held.judged, held.judgement, held.records) = (footer.judged, footer.judgement, footer.records);
         }
         let piece = self.copy(wanted, &mut held, meter)?;
         held.pieces.push(piece);
@@ -438,24 +420,34 @@ fn kept(pieces: &[Piece], lacking: u64, name: BackupName) -> usize {
     kept
 }
 
-/// Whether a segment, up to its end, is of the past of a log with these timelines: none was left before by a restore.
-fn is_past(timelines: &[Timeline], base: Lsn, end: Lsn) -> bool {
-    let own = timelines.iter().position(|timeline| timeline.number == base.timeline());
-    let Some(own) = own else { return false };
-    let left = |next: &Timeline| next.branch != Lsn::NONE && next.branch < end;
-    !timelines[own + 1..].iter().any(left)
-}
-
-fn identity(entry: &SegmentEntry) -> (Lsn, u32, u64) {
+pub(super) fn identity(entry: &SegmentEntry) -> (Lsn, u32, u64) {
     (entry.base, entry.generation, entry.number)
 }
 
+/// Gives the destination its lane, where it has none: what the log gives away is durable before the destination has it.
+fn take_lane(log: &Log, destination: &dyn Destination) -> Result<()> {
+    if destination.list(Shelf::Claims)?.iter().any(|name| lane_of(name).is_some()) {
+        return Ok(());
+    }
+    let draw = log.env.entropy.next_u64();
+    let lane = if log.read_only.is_some() { drawn_lane(draw) } else { log.give_lane(draw)? };
+    destination.claim(&lane_name(lane)).map(drop)
+}
+
 fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
-    let own = catalog.timelines.last().map_or(0, |timeline| timeline.number);
-    let newer = listed.iter().find(|l| l.inventory.as_ref().is_ok_and(|i| i.timeline() > own));
+    let Some(last) = catalog.timelines.last() else { return Ok(()) };
+    let own = last.number;
+    let newer = |i: &Inventory| {
+        let theirs = i.timelines.last();
+        // two of one number: whoever came first goes on
+        theirs.is_some_and(|theirs| {
+            (theirs.number, theirs.offset) != (own, last.offset) && theirs.number >= own
+        })
+    };
+    let newer = listed.iter().find(|l| l.inventory.as_ref().is_ok_and(newer));
     let Some(newer) = newer else { return Ok(()) };
     let say = format!(
-        "{} is of a newer timeline than {own}, in which this store writes: it was restored or repaired elsewhere, and that \
+        "{} is of a newer timeline than {own}, in which this store writes, or of another {own}: it was restored or repaired elsewhere, and that \
          one goes on here; name another destination for this one",
         newer.path.display()
     );

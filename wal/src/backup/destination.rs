@@ -6,6 +6,7 @@
 //!   backups/<sequence>.backup                               an inventory for each backup, published last
 //!   backups/archive.backup                                  the inventory of the archive, replaced as it goes on
 //!   claims/<timeline>                                       timelines that restores from here have begun
+//!   claims/lane-<n>                                         in which part of their offsets (see `lane`)
 //! ```
 //!
 //! No name is taken from a destination to act upon: a name that we would not make is passed over.
@@ -66,7 +67,11 @@ pub(super) trait Destination: fmt::Debug + Send + Sync {
     /// A file for a new object, which has its name only after [`Destination::publish`].
     fn begin(&self, shelf: Shelf, name: &str) -> Result<Arc<dyn VfsFile>>;
     /// Gives a finished file its name, in place of any other. Durable after [`Destination::settle`].
-    fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()>;
+    fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()> {
+        self.publish_as(shelf, name, name, file)
+    }
+    /// The same of one that was begun under another name.
+    fn publish_as(&self, shelf: Shelf, begun: &str, name: &str, file: &dyn VfsFile) -> Result<()>;
     /// Gives `file`, which nobody will change, a place in the destination without copying it, where both lie on a disk
     /// that can do that; false where not. It has its name only after [`Destination::publish`].
     fn begin_linked(&self, shelf: Shelf, name: &str, file: &Path) -> Result<bool>;
@@ -244,8 +249,8 @@ impl Destination for Directory {
         self.open(shelf, &format!("{name}{UNFINISHED}"))
     }
 
-    fn publish(&self, shelf: Shelf, name: &str, file: &dyn VfsFile) -> Result<()> {
-        let unfinished = format!("{name}{UNFINISHED}");
+    fn publish_as(&self, shelf: Shelf, begun: &str, name: &str, file: &dyn VfsFile) -> Result<()> {
+        let unfinished = format!("{begun}{UNFINISHED}");
         file.sync().map_err(|e| failed("syncing", &self.place(shelf, &unfinished), e))?;
         let renamed = self.shelf(shelf).and_then(|dir| dir.rename(&unfinished, name));
         renamed.map_err(|e| failed("renaming", &self.place(shelf, &unfinished), e))
@@ -282,7 +287,7 @@ impl Destination for Directory {
 }
 
 /// A link, or a file, where a directory should be.
-fn is_no_dir(e: &io::Error) -> bool {
+pub(super) fn is_no_dir(e: &io::Error) -> bool {
     // what the system says of a link that is not to be followed: of a directory this, of a file that
     matches!(e.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput)
 }

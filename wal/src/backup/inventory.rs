@@ -8,19 +8,21 @@
 //!
 //! body    0          8          24        32        40        48         56         60
 //!         +----------+----------+---------+---------+---------+----------+----------+
-//!         | sequence | store id | through | time µs | made µs | frontier | features | timelines,
+//!         | sequence | store id | through | time µs | made µs | frontier | features | lanes,
 //!         +----------+----------+---------+---------+---------+----------+----------+
-//!         segments, attachment
-//! timeline   u16 number, u48 zero, u64 branch LSN, u64 begun µs
-//! segment    u64 base, u64 capacity, u64 number, u64 end LSN, u64 judged at LSN, u64 first µs, u64 last µs,
-//!            u32 generation, u8 kind, u8 zero, u16 pieces, then each:
+//!         timelines, segments, attachment
+//! lanes      u32, a bit for each lane that the store gave away (see `lane`)
+//! timeline   u16 number, u48 offset of its first place, u64 branch LSN, u64 begun µs
+//! segment    u64 base, u64 capacity, u64 number, u64 end LSN, u64 judged at LSN, u64 judgement, u64 records,
+//!            u64 first µs, u64 last µs, u32 generation, u8 kind, u8 zero, u16 pieces, then each:
 //! piece      u64 from LSN, u64 to LSN, u32 crc32, u8 form, u24 zero
 //! attachment u32 len, bytes of whoever is above the log
 //! ```
 //!
 //! Each list begins with a count of four bytes. magic is `SAVEBACK`; crc32 covers everything before itself. *through*:
 //! the backup is the log before this place. *end* is zero for the segment that was being written. *judged at*: a file
-//! written by compaction serves moments from there on; zero for one that holds the log as it was written. *first* and
+//! written by compaction serves moments from there on; zero for one that holds the log as it was written. *judgement*: by
+//! which of the store's judgements nothing in it was to be dropped; *records*: how many a packed one holds. *first* and
 //! *last* are the engine times of the segment's first and last group. The pieces of a segment follow one another from
 //! its base on; of a packed segment there is one, whose *to* is its base and the bytes that its file has behind the header.
 //! The last may reach beyond its end, or beyond *through*: those bytes are of no backup. *form*: how
@@ -33,6 +35,7 @@ use crate::format::cursor::{Put, Take};
 use crate::format::envelope::{self, list};
 use crate::format::frame::Bad;
 use crate::format::header::{SegmentKind, sizes_are_sane};
+use crate::lane::Lanes;
 use crate::lsn::Lsn;
 use crate::segment::catalog::{TIMELINE_BYTES, Timeline};
 
@@ -40,7 +43,7 @@ const MAGIC: &[u8; 8] = b"SAVEBACK";
 const VERSION: u32 = 1;
 
 /// Bytes of a segment before its pieces.
-const HELD_BYTES: usize = 64;
+const HELD_BYTES: usize = 80;
 
 /// Largest body of an inventory.
 pub const INVENTORY_BYTES_MAX: usize = 64 << 20;
@@ -60,6 +63,8 @@ pub struct Inventory {
     pub made_us: u64,
     /// No place at or behind it had been handed out.
     pub frontier: Lsn,
+    /// Which lanes the log has given to destinations.
+    pub lanes: Lanes,
     /// Oldest first; the last is the one in which the log was being written.
     pub timelines: Vec<Timeline>,
     /// In the order of (base, generation).
@@ -85,6 +90,10 @@ pub struct Held {
     pub end: Option<Lsn>,
     /// A compacted file serves moments from there on; [`Lsn::NONE`] for an original.
     pub judged: Lsn,
+    /// The newest judgement by which nothing in it was to be dropped; zero where none is known.
+    pub judgement: u64,
+    /// Records in it, of one that was written by compaction.
+    pub records: u64,
     /// Engine time of its first group, microseconds since 1970.
     pub first_us: u64,
     /// Engine time of its last group, microseconds since 1970.
@@ -195,13 +204,20 @@ impl Inventory {
         let count = |n: usize| u32::try_from(n).expect("far fewer than four billion");
         let mut body = Put::default();
         body.u64(self.sequence).bytes(&self.store.0).u64(self.through.raw()).u64(self.time_us);
-        body.u64(self.made_us).u64(self.frontier.raw()).u32(0);
+        body.u64(self.made_us).u64(self.frontier.raw()).u32(0).u32(self.lanes.0);
         body.u32(count(self.timelines.len()));
         self.timelines.iter().for_each(|timeline| timeline.encode(&mut body));
         body.u32(count(self.segments.len()));
         for s in &self.segments {
             body.u64(s.base.raw()).u64(s.capacity).u64(s.number).u64(s.end.unwrap_or(Lsn::NONE).raw());
-            body.u64(s.judged.raw()).u64(s.first_us).u64(s.last_us).u32(s.generation).u8(s.kind as u8).u8(0);
+            body.u64(s.judged.raw())
+                .u64(s.judgement)
+                .u64(s.records)
+                .u64(s.first_us)
+                .u64(s.last_us)
+                .u32(s.generation)
+                .u8(s.kind as u8)
+                .u8(0);
             body.u16(u16::try_from(s.pieces.len()).expect("pieces are absorbed long before that"));
             for piece in &s.pieces {
                 body.u64(piece.from.raw()).u64(piece.to.raw()).u32(piece.crc).u32(piece.form as u32);
@@ -224,11 +240,22 @@ impl Inventory {
         let (sequence, store) = (take.u64()?, StoreId(take.array()?));
         let (through, time_us, made_us) = (Lsn::from_raw(take.u64()?), take.u64()?, take.u64()?);
         let (frontier, features) = (Lsn::from_raw(take.u64()?), take.u32()?);
+        let lanes = Lanes(take.u32()?);
         let timelines = list(&mut take, TIMELINE_BYTES, Timeline::decode)?;
         let segments = list(&mut take, HELD_BYTES, decode_held)?;
         let attachment = take.counted(INVENTORY_BYTES_MAX)?.to_vec();
-        let inventory =
-            Self { sequence, store, through, time_us, made_us, frontier, timelines, segments, attachment };
+        let inventory = Self {
+            sequence,
+            store,
+            through,
+            time_us,
+            made_us,
+            frontier,
+            lanes,
+            timelines,
+            segments,
+            attachment,
+        };
         (features == 0 && take.0.is_empty() && inventory.is_sane()).then_some(inventory)
     }
 
@@ -255,14 +282,27 @@ impl Inventory {
 fn decode_held(take: &mut Take<'_>) -> Option<Held> {
     let (base, capacity) = (Lsn::from_raw(take.u64()?), take.u64()?);
     let (number, end, judged) = (take.u64()?, Lsn::from_raw(take.u64()?), Lsn::from_raw(take.u64()?));
+    let (judgement, records) = (take.u64()?, take.u64()?);
     let (first_us, last_us, generation) = (take.u64()?, take.u64()?, take.u32()?);
     let (kind, zero, count) = (SegmentKind::from_u8(take.u8()?)?, take.u8()?, take.u16()?);
     if zero != 0 || !sizes_are_sane(kind, base, capacity) {
         return None; // only now is there an end of its capacity
     }
     let end = (end != Lsn::NONE).then_some(end);
-    let mut held =
-        Held { base, capacity, number, generation, kind, end, judged, first_us, last_us, pieces: Vec::new() };
+    let mut held = Held {
+        base,
+        capacity,
+        number,
+        generation,
+        kind,
+        end,
+        judged,
+        judgement,
+        records,
+        first_us,
+        last_us,
+        pieces: Vec::new(),
+    };
     for _ in 0..count {
         let piece = decode_piece(take)?;
         let follows = piece.from == held.covered() && piece.to > piece.from;

@@ -18,7 +18,7 @@ use crate::format::header::{SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
 use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::entry_of;
-use crate::segment::packing::{Judged, PackedFile};
+use crate::segment::packing::Judged;
 
 /// A restore under way.
 pub(super) struct Making<'a> {
@@ -74,7 +74,7 @@ impl Making<'_> {
         let Some(filling) = filling else { return Ok(()) };
         header.end = if whole { limit } else { relay.end() };
         if header.end <= held.base {
-            return self.site.abandon(&filling);
+            return self.site.abandon(&header);
         }
         let bytes = align(header.end).and_then(|end| end.bytes_since(header.base));
         header.capacity = bytes.unwrap_or(held.capacity);
@@ -98,7 +98,7 @@ impl Making<'_> {
         let mut header = self.header(held, held.capacity_end());
         header.number = self.env.entropy.next_u64();
         header.generation += 1;
-        let mut file = PackedFile::new(&*self.env.vfs, &self.site.begin_packed(&header), &header)?;
+        let mut file = self.site.begin_packed(&header)?;
         let mut gone = self.cut.last.checked_add(1).unwrap_or(Lsn::MAX).min(held.capacity_end());
         let mut kept = 0_u64;
         let mut frames = Frames::new(destination, self.inventory, held)?;
@@ -121,7 +121,7 @@ impl Making<'_> {
         })?;
         frames.finish()?;
         if kept == 0 {
-            return self.site.abandon_packed(&header);
+            return self.site.abandon(&header);
         }
         let judged = Judged { at: footer.judged, number: footer.judgement, note: &note };
         let bytes = file.finish(judged, footer.dropped)?;
@@ -159,7 +159,7 @@ impl Making<'_> {
         if frames.is_empty() {
             return Ok(());
         }
-        let base = Lsn::new(self.done.timeline, 0);
+        let base = self.catalog.timelines.last().map_or(Lsn::new(self.done.timeline, 0), Timeline::first);
         let mut header = SegmentHeader {
             kind: SegmentKind::Rest,
             store: self.inventory.store,
@@ -206,6 +206,7 @@ impl Making<'_> {
         self.catalog.timelines.extend(own.map(|own| Timeline { branch: self.done.end, ..own }));
         self.catalog.time_us = self.inventory.time_us.max(self.catalog.time_us);
         self.catalog.generation = 1;
+        self.catalog.lanes = self.inventory.lanes;
         self.site.publish(&self.catalog)?;
         Ok(self.done)
     }

@@ -22,7 +22,10 @@ mod read;
 mod relay;
 mod restore;
 mod site;
+mod spared;
+mod standing;
 mod take;
+mod thin;
 mod window;
 
 pub use archive::{Archive, Step};
@@ -36,6 +39,7 @@ pub use passing::{Carry, Passing};
 pub use prune::{Do, Pruned, prune};
 pub use restore::{Restored, Source};
 pub use take::Damaged;
+pub use thin::{Thinned, Thinning};
 pub use window::{Cut, Moment, Window, windows};
 
 #[cfg(test)]

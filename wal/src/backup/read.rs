@@ -124,6 +124,9 @@ pub(super) fn end_of(
     let block = read(offset, usize::try_from(BLOCK_BYTES).unwrap_or(0))?;
     let footer = Footer::decode(&block, offset, held.binding(store)).map_err(|_| bad())?;
     let note = read(footer.note(), footer.note_bytes as usize)?;
+    if crc32fast::hash(&note) != footer.note_crc {
+        return Err(bad());
+    }
     Ok((footer, note))
 }
 

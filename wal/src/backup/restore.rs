@@ -1,7 +1,8 @@
 //! Corridor: a new log out of a backup, as of one moment.
 //!
 //! 1. Choose: which backup, and what of it is kept.
-//! 2. Claim a timeline in the destination, so that two restores never begin the same.
+//! 2. Claim a timeline in the destination, so that two restores never begin the same; in the destination's lane, so that
+//!    no restore from elsewhere does.
 //! 3. Write every segment before the cut, verified as it goes by; the one in which the cut lies is laid anew.
 //! 4. Write what the layer above begins the new timeline with.
 //! 5. Publish MANIFEST. Before that the directory opens as nothing; after it, as a whole log.
@@ -15,12 +16,13 @@ use super::listing::{BackupName, Listed, check_store, read_all};
 use super::making::Making;
 use super::meter::Meter;
 use super::passing::{Carry, passing};
-use super::read::{Frames, bytes_of};
+use super::read::{Frames, bytes_of, end_of};
 use super::site::Site;
 use super::window::{Cut, Moment, NoWindow, Window, choose};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::Tell;
+use crate::lane::{drawn_lane, lane_of, offset_in};
 use crate::lsn::Lsn;
 use crate::open::first_timeline;
 use crate::segment::catalog::{Catalog, Timeline};
@@ -44,7 +46,8 @@ pub struct Restored {
     pub bytes: u64,
     /// The timeline in which the restored log goes on.
     pub timeline: u16,
-    /// The timeline is claimed in the destination; where that cannot be written, two restores may begin the same.
+    /// The number of the timeline is claimed in the destination. Where that cannot be written, two restores may begin one of
+    /// the same number, and only what was drawn tells their places apart.
     pub claimed: bool,
 }
 
@@ -136,13 +139,12 @@ impl Source {
     /// # Errors
     ///
     /// - [`ErrorKind::Gone`]: no backup holds it; the message names what they hold.
-    /// - [`ErrorKind::Corrupt`]: no inventory can be read.
+    /// - [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: an inventory cannot be read that may be newer than all that can.
     pub fn choose(&self, moment: Moment) -> Result<(BackupName, Cut)> {
         let whole: Vec<(BackupName, &Inventory)> =
             self.listed.iter().filter_map(|l| Some((l.name, l.inventory.as_ref().ok()?))).collect();
-        if whole.is_empty() {
-            let first = self.listed.iter().find_map(|listed| listed.inventory.as_ref().err());
-            return Err(first.cloned().unwrap_or_else(|| self.outside(&[])));
+        if let Some(unread) = newest_unread(&self.listed) {
+            return Err(unread);
         }
         choose(&whole, moment).map_err(|none| match none {
             NoWindow::Outside(windows) => self.outside(&windows),
@@ -182,6 +184,15 @@ impl Source {
                 Err(Error::new(ErrorKind::Missing, say))
             }
         }
+    }
+
+    /// What whoever judged a packed segment of a backup left in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: it is damaged. [`ErrorKind::Io`].
+    pub fn note(&self, inventory: &Inventory, held: &Held) -> Result<Vec<u8>> {
+        Ok(end_of(&self.destination, held, inventory.store)?.1)
     }
 
     /// Writes the log of backup `name`, as far as `cut` keeps it, into the directory `to`, durably. `known` is a
@@ -257,19 +268,24 @@ impl Source {
         Ok(())
     }
 
-    /// A timeline above all that are known of, and ours alone where the destinations can be written.
+    /// A timeline above all that are known of, and ours alone where the destinations can be written. It begins in the lane
+    /// of this destination: restores from others, which know nothing of this one, begin in theirs.
     fn claim(&self, known: u16) -> Result<(Timeline, bool)> {
         let all = || {
             let beside = self.beside.iter().map(|(other, listed)| (other, listed));
             [(&self.destination, &self.listed)].into_iter().chain(beside)
         };
         let mut highest = known;
+        let mut lane = None;
         for (destination, listed) in all() {
             let claims = destination.list(Shelf::Claims)?;
+            lane = lane.or(claims.iter().filter_map(|name| lane_of(name)).min());
             let claimed = claims.iter().filter_map(|name| name.parse::<u16>().ok());
             let held = listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(Inventory::highest);
             highest = claimed.chain(held).chain([highest]).max().unwrap_or(0);
         }
+        let entropy = &self.env.entropy;
+        let lane = lane.unwrap_or_else(|| drawn_lane(entropy.next_u64()));
         let today = first_timeline(&self.env);
         let mut number = highest.checked_add(1).ok_or_else(used_up)?.max(today.number);
         'next: loop {
@@ -285,7 +301,9 @@ impl Source {
                     Err(e) => return Err(e),
                 }
             }
-            return Ok((Timeline { number, ..today }, ours));
+            let lane = if ours { lane } else { drawn_lane(entropy.next_u64()) }; // a copy of the destination has its lane
+            let offset = offset_in(lane, entropy.next_u64());
+            return Ok((Timeline { number, offset, ..today }, ours));
         }
     }
 }
@@ -293,6 +311,21 @@ impl Source {
 pub(super) fn used_up() -> Error {
     let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
     Error::new(ErrorKind::Invalid, say)
+}
+
+/// Why the newest backup cannot be read, where one cannot that may be the newest: what it holds would be lost unseen.
+fn newest_unread(listed: &[Listed]) -> Option<Error> {
+    let readable = listed.iter().filter(|listed| listed.inventory.is_ok()).map(|listed| listed.name);
+    let newest = readable.filter(|name| *name != BackupName::Archive).max();
+    let unread = listed.iter().filter_map(|listed| Some((listed.name, listed.inventory.as_ref().err()?)));
+    let mut doubtful = unread.filter(|(name, _)| *name == BackupName::Archive || Some(*name) > newest);
+    let (name, e) = doubtful.next()?;
+    let say = format!(
+        "{}; backup {name} may be the newest: to restore from another all the same, name that one (`--backup`, `savehold \
+         backup list`)",
+        e.message()
+    );
+    Some(Error::new(e.kind(), say))
 }
 
 /// A medium that is only for reading holds backups all the same.

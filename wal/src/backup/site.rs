@@ -1,7 +1,8 @@
 //! Door: the directory in which a log is being restored. It opens as a log only when all of it is there.
 //!
 //! `RESTORING` is the first file and says what the directory is: an open refuses it, the next restore begins anew in it.
-//! MANIFEST is the last.
+//! MANIFEST is the last. The directory and `log/` are held as soon as they are there, and everything is made through them:
+//! a link that is put in their place leads nowhere, and one that stands there is refused.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use super::destination::failed;
+use super::destination::{failed, is_no_dir};
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{DATA_OFFSET, SegmentHeader};
@@ -21,14 +22,19 @@ use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
     LOCK, LOG_DIR, MANIFEST_NEXT, RESTORING, UNFINISHED, parse_segment_name, segment_name,
 };
-use crate::vfs::{DirLock, OpenMode, VfsFile};
+use crate::segment::packing::PackedFile;
+use crate::vfs::{DirLock, OpenMode, VfsDir, VfsFile, hold_path};
 
 /// A log in the making.
 #[derive(Debug)]
 pub(super) struct Site {
     env: Env,
-    root: PathBuf,
-    made: Vec<PathBuf>,
+    /// For messages.
+    path: PathBuf,
+    root: Arc<dyn VfsDir>,
+    log: Arc<dyn VfsDir>,
+    /// Names in `log/`.
+    made: Vec<String>,
     /// Segments that are on their way to the medium, the oldest first.
     syncing: VecDeque<Syncing>,
     _lock: Box<dyn DirLock>,
@@ -45,15 +51,14 @@ impl Site {
             let say = format!("{} {what}: name a new directory to restore into", root.display());
             Err(Error::new(ErrorKind::Invalid, say))
         };
-        let names = match env.vfs.list(root) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return refuse("is a file"),
-            other => other.map_err(|e| failed("listing", root, e))?,
-        };
-        let left = [LOCK, LOG_DIR, MANIFEST_NEXT, RESTORING];
-        let ours = names.iter().any(|name| name == RESTORING)
-            && names.iter().all(|name| left.contains(&name.as_str()));
-        if names.is_empty() || ours { Ok(()) } else { refuse("is not empty") }
+        match env.vfs.list(root) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => refuse("is a file"),
+            other => match is_free(&other.map_err(|e| failed("listing", root, e))?) {
+                true => Ok(()),
+                false => refuse("is not empty"),
+            },
+        }
     }
 
     /// Takes the directory, making it where it is missing, and clears what a restore left that was cut short.
@@ -63,20 +68,32 @@ impl Site {
     /// As [`Site::check`]; [`ErrorKind::Full`], [`ErrorKind::Io`].
     pub(super) fn take(env: &Env, root: &Path) -> Result<Self> {
         Self::check(env, root)?;
-        let dir = root.join(LOG_DIR);
         env.vfs.create_dir(root).map_err(|e| failed("making", root, e))?;
+        let held = hold_path(&env.vfs, root).map_err(|e| match is_no_dir(&e) {
+            true => {
+                let say = format!("{} is a link: name the directory itself, or a new one", root.display());
+                Error::new(ErrorKind::Invalid, say)
+            }
+            false => failed("opening", root, e),
+        })?;
         let lock = crate::holder::take(env, root, std::time::Duration::ZERO)?;
-        Self::check(env, root)?;
-        let sign = root.join(RESTORING);
-        let made = env.vfs.open(&sign, OpenMode::Truncate).and_then(|file| file.sync());
+        if !is_free(&held.list().map_err(|e| failed("listing", root, e))?) {
+            let say = format!("{} is not empty: name a new directory to restore into", root.display());
+            return Err(Error::new(ErrorKind::Invalid, say));
+        }
+        let (sign, dir) = (root.join(RESTORING), root.join(LOG_DIR));
+        let made = held.open(RESTORING, OpenMode::Truncate).and_then(|file| file.sync());
         made.map_err(|e| failed("making", &sign, e))?;
-        env.vfs.sync_dir(root).map_err(|e| failed("syncing", root, e))?;
-        env.vfs.create_dir(&dir).map_err(|e| failed("making", &dir, e))?;
-        env.vfs.sync_dir(root).map_err(|e| failed("syncing", root, e))?;
+        held.sync().map_err(|e| failed("syncing", root, e))?;
+        held.create_dir(LOG_DIR).map_err(|e| failed("making", &dir, e))?;
+        let log = held.hold_dir(LOG_DIR).map_err(|e| failed("opening", &dir, e))?;
+        held.sync().map_err(|e| failed("syncing", root, e))?;
         sync_above(env, root)?;
         let site = Self {
             env: env.clone(),
-            root: root.to_path_buf(),
+            path: root.to_path_buf(),
+            root: held,
+            log,
             made: Vec::new(),
             syncing: VecDeque::new(),
             _lock: lock,
@@ -86,18 +103,31 @@ impl Site {
     }
 
     fn clear(&self, dir: &Path) -> Result<()> {
-        let names = self.env.vfs.list(dir).map_err(|e| failed("listing", dir, e))?;
-        for name in names {
-            let path = dir.join(&name);
+        for name in self.log.list().map_err(|e| failed("listing", dir, e))? {
             let whole = name.strip_suffix(UNFINISHED).unwrap_or(&name);
+            let path = dir.join(&name);
             if parse_segment_name(whole).is_none() {
                 let say =
                     format!("{} is of no restore: name a new directory to restore into", path.display());
                 return Err(Error::new(ErrorKind::Invalid, say));
             }
-            self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))?;
+            self.log.remove(&name).map_err(|e| failed("removing", &path, e))?;
         }
         Ok(())
+    }
+
+    /// Where a file of `log/` lies, for messages.
+    fn place(&self, name: &str) -> PathBuf {
+        self.path.join(LOG_DIR).join(name)
+    }
+
+    /// A new file in `log/`, under the name that it has until it is whole.
+    fn made(&mut self, header: &SegmentHeader) -> Result<(Arc<dyn VfsFile>, String)> {
+        let name = unfinished(header);
+        let made = self.log.open(&name, OpenMode::CreateNew);
+        let file = made.map_err(|e| failed("making", &self.place(&name), e))?;
+        self.made.push(name.clone());
+        Ok((file, name))
     }
 
     /// The file of a segment, to be filled from [`DATA_OFFSET`] on.
@@ -106,11 +136,8 @@ impl Site {
     ///
     /// [`ErrorKind::Full`], [`ErrorKind::Io`].
     pub(super) fn begin(&mut self, header: &SegmentHeader) -> Result<Filling> {
-        let name = segment_name(header.base, header.generation);
-        let path = self.root.join(LOG_DIR).join(format!("{name}{UNFINISHED}"));
-        let file = self.env.vfs.open(&path, OpenMode::CreateNew).map_err(|e| failed("making", &path, e))?;
-        self.made.push(path.clone());
-        Ok(Filling { file, path, at: DATA_OFFSET })
+        let (file, name) = self.made(header)?;
+        Ok(Filling { file, path: self.place(&name), name, at: DATA_OFFSET })
     }
 
     /// Gives a filled segment its header and its name.
@@ -121,14 +148,14 @@ impl Site {
     pub(super) fn finish(&mut self, mut filling: Filling, header: &SegmentHeader) -> Result<()> {
         let padding = filling.at.next_multiple_of(BLOCK_BYTES) - filling.at;
         filling.write(&vec![0; usize::try_from(padding).expect("less than a block")])?;
-        let Filling { file, path, .. } = filling;
+        let Filling { file, path, name: begun, .. } = filling;
         file.write_at(&mut [IoSlice::new(&header.encode())], 0).map_err(|e| failed("writing", &path, e))?;
-        let name = self.root.join(LOG_DIR).join(segment_name(header.base, header.generation));
+        let name = segment_name(header.base, header.generation);
         if self.env.threads == Threads::None {
             file.sync().map_err(|e| failed("syncing", &path, e))?;
-            return self.rename(&path, name);
+            return self.rename(&begun, name);
         }
-        self.syncing.push_back(Syncing::begin(file, path, name)?);
+        self.syncing.push_back(Syncing::begin(file, begun, name)?);
         while self.syncing.len() > SYNCING_MAX {
             self.settle_one()?;
         }
@@ -138,22 +165,25 @@ impl Site {
     /// Waits for the segment that has been on its way longest, and gives it its name.
     fn settle_one(&mut self) -> Result<()> {
         let Some(syncing) = self.syncing.pop_front() else { return Ok(()) };
-        let (path, name) = (syncing.path.clone(), syncing.name.clone());
-        syncing.end().map_err(|e| failed("syncing", &path, e))?;
-        self.rename(&path, name)
+        let (begun, name) = (syncing.begun.clone(), syncing.name.clone());
+        syncing.end().map_err(|e| failed("syncing", &self.place(&begun), e))?;
+        self.rename(&begun, name)
     }
 
-    fn rename(&mut self, path: &Path, name: PathBuf) -> Result<()> {
-        self.env.vfs.rename(path, &name).map_err(|e| failed("renaming", path, e))?;
+    fn rename(&mut self, begun: &str, name: String) -> Result<()> {
+        self.log.rename(begun, &name).map_err(|e| failed("renaming", &self.place(begun), e))?;
         self.made.push(name);
         Ok(())
     }
 
-    /// Where a packed segment is to be written.
-    pub(super) fn begin_packed(&mut self, header: &SegmentHeader) -> PathBuf {
-        let path = self.packed_path(header);
-        self.made.push(path.clone());
-        path
+    /// The file of a packed segment.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Full`], [`ErrorKind::Io`].
+    pub(super) fn begin_packed(&mut self, header: &SegmentHeader) -> Result<PackedFile> {
+        let (file, name) = self.made(header)?;
+        Ok(PackedFile::over(file, &self.place(&name), header))
     }
 
     /// Gives a packed segment that is durable its name.
@@ -162,33 +192,17 @@ impl Site {
     ///
     /// [`ErrorKind::Io`].
     pub(super) fn finish_packed(&mut self, header: &SegmentHeader) -> Result<()> {
-        let path = self.packed_path(header);
-        let name = self.root.join(LOG_DIR).join(segment_name(header.base, header.generation));
-        self.rename(&path, name)
+        self.rename(&unfinished(header), segment_name(header.base, header.generation))
     }
 
-    /// Gives up a packed segment of which nothing is kept.
+    /// Gives up a segment of which nothing is kept.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`].
-    pub(super) fn abandon_packed(&mut self, header: &SegmentHeader) -> Result<()> {
-        let path = self.packed_path(header);
-        self.env.vfs.remove(&path).map_err(|e| failed("removing", &path, e))
-    }
-
-    fn packed_path(&self, header: &SegmentHeader) -> PathBuf {
-        let name = segment_name(header.base, header.generation);
-        self.root.join(LOG_DIR).join(format!("{name}{UNFINISHED}"))
-    }
-
-    /// Gives up a segment that turned out to hold nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`].
-    pub(super) fn abandon(&mut self, filling: &Filling) -> Result<()> {
-        self.env.vfs.remove(&filling.path).map_err(|e| failed("removing", &filling.path, e))
+    pub(super) fn abandon(&mut self, header: &SegmentHeader) -> Result<()> {
+        let name = unfinished(header);
+        self.log.remove(&name).map_err(|e| failed("removing", &self.place(&name), e))
     }
 
     /// Makes the log one that opens: the last step.
@@ -200,11 +214,10 @@ impl Site {
         while !self.syncing.is_empty() {
             self.settle_one()?;
         }
-        let dir = self.root.join(LOG_DIR);
-        self.env.vfs.sync_dir(&dir).map_err(|e| failed("syncing", &dir, e))?;
-        manifest::replace(&*self.env.vfs, &self.root, catalog).map_err(NotReplaced::into_error)?;
+        self.log.sync().map_err(|e| failed("syncing", &self.path.join(LOG_DIR), e))?;
+        manifest::place(&*self.root, &self.path, catalog).map_err(NotReplaced::into_error)?;
         self.made.clear();
-        _ = self.env.vfs.remove(&self.root.join(RESTORING)); // beside MANIFEST it says nothing
+        _ = self.root.remove(RESTORING); // beside MANIFEST it says nothing
         Ok(())
     }
 }
@@ -215,10 +228,21 @@ impl Drop for Site {
         for syncing in self.syncing.drain(..) {
             _ = syncing.end(); // it goes all the same
         }
-        for path in self.made.drain(..) {
-            _ = self.env.vfs.remove(&path);
+        for name in self.made.drain(..) {
+            _ = self.log.remove(&name);
         }
     }
+}
+
+/// Whether a log may be made where these names are: none, or what a restore left that was cut short.
+fn is_free(names: &[String]) -> bool {
+    let left = [LOCK, LOG_DIR, MANIFEST_NEXT, RESTORING];
+    let ours = names.iter().any(|name| name == RESTORING);
+    names.is_empty() || ours && names.iter().all(|name| left.contains(&name.as_str()))
+}
+
+fn unfinished(header: &SegmentHeader) -> String {
+    format!("{}{UNFINISHED}", segment_name(header.base, header.generation))
 }
 
 /// Segments that are synced while the next ones are written.
@@ -227,18 +251,18 @@ const SYNCING_MAX: usize = 2;
 /// A segment on its way to the medium, by a thread of its own: the disk works while the next one is read and verified.
 #[derive(Debug)]
 struct Syncing {
-    path: PathBuf,
-    name: PathBuf,
+    begun: String,
+    name: String,
     thread: JoinHandle<()>,
     outcome: Arc<OnceLock<io::Result<()>>>,
 }
 
 impl Syncing {
-    fn begin(file: Arc<dyn VfsFile>, path: PathBuf, name: PathBuf) -> Result<Self> {
+    fn begin(file: Arc<dyn VfsFile>, begun: String, name: String) -> Result<Self> {
         let outcome = Arc::new(OnceLock::new());
         let told = outcome.clone();
         let sync = move || _ = told.set(file.sync());
-        Ok(Self { path, name, thread: schedule::start("savehold-restore", sync)?, outcome })
+        Ok(Self { begun, name, thread: schedule::start("savehold-restore", sync)?, outcome })
     }
 
     fn end(self) -> io::Result<()> {
@@ -251,7 +275,10 @@ impl Syncing {
 /// A segment that is being filled, front to back.
 pub(super) struct Filling {
     file: Arc<dyn VfsFile>,
+    /// For messages.
     path: PathBuf,
+    /// In `log/`.
+    name: String,
     at: u64,
 }
 

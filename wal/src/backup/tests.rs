@@ -537,6 +537,35 @@ fn a_backup_that_is_cut_short_anywhere_leaves_the_earlier_one_and_is_finished_by
     }
 }
 
+#[test]
+fn a_read_that_fails_in_a_step_does_not_make_an_archive_begin_anew() {
+    let (mut sim, log, mut model) = world();
+    let whole = archive(&sim.env()).step(&log, b"").unwrap().copied_bytes;
+    commit(&log, &mut model, 90, 300);
+    log.close().unwrap();
+    let disk = sim.disk();
+    for n in 1.. {
+        let hurt = disk.fork();
+        let env = env_of(&mut sim, &hurt);
+        let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+        let mut archive = archive(&env);
+        let before = hurt.counts().calls;
+        hurt.order(When::Call(before + n), Fault::Fail(Failure::Io));
+        let stepped = archive.step(&log, b"");
+        let over = hurt.counts().calls < before + n;
+        hurt.heal();
+        let done = archive.step(&log, b"again").unwrap_or_else(|e| panic!("{n}: {e}"));
+        let copied = stepped.as_ref().map_or(0, |step| step.copied_bytes) + done.copied_bytes;
+        assert!(copied < whole / 2, "{n}: {stepped:?} {done:?}");
+        restore(&env, Moment::Latest, TO).unwrap_or_else(|e| panic!("{n}: {e}"));
+        assert_eq!(contents(&env, TO).unwrap(), model, "{n}");
+        if over {
+            assert!(n > 20, "{n}");
+            break;
+        }
+    }
+}
+
 fn is_finished(mode: Mode) {
     let (mut sim, log, mut model) = world_as(mode);
     mode.back_up(&log).unwrap();
@@ -669,6 +698,31 @@ fn pruning_takes_what_nobody_needs_and_breaks_no_chain() {
     sim.disk().flip_bit(Path::new("/backups/backups/00000004.backup"), 40, 1).unwrap();
     let refused = prune(&env, Path::new(DEST), &keep, Do::It).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+}
+
+#[test]
+fn a_newest_backup_that_cannot_be_read_is_not_passed_over() {
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    let then = model.clone();
+    commit(&log, &mut model, 90, 300);
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    disk.flip_bit(Path::new("/backups/backups/00000002.backup"), 40, 1).unwrap();
+    let last = *then.keys().last().unwrap();
+    for moment in [Moment::Latest, Moment::At(last), Moment::Time(log.time_us())] {
+        let refused = restore(&sim.env(), moment, TO).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+        assert!(refused.message().contains("backup 2 may be the newest"), "{refused}");
+    }
+    let one = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Numbered(1)).unwrap();
+    let (name, cut) = one.choose(Moment::Latest).unwrap();
+    one.restore(name, cut, Path::new(TO), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), then);
+    // an older one that cannot be read is no matter
+    back_up(&log).unwrap();
+    restore(&sim.env(), Moment::Latest, "/newest").unwrap();
+    assert_eq!(contents(&sim.env(), "/newest").unwrap(), model);
 }
 
 fn archive(env: &Env) -> Archive {
@@ -829,6 +883,212 @@ fn a_packed_log_is_backed_up_verified_and_restored() {
     }
 }
 
+/// Thins all that is ended in the archive to what the model holds.
+fn thin(archive: &mut Archive, model: &Model) {
+    assert!(try_thin(archive, model).unwrap());
+}
+
+fn try_thin(archive: &mut Archive, model: &Model) -> Result<bool> {
+    let last = archive.sealed().last().map_or(Lsn::NONE, |sealed| sealed.end);
+    let judged = Judged { at: last, number: 1, note: b"plan" };
+    let packing = crate::pack::Packing { from: Lsn::NONE, to: Lsn::MAX, judged };
+    let Some(thinning) = archive.thinning(packing)? else { return Ok(false) };
+    let mut judge = |candidate: &crate::pack::Candidate<'_>| {
+        Ok(if model.contains_key(&candidate.lsn) { Stay::Whole } else { Stay::Nothing })
+    };
+    let thinned = thinning.write(packing, &mut judge, &mut |_| ControlFlow::Continue(()))?;
+    archive.put_in_place(thinned)
+}
+
+#[test]
+fn a_thinned_archive_goes_on_and_takes_nothing_again() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    let sealed = archive.sealed();
+    assert!(sealed.len() > 3 && sealed.iter().all(|sealed| sealed.packed.is_none()), "{sealed:?}");
+    let last = sealed.last().unwrap().end;
+    let gone: Vec<Lsn> = model.range(..last).map(|(lsn, _)| *lsn).step_by(3).collect();
+    let before = model.clone();
+    gone.iter().for_each(|lsn| _ = model.remove(lsn));
+    let bytes = files(&sim.disk(), "/backups/pieces").iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    thin(&mut archive, &model);
+    archive.step(&log, b"").unwrap(); // what it was made of goes
+    let left = files(&sim.disk(), "/backups/pieces").iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    assert!(left < bytes, "{left} of {bytes}");
+    let [one] = &archive.sealed()[..] else { panic!("{:?}", archive.sealed()) };
+    assert_eq!((one.packed, one.judged), (Some(model.range(..last).count() as u64), 1));
+    for n in 41..60 {
+        commit(&log, &mut model, n, 700);
+        assert!(archive.step(&log, b"").unwrap().copied_bytes < 32 << 10);
+    }
+    assert!(verify(&sim.env()).faults.is_empty());
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+    let refused = restore(&sim.env(), Moment::At(*before.keys().nth(2).unwrap()), "/before").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Gone, "thinned: {refused}");
+    // a process that comes later goes on from there, and the log may be packed meanwhile
+    pack(&log, &mut model.clone());
+    let mut later = self::archive(&sim.env());
+    commit(&log, &mut model, 60, 700);
+    assert!(later.step(&log, b"").unwrap().copied_bytes < 32 << 10);
+    restore(&sim.env(), Moment::Latest, "/later").unwrap();
+    assert_eq!(contents(&sim.env(), "/later").unwrap(), model);
+    thin(&mut later, &model);
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), model);
+}
+
+#[test]
+fn thinning_that_fails_anywhere_leaves_the_archive_before_or_after_and_it_goes_on() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let mut first = archive(&sim.env());
+    first.step(&log, b"").unwrap();
+    let last = first.sealed().last().unwrap().end;
+    log.close().unwrap();
+    let (disk, before) = (sim.disk(), model.clone());
+    let gone: Vec<Lsn> = model.range(..last).map(|(lsn, _)| *lsn).step_by(3).collect();
+    gone.iter().for_each(|lsn| _ = model.remove(lsn));
+    for fault in FAULTS {
+        for n in 1.. {
+            let hurt = disk.fork();
+            let env = env_of(&mut sim, &hurt);
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            let mut archive = archive(&env);
+            archive.step(&log, b"other").unwrap();
+            hurt.order(When::Change(hurt.counts().changes + n), fault);
+            let thinned = try_thin(&mut archive, &model);
+            let stepped = archive.step(&log, b"again");
+            let dead = hurt.death().is_some();
+            let ended = thinned.is_ok() && stepped.is_ok() && !dead;
+            drop((archive, log));
+            let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
+            found.heal();
+            let env = env_of(&mut sim, &found);
+            assert!(verify(&env).faults.is_empty(), "{fault:?} {n}");
+            restore(&env, Moment::Latest, TO).unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            let there = contents(&env, TO).unwrap();
+            assert!(there == before || there == model, "{fault:?} {n}");
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            let mut archive = self::archive(&env);
+            archive.step(&log, b"").unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            thin(&mut archive, &model);
+            archive.step(&log, b"end").unwrap_or_else(|e| panic!("{fault:?} {n}: {e}"));
+            restore(&env, Moment::Latest, "/after").unwrap();
+            assert_eq!(contents(&env, "/after").unwrap(), model, "{fault:?} {n}");
+            if ended {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_store_of_an_undone_future_thinned_does_not_stand_in_the_archive_of_one_that_was_restored() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    log.back_up(Path::new("/b"), b"", Copying::default(), &mut go).unwrap();
+    let mut older = archive(&sim.env());
+    older.step(&log, b"").unwrap();
+    let gone = *model.keys().nth(2).unwrap();
+    let mut less = model.clone();
+    less.remove(&gone);
+    thin(&mut older, &less);
+    older.step(&log, b"thinned").unwrap();
+    let source = Source::open(&sim.env(), Path::new("/b")).unwrap();
+    let (name, cut) = source.choose(Moment::Latest).unwrap();
+    source.restore(name, cut, Path::new("/x"), 0, &mut Nothing, &mut go).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new("/x"), options()).unwrap();
+    commit(&restored, &mut model, 41, 100);
+    archive(&sim.env()).step(&restored, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+    restore(&sim.env(), Moment::At(gone), "/exact").unwrap();
+    assert_eq!(contents(&sim.env(), "/exact").unwrap(), until(&model, gone));
+    // what was restored out of the thinned archive itself goes on in it
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let mut older = archive(&sim.env());
+    older.step(&log, b"").unwrap();
+    model.remove(&gone);
+    thin(&mut older, &model);
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    commit(&restored, &mut model, 41, 100);
+    assert!(archive(&sim.env()).step(&restored, b"").unwrap().copied_bytes < 16 << 10);
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), model);
+}
+
+#[test]
+fn what_an_ending_ended_does_not_begin_again_where_originals_stand_in() {
+    // the log drops a record, and later an ending of it; an earlier backup has the record, and none has the ending
+    let (mut sim, log, mut model) = world();
+    back_up(&log).unwrap();
+    let begun = *model.keys().nth(1).unwrap();
+    (20..40).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let ending = *model.keys().nth_back(8).unwrap();
+    let sealed = log.sealed().unwrap();
+    let border =
+        sealed.iter().map(|file| file.base).find(|base| *base > *model.keys().nth(9).unwrap()).unwrap();
+    for (from, to) in [(Lsn::NONE, border), (border, Lsn::MAX)] {
+        let judged = Judged { at: ending, number: 1, note: b"" };
+        let stays = |candidate: &crate::pack::Candidate<'_>| {
+            Ok(if [begun, ending].contains(&candidate.lsn) { Stay::Nothing } else { Stay::Whole })
+        };
+        let packed =
+            log.pack(crate::pack::Packing { from, to, judged }, stays, |_| ControlFlow::Continue(()));
+        assert_eq!(packed.unwrap().unwrap().dropped, 1);
+    }
+    back_up(&log).unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    let there = contents(&sim.env(), TO).unwrap();
+    assert!(!there.contains_key(&ending));
+    assert!(!there.contains_key(&begun), "it began again");
+}
+
+/// Two destinations of one log know nothing of each other, and neither does who restores from them on one day.
+#[test]
+fn restores_from_two_destinations_never_hand_out_one_place_twice_and_the_later_one_is_superseded() {
+    let (mut sim, log, mut model) = world();
+    for to in ["/a", "/b"] {
+        log.back_up(Path::new(to), b"", Copying::default(), &mut go).unwrap();
+    }
+    let (mut places, mut logs) = (std::collections::BTreeSet::new(), Vec::new());
+    for (n, from) in ["/a", "/b", "/b", "/a"].into_iter().enumerate() {
+        let source = Source::open(&sim.env(), Path::new(from)).unwrap();
+        let (name, cut) = source.choose(Moment::At(*model.keys().nth(4).unwrap())).unwrap();
+        let to = format!("/restored-{n}");
+        let restored = source.restore(name, cut, Path::new(&to), 0, &mut Nothing, &mut go).unwrap();
+        assert!(restored.claimed);
+        logs.push((restored.timeline, Wal::open_in(sim.env(), Path::new(&to), options()).unwrap()));
+    }
+    let numbers: Vec<u16> = logs.iter().map(|(number, _)| *number).collect();
+    assert_eq!((numbers[0], numbers[3]), (numbers[1], numbers[2]), "they took the same, and could not know");
+    for n in 0..40_u8 {
+        for (_, log) in &logs {
+            assert!(places.insert(log.append(&[n], &[n; 300]).unwrap().wait().unwrap()), "twice");
+        }
+        assert!(places.insert(commit(&log, &mut model, n, 100)));
+    }
+    let ever = *model.keys().nth(12).unwrap();
+    assert!(places.iter().filter(|place| place.timeline() >= numbers[0]).all(|place| *place > ever));
+    // both go on in one archive: whoever comes second to a number is told
+    let (first, second) = (&logs[0].1, &logs[1].1);
+    archive(&sim.env()).step(first, b"").unwrap();
+    let refused = archive(&sim.env()).step(second, b"").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
+    archive(&sim.env()).step(first, b"again").unwrap();
+    // what it becomes, restored and closed and opened again, has its places still
+    logs.into_iter().for_each(|(_, log)| log.close().unwrap());
+    for n in 0..4 {
+        let log = Wal::open_in(sim.env(), Path::new(&format!("/restored-{n}")), options()).unwrap();
+        assert!(places.insert(log.append(b"later", b"").unwrap().wait().unwrap()), "twice");
+    }
+}
+
 #[test]
 fn what_compaction_made_of_segments_never_takes_their_place_in_a_destination() {
     let (mut sim, log, mut model) = world();
@@ -855,16 +1115,19 @@ fn what_compaction_made_of_segments_never_takes_their_place_in_a_destination() {
     assert_eq!(contents(&sim.env(), "/archived").unwrap(), all);
     drop(only);
     sim.advance(Duration::from_secs(31 * 24 * 3600));
-    commit(&log, &mut model, 42, 100);
+    let lsn = commit(&log, &mut model, 42, 100);
+    all.insert(lsn, model[&lsn].clone());
     archive.step(&log, b"").unwrap();
     let only = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Archive).unwrap();
     let (name, cut) = only.choose(Moment::Latest).unwrap();
+    only.restore(name, cut, Path::new("/whole"), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(contents(&sim.env(), "/whole").unwrap(), all, "however old it is");
+    drop(only);
+    thin(&mut archive, &model);
+    let only = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Archive).unwrap();
+    let (name, cut) = only.choose(Moment::Latest).unwrap();
     only.restore(name, cut, Path::new("/thinned"), 0, &mut Nothing, &mut go).unwrap();
-    assert_eq!(
-        contents(&sim.env(), "/thinned").unwrap(),
-        model,
-        "thirty days later the archive is thinned too"
-    );
+    assert_eq!(contents(&sim.env(), "/thinned").unwrap(), model, "it is thinned by itself");
     assert!(verify(&sim.env()).faults.is_empty());
 }
 

@@ -194,7 +194,7 @@ fn a_task_is_woken_when_more_is_durable_and_leaves_nothing_behind() {
 fn undone_is_what_lies_behind_the_branch_of_a_later_timeline() {
     use crate::format::checksum::StoreId;
     use crate::segment::catalog::{Catalog, Timeline};
-    let timeline = |number, branch| Timeline { number, branch, begun_us: 0 };
+    let timeline = |number, branch| Timeline { number, offset: 0, branch, begun_us: 0 };
     let mut catalog = Catalog::new(StoreId([1; 16]), timeline(1, Lsn::NONE));
     assert_eq!(catalog.undone(Lsn::new(1, 900)), None);
     catalog.timelines.extend([timeline(2, Lsn::new(1, 500)), timeline(4, Lsn::new(1, 300))]);

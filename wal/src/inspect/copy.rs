@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::FrameKind;
 use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
+use crate::lane::{drawn_lane, offset_in};
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::open::{first_timeline, sync_above};
@@ -111,7 +112,9 @@ impl Inspector {
             let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
             return Err(Error::new(ErrorKind::Invalid, say));
         };
-        Ok(Timeline { number: today.number.max(next), branch: inspection.end, ..today })
+        let entropy = &self.env.entropy;
+        let offset = offset_in(drawn_lane(entropy.next_u64()), entropy.next_u64()); // nobody can claim anything
+        Ok(Timeline { number: today.number.max(next), offset, branch: inspection.end, ..today })
     }
 
     /// Whether a copy may be made in `to`.
@@ -248,13 +251,19 @@ impl Inspector {
         let own = catalog.timelines.pop();
         if let Some(old) = &self.stock.catalog {
             catalog.generation = old.generation + 1;
+            catalog.lanes = old.lanes;
             catalog.timelines.clone_from(&old.timelines);
             catalog.reports.clone_from(&old.reports);
         } else {
             let numbers = self.stock.plots.iter().map(|plot| plot.entry.base.timeline());
             let mut numbers: Vec<u16> = numbers.collect();
             numbers.dedup();
-            let known = numbers.into_iter().map(|number| Timeline { number, branch: Lsn::NONE, begun_us: 0 });
+            let known = numbers.into_iter().map(|number| Timeline {
+                number,
+                offset: 0,
+                branch: Lsn::NONE,
+                begun_us: 0,
+            });
             catalog.timelines = known.collect();
         }
         catalog.timelines.extend(own);

@@ -10,11 +10,13 @@
 //!         +------------+----------+------------+------------+-----------+----------+----------+
 //!         | generation | store id | checkpoint | clean end  | frontier  | time µs  | features | timelines,
 //!         +------------+----------+------------+------------+-----------+----------+----------+
-//!         segments, reports, attachment
-//! timeline   u16 number, u48 zero, u64 branch LSN, u64 begun µs
+//!         segments, reports, attachment, lanes
+//! timeline   u16 number, u48 offset of its first place, a whole number of blocks, u64 branch LSN, u64 begun µs
 //! segment    u64 base, u64 capacity, u64 number, u64 end LSN, u32 generation, u8 kind, u8 flags, u16 zero
 //! report     u32 len, bytes (see `report`)
 //! attachment u32 len, bytes of whoever is above the log
+//! lanes      u32, a bit for each lane that the store gave a destination of its backups (see `lane`); left out where it
+//!            gave none
 //! ```
 //!
 //! Each list begins with a count of four bytes. magic is `SAVEMANI`; crc32 covers everything before itself. len ≤
@@ -25,7 +27,8 @@ use crate::format::cursor::{Put, Take};
 use crate::format::envelope::{self, list};
 use crate::format::frame::Bad;
 use crate::format::header::{SegmentKind, sizes_are_sane};
-use crate::limits::REPORTS_MAX;
+use crate::lane::Lanes;
+use crate::limits::{BLOCK_BYTES, REPORTS_MAX};
 use crate::lsn::Lsn;
 use crate::report::RecoveryReport;
 
@@ -80,6 +83,8 @@ impl SegmentEntry {
 pub struct Timeline {
     /// The high sixteen bits.
     pub number: u16,
+    /// The low forty-eight bits of its first place: with the number, what tells it from every other.
+    pub offset: u64,
     /// Where it left its parent; [`Lsn::NONE`] for a store's first.
     pub branch: Lsn,
     /// Wall clock when it began, microseconds since 1970.
@@ -101,6 +106,8 @@ pub struct Catalog {
     pub frontier: Lsn,
     /// Engine time when this was written, microseconds since 1970: time goes on from here at the least.
     pub time_us: u64,
+    /// Which lanes the store has given to destinations of its backups.
+    pub lanes: Lanes,
     /// Oldest first; the last is the present one.
     pub timelines: Vec<Timeline>,
     /// In the order of (base, generation).
@@ -120,8 +127,9 @@ impl Catalog {
             store,
             checkpoint: Lsn::NONE,
             clean_end: None,
-            frontier: Lsn::new(timeline.number, 0),
+            frontier: timeline.first(),
             time_us: timeline.begun_us,
+            lanes: Lanes::default(),
             timelines: vec![timeline],
             segments: Vec::new(),
             reports: Vec::new(),
@@ -177,6 +185,9 @@ impl Catalog {
             body.counted(&report.encode());
         }
         body.counted(&self.attachment);
+        if self.lanes != Lanes::default() {
+            body.u32(self.lanes.0);
+        }
         envelope::close(MAGIC, VERSION, &body)
     }
 
@@ -200,6 +211,7 @@ impl Catalog {
         let segments = list(&mut take, SEGMENT_BYTES, decode_segment)?;
         let reports = list(&mut take, 4, |take| RecoveryReport::decode(take.counted(4096)?))?;
         let attachment = take.counted(CATALOG_BYTES_MAX)?.to_vec();
+        let lanes = Lanes(if take.0.is_empty() { 0 } else { take.u32().filter(|lanes| *lanes != 0)? });
         let clean_end = (clean_end != Lsn::NONE).then_some(clean_end);
         let ordered = segments.is_sorted_by(|a, b| (a.base, a.generation) < (b.base, b.generation));
         (ordered && !timelines.is_empty() && take.0.is_empty()).then_some(Self {
@@ -209,6 +221,7 @@ impl Catalog {
             clean_end,
             frontier,
             time_us,
+            lanes,
             timelines,
             segments,
             reports,
@@ -218,15 +231,21 @@ impl Catalog {
 }
 
 impl Timeline {
+    /// Its first place.
+    #[must_use]
+    pub fn first(&self) -> Lsn {
+        Lsn::new(self.number, self.offset)
+    }
+
     /// As it stands in MANIFEST, and in the inventories of backups.
     pub(crate) fn encode(&self, out: &mut Put) {
-        out.u16(self.number).bytes(&[0; 6]).u64(self.branch.raw()).u64(self.begun_us);
+        out.u64(self.offset << 16 | u64::from(self.number)).u64(self.branch.raw()).u64(self.begun_us);
     }
 
     pub(crate) fn decode(take: &mut Take<'_>) -> Option<Self> {
-        let (number, zero) = (take.u16()?, take.array::<6>()?);
-        let timeline = Self { number, branch: Lsn::from_raw(take.u64()?), begun_us: take.u64()? };
-        (zero == [0; 6]).then_some(timeline)
+        let (first, branch, begun_us) = (take.u64()?, Lsn::from_raw(take.u64()?), take.u64()?);
+        let offset = first >> 16;
+        offset.is_multiple_of(BLOCK_BYTES).then_some(Self { number: first as u16, offset, branch, begun_us })
     }
 }
 

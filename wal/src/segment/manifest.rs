@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Bad;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{OpenMode, Vfs, is_full, read_exact_at};
+use crate::vfs::{OpenMode, Vfs, VfsDir, is_full, read_exact_at};
 
 /// Reads the catalog of the store in `root`; `None` where no store is.
 ///
@@ -149,6 +149,21 @@ pub fn replace(vfs: &dyn Vfs, root: &Path, catalog: &Catalog) -> Result<(), NotR
         return Ok(());
     }
     vfs.sync_dir(root).map_err(|e| failed("syncing", root, e))
+}
+
+/// Makes `catalog` the first catalog of a store, in a directory that is held and that messages call `root`.
+///
+/// # Errors
+///
+/// [`NotReplaced`].
+pub fn place(dir: &dyn VfsDir, root: &Path, catalog: &Catalog) -> Result<(), NotReplaced> {
+    let next = root.join(MANIFEST_NEXT);
+    let file = dir.open(MANIFEST_NEXT, OpenMode::Truncate).map_err(|e| not_written(&next, e))?;
+    let bytes = catalog.encode();
+    file.write_at(&mut [io::IoSlice::new(&bytes)], 0).map_err(|e| not_written(&next, e))?;
+    file.sync().map_err(|e| failed("syncing", &next, e))?;
+    dir.rename(MANIFEST_NEXT, MANIFEST).map_err(|e| failed("renaming", &next, e))?;
+    dir.sync().map_err(|e| failed("syncing", root, e))
 }
 
 fn failed(doing: &str, path: &Path, e: io::Error) -> NotReplaced {

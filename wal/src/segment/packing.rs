@@ -50,15 +50,22 @@ impl PackedFile {
     ///
     /// [`ErrorKind::Full`], [`ErrorKind::Io`].
     pub fn new(vfs: &dyn Vfs, path: &Path, header: &SegmentHeader) -> Result<Self> {
-        Ok(Self {
-            file: vfs.open(path, OpenMode::Truncate).map_err(|e| not_written(path, e))?,
+        let file = vfs.open(path, OpenMode::Truncate).map_err(|e| not_written(path, e))?;
+        Ok(Self::over(file, path, header))
+    }
+
+    /// Begins it in a file that is open and empty, and that messages call `path`.
+    #[must_use]
+    pub fn over(file: Arc<dyn VfsFile>, path: &Path, header: &SegmentHeader) -> Self {
+        Self {
+            file,
             path: path.to_path_buf(),
             binding: header.binding(),
             buffer: header.encode(),
             at: 0,
             unsynced: 0,
             entries: Vec::new(),
-        })
+        }
     }
 
     /// Adds a record, whose place is behind that of the one before.

@@ -87,6 +87,10 @@ pub trait VfsDir: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// As [`Vfs::link`], for a new name in it.
     fn link(&self, file: &Path, name: &str) -> io::Result<()>;
+    /// Makes a directory in it with mode 0700. Fine if it exists.
+    fn create_dir(&self, name: &str) -> io::Result<()>;
+    /// As [`Vfs::hold_dir`], for a directory in it.
+    fn hold_dir(&self, name: &str) -> io::Result<Arc<dyn VfsDir>>;
 }
 
 /// Holds the directory `name` in the directory `above`, by its path where the disk cannot do better.
@@ -98,6 +102,19 @@ pub fn hold_dir(vfs: &Arc<dyn Vfs>, above: &Path, name: &str) -> io::Result<Arc<
     match vfs.hold_dir(above, name)? {
         Some(held) => Ok(held),
         None => Ok(Arc::new(PathDir { vfs: vfs.clone(), path: above.join(name) })),
+    }
+}
+
+/// Holds a directory: no link is followed in the place of its last name.
+///
+/// # Errors
+///
+/// As [`Vfs::hold_dir`].
+pub fn hold_path(vfs: &Arc<dyn Vfs>, path: &Path) -> io::Result<Arc<dyn VfsDir>> {
+    let above = path.parent().filter(|above| *above != Path::new(""));
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => hold_dir(vfs, above.unwrap_or(Path::new(".")), name),
+        None => hold_dir(vfs, path, "."), // it ends in `..`, or is the root
     }
 }
 
@@ -131,6 +148,14 @@ impl VfsDir for PathDir {
 
     fn link(&self, file: &Path, name: &str) -> io::Result<()> {
         self.vfs.link(file, &self.path.join(name))
+    }
+
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        self.vfs.create_dir(&self.path.join(name))
+    }
+
+    fn hold_dir(&self, name: &str) -> io::Result<Arc<dyn VfsDir>> {
+        hold_dir(&self.vfs, &self.path, name)
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::os::{flush_names, names_in, open_at, open_in};
@@ -47,6 +47,17 @@ impl VfsDir for OsDir {
 
     fn link(&self, file: &Path, name: &str) -> io::Result<()> {
         link(file, &self.0, Path::new(name))
+    }
+
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        match retry_on_intr(|| rustix::fs::mkdirat(&self.0, name, Mode::RWXU)) {
+            Err(Errno::EXIST) => Self::open(&self.0, name).map(drop), // fine for a directory, and for nothing else
+            other => Ok(other?),
+        }
+    }
+
+    fn hold_dir(&self, name: &str) -> io::Result<Arc<dyn VfsDir>> {
+        Ok(Arc::new(Self::open(&self.0, name)?))
     }
 }
 

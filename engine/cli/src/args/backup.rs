@@ -154,10 +154,13 @@ pub struct Restore {
     /// The moment to go back to
     #[arg(long, value_name = "MOMENT", default_value = "now", allow_hyphen_values = true)]
     pub at: Moment,
-    /// Another directory of backups of the same store: no version that a restore from there issues is issued here. May be
-    /// given again
+    /// Another directory of backups of the same store: the timeline is claimed there too, so that of a copy of it nobody begins
+    /// the same. May be given again
     #[arg(long, value_name = "BACKUPS")]
     pub beside: Vec<PathBuf>,
+    /// Where that moment was thinned away: the kept one before it, which is named
+    #[arg(long)]
+    pub or_earlier: bool,
     /// From this backup and no other; `savehold backup list` shows their names
     #[arg(long, value_name = "NAME", value_parser = backup_name)]
     pub backup: Option<BackupName>,

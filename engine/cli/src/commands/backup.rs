@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use savehold::backup::{self, Damaged, Do, Keep, Packing};
+use savehold::backup::{self, Damaged, Do, Keep, KeptMoment, Packing};
 use savehold::{BackupOptions, Restore, Version};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ const BACKUPS: &[Column] = &[
     Column { title: "Alone", name: "own_bytes" },
     Column { title: "Restores from", name: "from" },
     Column { title: "To", name: "to" },
+    Column { title: "Kept before", name: "kept_before" },
     Column { title: "Pins", name: "pins" },
     Column { title: "State", name: "state" },
 ];
@@ -103,6 +104,7 @@ fn listed(args: &Args, from: &Path) -> Result<Exit, Failure> {
                     Cell::Bytes(held.own_bytes),
                     from_us.map_or(Cell::Nothing, when::cell),
                     to_us.map_or(Cell::Nothing, when::cell),
+                    kept(args.format, &held.kept),
                     pins(args.format, &held.pins),
                     Cell::Text("whole".to_owned()),
                 ]
@@ -119,6 +121,15 @@ fn listed(args: &Args, from: &Path) -> Result<Exit, Failure> {
     text.push_str(&rows.finish());
     print::answer(&text)?;
     Ok(exit)
+}
+
+/// How many single moments there are, or which.
+fn kept(format: Format, kept: &[KeptMoment]) -> Cell {
+    if format == Format::Table {
+        return Cell::Count(kept.len() as u64);
+    }
+    let named = kept.iter().map(|kept| json!({"version": kept.version.to_string(), "time_us": kept.time_us}));
+    Cell::Json(Value::from_iter(named).to_string())
 }
 
 /// How many there are, or which.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use savehold::backup;
+use savehold::Version;
+use savehold::backup::{self, BackupName, Held};
 
 use super::{open, print};
 use crate::answer::Said;
@@ -77,14 +78,18 @@ struct Finding {
 /// The call names no store.
 pub fn run(args: &Args, check: &Check) -> Result<Exit, Failure> {
     let dir = args.store()?;
+    let mut newest = None;
     let mut findings = match open::quietly(args).and_then(|link| link.ask("health", [])) {
-        Ok(health) => of_store(Said(&health), check),
+        Ok(health) => {
+            newest = Said(&health).version("version").ok();
+            of_store(Said(&health), check)
+        }
         Err(e) => {
             let what = format!("{} ({})", e.message(), dir.display());
             vec![Finding { urgency: Urgency::ActNow, about: "store", what }]
         }
     };
-    findings.extend(check.backups.iter().map(|from| of_backups(from, check)));
+    findings.extend(check.backups.iter().map(|from| of_backups(from, check, newest)));
     let (mut rows, mut text) = (Rows::new(args.format, FINDINGS, TimeZone::system()), String::new());
     for finding in &findings {
         text.push_str(&rows.row(vec![
@@ -136,11 +141,17 @@ fn of_archive(archive: Said<'_>) -> Finding {
     if let Ok(failure) = archive.text("failure") {
         what.push_str(&format!(", since {}: {failure}", show_duration(behind)));
     }
-    let urgency = if archive.flag("superseded") { Urgency::ActNow } else { Urgency::of(behind, LOOK, ACT) };
+    let mut urgency =
+        if archive.flag("superseded") { Urgency::ActNow } else { Urgency::of(behind, LOOK, ACT) };
+    if let Ok(failure) = archive.text("thinning_failure") {
+        what.push_str(&format!("; it cannot be thinned and grows: {failure}"));
+        urgency = urgency.max(Urgency::LookToday);
+    }
     Finding { urgency, about: "archive", what }
 }
 
-fn of_backups(from: &Path, check: &Check) -> Finding {
+/// An archive that holds everything is never too old.
+fn of_backups(from: &Path, check: &Check, version: Option<Version>) -> Finding {
     let about = "backups";
     let act = |what| Finding { urgency: Urgency::ActNow, about, what };
     let listed = match backup::backups(from) {
@@ -156,6 +167,12 @@ fn of_backups(from: &Path, check: &Check) -> Finding {
     let age = Duration::from_micros(now.saturating_sub(newest));
     let mut what = format!("the newest in {} is {} old", from.display(), show_duration(age));
     let mut urgency = Urgency::of(age, check.backup_age, check.backup_age * 3);
+    let current = |held: &Held| version.is_some_and(|version| held.version >= version);
+    let all = |held: &Held| held.name == BackupName::Archive && current(held);
+    if listed.iter().filter_map(|held| held.as_ref().ok()).any(all) {
+        what.push_str(", and the archive holds everything");
+        urgency = Urgency::Fine;
+    }
     if damaged > 0 {
         what.push_str(&format!("; {damaged} cannot be read: see `savehold backup verify`"));
         urgency = urgency.max(Urgency::LookToday);

@@ -36,6 +36,9 @@ pub fn run(args: &Args, restore: &Restore) -> Result<Exit, Failure> {
     if let Some(name) = restore.backup {
         how = how.backup(name);
     }
+    if restore.or_earlier {
+        how = how.or_earlier();
+    }
     if restore.dry_run {
         let seen = savehold::preview(&restore.from, at, how)?;
         return answer(args.format, previewed(&seen), &seen.lost);
@@ -63,6 +66,9 @@ fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit
     request.insert("to", when::as_value(at));
     if let Some(name) = restore.backup {
         request.insert("backup", name.to_string());
+    }
+    if restore.or_earlier {
+        request.insert("or_earlier", true);
     }
     if let Some(prefix) = &restore.prefix {
         request.insert("prefix", prefix.to_string());
@@ -106,6 +112,7 @@ fn counts(format: Format, said: Said<'_>) -> Result<Exit, Failure> {
 fn previewed(seen: &Preview) -> Vec<(Column, Cell)> {
     vec![
         (column("Backup", "backup"), Cell::Text(seen.backup.to_string())),
+        (column("The kept moment before", "earlier"), seen.earlier.map_or(Cell::Nothing, Cell::Version)),
         (column("Leases that would end", "leases_ended"), Cell::Count(seen.leases_ended)),
         (column("Commits that would be lost", "lost_commits"), Cell::Count(seen.lost.commits)),
         (column("Keys that they wrote", "lost_keys"), Cell::Count(seen.lost.keys)),
@@ -119,6 +126,7 @@ fn restored(done: &Restored, to: String, kept: Cell) -> Vec<(Column, Cell)> {
         (column("The one of before", "kept"), kept),
         (column("Backup", "backup"), Cell::Text(done.backup.to_string())),
         (column("As of version", "version"), Cell::Version(done.version)),
+        (column("The kept moment before", "earlier"), done.earlier.map_or(Cell::Nothing, Cell::Version)),
         (column("Newest commit", "time"), when::cell(done.time_us)),
         (column("Commits", "commits"), Cell::Count(done.commits)),
         (column("Written", "written_bytes"), Cell::Bytes(done.bytes)),

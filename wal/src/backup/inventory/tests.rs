@@ -14,6 +14,8 @@ fn inventory() -> Inventory {
         kind: SegmentKind::Log,
         end,
         judged: Lsn::NONE,
+        judgement: 4,
+        records: 5,
         first_us: 10 + base,
         last_us: 20 + base,
         pieces,
@@ -25,7 +27,8 @@ fn inventory() -> Inventory {
         time_us: 36,
         made_us: 40,
         frontier: lsn(48),
-        timelines: vec![Timeline { number: 2517, branch: Lsn::NONE, begun_us: 5 }],
+        lanes: crate::lane::Lanes(6),
+        timelines: vec![Timeline { number: 2517, offset: 0, branch: Lsn::NONE, begun_us: 5 }],
         segments: vec![
             held(0, Some(lsn(12)), vec![piece(0, 5), piece(5, 12)]),
             held(16, None, vec![piece(16, 21)]),

@@ -19,6 +19,8 @@ fn held(from: Lsn, to: Lsn, times: (u64, u64)) -> Held {
         kind: SegmentKind::Log,
         end: Some(to),
         judged: Lsn::NONE,
+        judgement: 0,
+        records: 0,
         first_us: times.0,
         last_us: times.1,
         pieces: vec![Piece { from, to, crc: 0, form: Form::Plain }],
@@ -26,7 +28,7 @@ fn held(from: Lsn, to: Lsn, times: (u64, u64)) -> Held {
 }
 
 fn timeline(number: u16, branch: Lsn, begun_us: u64) -> Timeline {
-    Timeline { number, branch, begun_us }
+    Timeline { number, offset: 0, branch, begun_us }
 }
 
 fn inventory(sequence: u64, timelines: Vec<Timeline>, segments: Vec<Held>) -> Inventory {
@@ -38,6 +40,7 @@ fn inventory(sequence: u64, timelines: Vec<Timeline>, segments: Vec<Held>) -> In
         time_us: last.last_us,
         made_us: last.last_us,
         frontier: last.capacity_end(),
+        lanes: crate::lane::Lanes::default(),
         timelines,
         segments,
         attachment: Vec::new(),

@@ -16,9 +16,10 @@ fn segment(base: u64, generation: u32) -> SegmentEntry {
 }
 
 fn full() -> Catalog {
-    let mut catalog = Catalog::new(STORE, Timeline { number: 2, branch: Lsn::NONE, begun_us: 11 });
-    catalog.timelines.push(Timeline { number: 3, branch: Lsn::new(2, 99), begun_us: 12 });
+    let mut catalog = Catalog::new(STORE, Timeline { number: 2, offset: 0, branch: Lsn::NONE, begun_us: 11 });
+    catalog.timelines.push(Timeline { number: 3, offset: 3 << 43, branch: Lsn::new(2, 99), begun_us: 12 });
     catalog.generation = 7;
+    catalog.lanes = Lanes(2);
     catalog.checkpoint = Lsn::new(2, 4096);
     catalog.clean_end = Some(Lsn::new(2, 70_000));
     catalog.name(SegmentEntry { end: Some(Lsn::new(2, 4096)), damaged: true, ..segment(0, 0) });
@@ -51,7 +52,9 @@ const REPORTS_AT: usize = SEGMENTS_AT + 4 + 4 * 40;
 
 #[test]
 fn every_field_is_reversible() {
-    for catalog in [full(), Catalog::new(STORE, Timeline { number: 1, branch: Lsn::NONE, begun_us: 0 })] {
+    for catalog in
+        [full(), Catalog::new(STORE, Timeline { number: 1, offset: 0, branch: Lsn::NONE, begun_us: 0 })]
+    {
         assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
     }
 }
@@ -96,7 +99,7 @@ fn what_this_program_could_not_have_written_is_a_newer_format() {
     let cases: [(&str, usize, &[u8]); 16] = [
         ("feature", 56, &[1]),
         ("more timelines than bytes", TIMELINES_AT, &u32::MAX.to_le_bytes()),
-        ("reserved bytes of a timeline", TIMELINES_AT + 4 + 2, &[1]),
+        ("a timeline that begins inside a block", TIMELINES_AT + 4 + 2, &[1]),
         ("fewer segments", SEGMENTS_AT, &[3]),
         ("more segments than bytes", SEGMENTS_AT, &u32::MAX.to_le_bytes()),
         ("base between blocks", segment_at(0), &[1]),
@@ -127,7 +130,7 @@ fn segments_out_of_order_or_named_twice_are_refused() {
 
 #[test]
 fn naming_keeps_the_order_and_never_lowers_the_frontier() {
-    let mut catalog = Catalog::new(STORE, Timeline { number: 2, branch: Lsn::NONE, begun_us: 0 });
+    let mut catalog = Catalog::new(STORE, Timeline { number: 2, offset: 0, branch: Lsn::NONE, begun_us: 0 });
     assert_eq!(catalog.frontier, Lsn::new(2, 0));
     for (entry, frontier) in [
         (segment(65_536, 0), 131_072),

@@ -1,0 +1,235 @@
+//! An archive beside a store whose history is thinned: it is thinned by itself, by the same plan, and whatever is restored
+//! from it is what the store was at that moment, or refused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use savehold::backup::{KeptMoment, backups_in, restore_in};
+use savehold::{At, Create, ErrorKind, Moments, Options, Restore, Store, Version};
+use savehold_wal::clock::SimClock;
+use savehold_wal::env::{Env, Threads};
+use savehold_wal::sim::{Draw, SimDisk, SimEntropy};
+
+use crate::scaled;
+
+const STORE: &str = "/store";
+const ARCHIVE: &str = "/archive";
+
+type State = BTreeMap<String, Vec<u8>>;
+
+struct World {
+    disk: SimDisk,
+    clock: Arc<SimClock>,
+    draw: Draw,
+    store: Store,
+    commits: Vec<(Version, u64, State)>,
+}
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(60 * n)
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let (disk, clock) = (SimDisk::new(seed), Arc::new(SimClock::default()));
+        let store = open(&env(&disk, &clock), STORE, Some(ARCHIVE));
+        store
+            .set_moments(Moments { every: minutes(20), minutes: minutes(90), hours: minutes(600) })
+            .expect("sets");
+        Self { disk, clock, draw: Draw::from_seed(seed), store, commits: Vec::new() }
+    }
+
+    fn env(&self) -> Env {
+        env(&self.disk, &self.clock)
+    }
+
+    /// One key gets another value, or goes: of a few that change often, and of many that hardly do.
+    fn commit(&mut self) {
+        let players = self.store.raw("players").expect("opens");
+        let mut state = self.commits.last().map_or_else(State::new, |(_, _, state)| state.clone());
+        let key = match self.draw.below(8) {
+            0 => format!("seldom-{}", self.draw.below(60)),
+            _ => format!("often-{}", self.draw.below(6)),
+        };
+        let version = if self.draw.below(5) == 0 {
+            if state.remove(&key).is_none() {
+                return;
+            }
+            players.remove(&*key).expect("removes");
+            self.store.version()
+        } else {
+            let value = vec![self.draw.below(256) as u8; 500 + self.draw.below(4000) as usize];
+            state.insert(key.clone(), value.clone());
+            players.set(&*key, &value.into()).expect("writes")
+        };
+        self.commits.push((version, self.store.time_us(), state));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.store.tick();
+    }
+
+    /// What stood as of a version.
+    fn then(&self, version: Version) -> State {
+        let before = self.commits.iter().rev().find(|(other, _, _)| *other <= version);
+        before.map_or_else(State::new, |(_, _, state)| state.clone())
+    }
+
+    fn archive_bytes(&self) -> u64 {
+        let held = backups_in(&self.env(), Path::new(ARCHIVE)).expect("lists");
+        held.iter().map(|held| held.as_ref().expect("whole").bytes).sum()
+    }
+}
+
+fn env(disk: &SimDisk, clock: &Arc<SimClock>) -> Env {
+    Env {
+        vfs: Arc::new(disk.clone()),
+        clock: clock.clone(),
+        entropy: Arc::new(SimEntropy::new(7)),
+        threads: Threads::None,
+    }
+}
+
+fn open(env: &Env, dir: &str, archive: Option<&str>) -> Store {
+    let options = archive.map_or_else(Options::new, |to| Options::new().archive(to));
+    options.open_in(env.clone(), Path::new(dir)).expect("opens")
+}
+
+/// All that stands in a store that was restored.
+fn stands(env: &Env, dir: &str) -> State {
+    let options = Options::new().create(Create::Never).verify_on_open(true);
+    let store = options.open_in(env.clone(), Path::new(dir)).expect("opens");
+    let players = store.raw("players").expect("opens");
+    let all = players.scan("").map(|entry| entry.map(|e| (e.key.to_string(), e.value.to_vec())));
+    let all = all.collect::<Result<State, _>>().expect("reads");
+    store.close().expect("closes");
+    all
+}
+
+/// Restores the moment on a copy of the disk: exactly, or the kept one before, after the refusal has named it.
+fn restored(world: &World, at: &At, exact: Version) -> (bool, Version) {
+    let disk = world.disk.fork();
+    let env = env(&disk, &world.clock);
+    let (from, to) = (Path::new(ARCHIVE), Path::new("/restored"));
+    match restore_in(&env, from, to, at, Restore::new()) {
+        Ok(done) => {
+            assert_eq!(done.earlier, None);
+            assert_eq!(stands(&env, "/restored"), world.then(exact), "{at:?}");
+            (true, done.version)
+        }
+        Err(e) => {
+            assert_eq!(e.kind(), ErrorKind::Gone, "{e}");
+            assert!(
+                disk.files().iter().all(|(path, _)| !path.starts_with("/restored/log/")),
+                "nothing was made"
+            );
+            let Some(named) = e.version() else {
+                let later = |kept: &KeptMoment| match at {
+                    At::Time(time_us) => kept.time_us > *time_us,
+                    _ => kept.version > exact,
+                };
+                let none: Vec<KeptMoment> = kept(world).into_iter().filter(|kept| !later(kept)).collect();
+                assert_eq!(none, [], "{at:?}, {exact}: an earlier moment is not named: {e}");
+                return (false, exact);
+            };
+            assert!(e.message().contains(&named.to_string()), "{e}");
+            let done = restore_in(&env, from, to, at, Restore::new().or_earlier()).expect("the earlier one");
+            assert_eq!(done.earlier, Some(named));
+            let before = named < exact || named == exact && matches!(at, At::Time(_)); // nothing came since
+            assert!(before && done.version <= named, "{named} is not before {exact}: {done:?}");
+            assert_eq!(stands(&env, "/restored"), world.then(named), "{at:?}: {named}");
+            (false, named)
+        }
+    }
+}
+
+fn kept(world: &World) -> Vec<KeptMoment> {
+    let listed = backups_in(&world.env(), Path::new(ARCHIVE)).expect("lists");
+    listed[0].as_ref().expect("whole").kept.clone()
+}
+
+#[test]
+fn an_archive_is_thinned_by_the_plan_of_the_store_and_restores_what_was_or_says_what_it_has() {
+    for seed in 0..scaled(2) {
+        let mut world = World::new(seed);
+        let (mut copied, mut pinned) = (0, None);
+        for n in 0..1500 {
+            world.commit();
+            let time = Duration::from_secs(world.draw.below(40));
+            world.pass(time);
+            if n % 100 == 99 {
+                copied = copied.max(world.archive_bytes());
+            }
+            if n == 400 {
+                let version = world.store.pin("update").expect("pins");
+                pinned = Some(version);
+            }
+            if n % 500 == 499 {
+                world.store.compact(|_| std::ops::ControlFlow::Continue(())).expect("compacts");
+            }
+        }
+        for _ in 0..20 {
+            world.pass(Duration::from_secs(61));
+        }
+        let archive = world.store.stats().archive.expect("there is one");
+        assert!(archive.failure.is_none() && archive.thinning_failure.is_none(), "{archive:?}");
+        let written: u64 =
+            world.commits.windows(2).map(|pair| pair[1].0.lsn().raw() - pair[0].0.lsn().raw()).sum();
+        let held = world.archive_bytes();
+        assert!(held < written / 2, "{held} of {written} bytes, {copied} before");
+        let kept = kept(&world);
+        assert!(kept.len() > 20, "{} kept moments", kept.len());
+
+        let all: Vec<(Version, u64)> =
+            world.commits.iter().map(|(version, time_us, _)| (*version, *time_us)).collect();
+        let (mut exact, mut earlier) = (0, 0);
+        for (version, time_us) in all.iter().step_by(23).chain(all.last()) {
+            let (was, _) = restored(&world, &At::Version(*version), *version);
+            if was {
+                exact += 1
+            } else {
+                earlier += 1
+            }
+            let newest = all.iter().rev().find(|(_, at)| at <= time_us).expect("that one").0;
+            restored(&world, &At::Time(*time_us), newest);
+        }
+        assert!(exact > 5 && earlier > 20, "{exact} exactly, {earlier} at an earlier moment");
+        for kept in kept.iter().step_by(7) {
+            assert!(restored(&world, &At::Version(kept.version), kept.version).0, "{kept:?} is kept");
+            assert!(restored(&world, &At::Time(kept.time_us), kept.version).0, "{kept:?} is kept");
+        }
+        let pinned = pinned.expect("it was");
+        assert!(restored(&world, &At::Pin("update".into()), pinned).0, "a pinned moment is kept");
+        assert!(restored(&world, &At::Now, all.last().expect("many").0).0);
+
+        // and a new process goes on with it, and one whose archive was elsewhere for a while
+        let World { disk, clock, store, .. } = &world;
+        store.clone().close().expect("closes");
+        let store = open(&env(disk, clock), STORE, Some(ARCHIVE));
+        world.store = store;
+        (0..30).for_each(|_| {
+            world.commit();
+            world.pass(Duration::from_secs(30));
+        });
+        assert!(world.archive_bytes() < held + (400 << 10), "nothing was taken again");
+        restored(&world, &At::Now, world.commits.last().expect("many").0);
+        world.store.clone().close().expect("closes");
+        world.store = open(&world.env(), STORE, None);
+        (0..400).for_each(|_| {
+            world.commit();
+            world.pass(Duration::from_secs(30));
+        });
+        world.store.compact(|_| std::ops::ControlFlow::Continue(())).expect("compacts");
+        world.store.clone().close().expect("closes");
+        world.store = open(&world.env(), STORE, Some(ARCHIVE));
+        (0..50).for_each(|_| {
+            world.commit();
+            world.pass(Duration::from_secs(30));
+        });
+        assert!(restored(&world, &At::Now, world.commits.last().expect("many").0).0);
+        world.store.clone().close().expect("closes");
+    }
+}
