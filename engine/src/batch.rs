@@ -1,28 +1,27 @@
 //! Corridor: blind writes to any keys, committed as one record.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::change::{Change, Once};
 use crate::collection::Collection;
-use crate::core::Core;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
 use crate::modify::{Decision, Right};
 use crate::name::CollectionName;
+use crate::share::Share;
 use crate::table::Table;
 
 /// Writes that belong together and depend on nothing that stands in the store. Nothing is written before
 /// [`Batch::commit`]; the last write of a key counts.
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
-    core: Arc<Core>,
+    core: Share,
     writes: BTreeMap<(CollectionName, Key), (Table, Right, Decision)>,
 }
 
 impl Batch {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
+    pub(crate) fn new(core: Share) -> Self {
         Self { core, writes: BTreeMap::new() }
     }
 

@@ -1,7 +1,7 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -78,6 +78,10 @@ pub(crate) struct Core {
     /// What was due when it was last looked at.
     pub(crate) seen_tail: AtomicU64,
     pub(crate) closing: AtomicBool,
+    /// Handles that programs have.
+    pub(crate) shares: AtomicUsize,
+    /// It was closed.
+    pub(crate) closed: AtomicBool,
     pub(crate) checkpoints: AtomicU64,
     /// Tables that were made anew since open.
     pub(crate) remade: AtomicU64,
@@ -154,6 +158,8 @@ impl Core {
             replaying,
             seen_tail: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            shares: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),
             remade: AtomicU64::new(damage.len() as u64),
             held_back: AtomicU64::new(0),

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::index::{Kind, Place, VersionRef};
 use crate::key::{Key, KeyRef};
 use crate::pattern::Pattern;
 use crate::record::{Cause, Effect, Head, HeadEntry};
+use crate::share::Share;
 use crate::value::Value;
 
 /// One commit, as the feed hands it out.
@@ -85,7 +85,7 @@ pub struct KeyChange {
 /// ```
 #[must_use]
 pub struct Changes {
-    core: Arc<Core>,
+    core: Share,
     follower: Follower,
     wanted: Wanted,
     names: Names,
@@ -112,7 +112,7 @@ struct Names {
 }
 
 impl Changes {
-    pub(crate) fn new(core: Arc<Core>, at: &At) -> Result<Self> {
+    pub(crate) fn new(core: Share, at: &At) -> Result<Self> {
         let moment = core.place_asked(at)?;
         let from = if moment == Lsn::NONE { Lsn::NONE } else { Lsn::from_raw(moment.raw() + 1) };
         let follower = core.wal.follow(from);

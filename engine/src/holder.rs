@@ -13,6 +13,7 @@ use crate::ids::Token;
 use crate::lease::{self, Ended, Grant, HeldKey, HolderId, Life, Policy, check_name};
 use crate::life::former_life;
 use crate::news::{self, Awaited};
+use crate::share::Share;
 
 /// How long an external holder may be silent, unless its options say otherwise.
 const EXTERNAL_TIME: Duration = Duration::from_secs(30);
@@ -83,7 +84,7 @@ impl HolderOptions {
 pub struct Holder(pub(crate) Arc<Handle>);
 
 pub(crate) struct Handle {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Share,
     pub(crate) id: HolderId,
     pub(crate) life: Life,
 }
@@ -132,7 +133,7 @@ impl Core {
         if !self.leases.lock().greet(&id, life, time, former, self.boot()) {
             return Err(former_life(&id.name));
         }
-        let holder = Holder(Arc::new(Handle { core: self.clone(), id, life }));
+        let holder = Holder(Arc::new(Handle { core: Share::from(self), id, life }));
         holder.end_former()?;
         Ok(holder)
     }
@@ -239,7 +240,7 @@ pub enum HolderEvent {
 
 /// The events of a holder: to poll, to wait for, to await.
 pub struct Events {
-    core: Arc<Core>,
+    core: Share,
     queue: Arc<lease::Events>,
 }
 

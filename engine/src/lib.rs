@@ -55,6 +55,7 @@ mod bar;
 mod packer;
 mod archiving;
 mod core;
+mod share;
 mod checkpoint;
 mod commit;
 mod fence;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 
 use savehold_wal::Lsn;
 
@@ -17,22 +16,23 @@ use crate::key::KeyRef;
 use crate::listing::{Keys, Scan};
 use crate::moments::Hold;
 use crate::range::Range;
+use crate::share::Share;
 
 /// One moment of the store: reads through it see that moment, whatever is written meanwhile. Blocks nobody. What it shows
 /// stays on the disk until it is dropped: [`Stats::open_snapshots`](crate::Stats) says which are open, how long and whose.
 pub struct Snapshot {
-    core: Arc<Core>,
+    core: Share,
     hold: Hold,
 }
 
 impl Snapshot {
     /// Holds the moment `at`, for the caller of the public call at `place`.
-    pub(crate) fn at(core: &Arc<Core>, at: &At, place: &'static Location<'static>) -> Result<Self> {
+    pub(crate) fn at(core: &Share, at: &At, place: &'static Location<'static>) -> Result<Self> {
         Ok(Self { core: core.clone(), hold: core.hold(at, place)? })
     }
 
     /// Holds the newest moment.
-    pub(crate) fn now(core: &Arc<Core>, place: &'static Location<'static>) -> Self {
+    pub(crate) fn now(core: &Share, place: &'static Location<'static>) -> Self {
         Self { core: core.clone(), hold: core.hold_now(place) }
     }
 
@@ -59,7 +59,7 @@ impl Snapshot {
         Err(gone(self.hold.moment, self.core.moments.terms().oldest()))
     }
 
-    pub(crate) fn parts(&self) -> (&Arc<Core>, Lsn) {
+    pub(crate) fn parts(&self) -> (&Share, Lsn) {
         (&self.core, self.hold.moment)
     }
 

@@ -34,6 +34,7 @@ use crate::options::Control;
 use crate::options::{ARCHIVE_INTERVAL, Options};
 use crate::range::Range;
 use crate::recovery::recover;
+use crate::share::Share;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::ticket::Ticket;
@@ -48,7 +49,7 @@ mod sessions;
 /// durable and gives the directory up.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Share,
 }
 
 impl Store {
@@ -350,13 +351,7 @@ impl Store {
     ///
     /// [`ErrorKind::Halted`], [`ErrorKind::Unknown`]: a write or sync failed, now or earlier.
     pub fn close(self) -> Result<()> {
-        self.core.packer.end(); // it may pack for somebody at the desk
-        self.core.close_desk();
-        self.core.end_upkeep();
-        if let Some(archive) = self.core.archive.get() {
-            archive.finish(&self.core.wal);
-        }
-        Ok(self.core.wal.shut()?)
+        self.core.close()
     }
 }
 
@@ -385,7 +380,7 @@ impl Options {
             let archive = Archiving::new(core.wal.env(), to, packing, interval, Box::new(note));
             core.begin_archive(archive, Core::thin_archive)?;
         }
-        Ok(Store { core })
+        Ok(Store { core: Share::from(&core) })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::moments::{Held, Hold};
 use crate::name::CollectionName;
 use crate::range::Range;
 use crate::record::{Cause, Head};
+use crate::share::Share;
 
 /// Keys that a listing reads at a time.
 const PAGE: usize = 256;
@@ -24,18 +25,18 @@ const PAGE: usize = 256;
 /// A collection of an open store.
 #[derive(Clone)]
 pub(crate) struct Table {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Share,
     pub(crate) name: CollectionName,
     id: Arc<OnceLock<CollectionId>>,
 }
 
 impl Table {
-    pub(crate) fn new(core: Arc<Core>, name: CollectionName) -> Self {
+    pub(crate) fn new(core: Share, name: CollectionName) -> Self {
         Self { core, name, id: Arc::default() }
     }
 
     /// One of the store's own collections.
-    pub(crate) fn own(core: Arc<Core>, id: CollectionId, name: &str) -> Self {
+    pub(crate) fn own(core: Share, id: CollectionId, name: &str) -> Self {
         let name = CollectionName::stored(name).expect("the store's own names are good ones");
         Self { core, name, id: Arc::new(OnceLock::from(id)) }
     }
@@ -69,7 +70,7 @@ impl Table {
     ///
     /// [`ErrorKind::Invalid`].
     pub(crate) fn check_of(&self, core: &Core) -> Result<()> {
-        if std::ptr::eq(&*self.core, core) {
+        if std::ptr::eq(&**self.core, core) {
             return Ok(());
         }
         let say = "the collection is of another store: take it from the store that this call is about";
@@ -331,7 +332,7 @@ impl Iterator for Listing {
 /// Versions of a key; see [`Table::versions`].
 pub(crate) struct VersionRefs {
     id: Option<CollectionId>,
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Share,
     key: Key,
     before: Lsn,
     page: VecDeque<VersionRef>,

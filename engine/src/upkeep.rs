@@ -131,6 +131,30 @@ impl Core {
         Ok(())
     }
 
+    /// Ends the leases of this run, makes everything durable and gives the directory up; once, whoever asks.
+    ///
+    /// # Errors
+    ///
+    /// A write or sync failed, now or earlier.
+    pub(crate) fn close(&self) -> Result<()> {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.packer.end(); // it may pack for somebody at the desk
+            self.close_desk();
+            if !self.is_forked() {
+                self.end_upkeep();
+                if let Some(archive) = self.archive.get() {
+                    archive.finish(&self.wal);
+                }
+            }
+        }
+        Ok(self.wal.shut()?)
+    }
+
+    /// In a forked child, which touches nothing, and has none of its parent's threads.
+    fn is_forked(&self) -> bool {
+        self.wal.failure().is_some_and(|e| e.kind() == savehold_wal::ErrorKind::Forked)
+    }
+
     /// Ends the leases of this run, which is over, and what falls due by itself.
     pub(crate) fn end_upkeep(&self) {
         let duties: Vec<Arc<dyn Duty>> = self.upkeep.duties.lock().iter().filter_map(Weak::upgrade).collect();
@@ -162,8 +186,8 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.close_desk();
-        if self.wal.failure().is_some_and(|e| e.kind() == savehold_wal::ErrorKind::Forked) {
-            return; // a forked child touches nothing, and has none of its parent's threads
+        if self.is_forked() {
+            return;
         }
         self.closing.store(true, Ordering::Release);
         self.stop_threads();

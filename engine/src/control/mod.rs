@@ -27,6 +27,7 @@ use savehold_wal::segment::name::CONTROL;
 use crate::core::Core;
 use crate::desk::{CLIENTS_MAX, Desk, LINE_BYTES_MAX, Refusal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::share::Share;
 use crate::store::Store;
 use crate::value::{Map, Value};
 
@@ -87,7 +88,7 @@ pub fn error(said: &Map) -> Error {
 pub(crate) fn listen(core: &Weak<Core>, env: &Env, root: &Path) -> Result<Desk> {
     let core = core.clone();
     let answering = move |line: &[u8]| match core.upgrade() {
-        Some(core) => wire::answer(answered(&Store { core }, line)),
+        Some(core) => wire::answer(answered(&Store { core: Share::uncounted(core) }, line)),
         None => wire::answer(Err(Error::new(ErrorKind::Closed, "the store was closed just now: ask again"))),
     };
     Desk::open(env, root, CONTROL, |refusal| wire::answer(Err(refused(refusal))), Box::new(answering))
