@@ -1,4 +1,5 @@
-//! Corridor: a new store out of a backup: choose, look, write, open once.
+//! Corridor: a new store out of a backup: choose, look, write. Every byte of it was verified on the way, and its first
+//! opening is an ordinary recovery.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -20,7 +21,7 @@ use crate::handing::HANDOFF;
 use crate::ids::Version;
 use crate::meta;
 use crate::noted::Noted;
-use crate::options::{Create, Options, Progress};
+use crate::options::Progress;
 
 /// What was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,8 +205,6 @@ pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) 
     let mut gather = Gather::new(env.clock.wall_us());
     let mut silent = go_on;
     let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
-    let made = Options::new().create(Create::Never).open_in(env.clone(), to)?;
-    made.close()?;
     Ok(Restored {
         backup: done.name,
         version: Version::from(savehold_wal::Lsn::from_raw(done.end.raw().saturating_sub(1))),
