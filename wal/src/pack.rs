@@ -4,7 +4,7 @@
 //! 2. Write the packed file under a temporary name: header, frames, directory, footer; sync it every few MiB.
 //! 3. Rename it, sync the directory: its name exists only when all of it is durable.
 //! 4. Name it in MANIFEST in place of its sources, in one step; replace MANIFEST once more, so that the one before names
-//!    no source either.
+//!    no source either. Where there is no space for that, the one before goes.
 //! 5. Readers go to it from now on; who reads a source goes on reading.
 //! 6. Remove the sources.
 //!
@@ -258,11 +258,7 @@ impl Log {
         }
         self.complete.raise(packed.capacity_end());
         self.swap_segments(sources, &packed);
-        let again = Catalog::clone(&catalog);
-        match self.name(&mut catalog, again) {
-            Err(e) if e.kind() != ErrorKind::Full => return Err(e),
-            _ => {} // without space the older one goes on naming files that are gone: space is what this is for
-        }
+        self.name_again(&mut catalog)?; // where it fails the sources stay, unnamed: the next open removes them
         #[cfg(feature = "planted")]
         if crate::planted::is(crate::planted::Planted::RemoveSourcesEarly) {
             return Ok(());

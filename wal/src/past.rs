@@ -42,6 +42,23 @@ impl Wal {
         self.log.complete.get()
     }
 
+    /// Whether a record that stood at `lsn` may have been given up: it lies before everything that the log has, or in a
+    /// segment that was packed without some of its records.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: of a packed segment that cannot be read.
+    pub fn may_be_given_up(&self, lsn: Lsn) -> Result<bool> {
+        if lsn >= self.complete() {
+            return Ok(false);
+        }
+        let segments = self.log.segments.read();
+        match segments.iter().rfind(|segment| segment.base <= lsn) {
+            Some(segment) if segment.kind == SegmentKind::Packed => Ok(segment.footer()?.dropped > 0),
+            there => Ok(there.is_none()),
+        }
+    }
+
     /// Packs the sealed segments of a range of places into one file that holds only what `judge` keeps, each part with the
     /// address that it has; `None` where there is nothing to pack. `pace` is told the bytes gone through since it was told
     /// last, may wait, and may stop it. Durable on return; commits and readers go on meanwhile.

@@ -24,8 +24,9 @@ use crate::sync::MutexGuard;
 /// A full disk is asked again after this time.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// Groups larger than this on average pay for zeros twice: space is then only allocated.
-const ZEROS_GROUP_BYTES_MAX: u64 = 64 << 10;
+/// Groups larger than this on average pay for zeros twice: space is then only allocated. What the zeros of a group take of a
+/// disk that writes half a gigabyte a second is then as much as its sync gains by them.
+const ZEROS_GROUP_BYTES_MAX: u64 = 32 << 10;
 
 /// Largest capacity that is zero-written before the first group shows what groups are like.
 const ZEROS_UNSEEN_BYTES_MAX: u64 = 1 << 20;
@@ -238,6 +239,16 @@ impl Log {
         match self.name(&mut catalog, named) {
             Err(e) if e.kind() == ErrorKind::Full => Ok(drawn_lane(draw)),
             other => other.map(|()| lane),
+        }
+    }
+
+    /// Replaces the catalog by what it says already, so that the one before names nothing else either. Where there is no space
+    /// for that, the one before goes: space is what whoever asks is about to give back.
+    pub(crate) fn name_again(&self, catalog: &mut Catalog) -> Result<()> {
+        let again = Catalog::clone(catalog);
+        match self.name(catalog, again) {
+            Err(e) if e.kind() == ErrorKind::Full => manifest::forget_previous(&*self.env.vfs, &self.root),
+            done => done,
         }
     }
 

@@ -145,6 +145,28 @@ fn what_stays_is_read_by_its_address_and_what_goes_is_gone() {
 }
 
 #[test]
+fn a_record_may_be_given_up_only_where_some_were() {
+    let (mut sim, mut all) = (Sim::new(2), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(2), 120, &mut all);
+    let sealed = log.sealed().unwrap();
+    let of = |n: usize, stay: &Stay| {
+        let packing = Packing { from: sealed[n].base, to: sealed[n + 1].base, ..all_of(&log) };
+        log.pack(packing, |_| Ok(stay.clone()), |_| Continue(())).unwrap().unwrap();
+    };
+    of(1, &Stay::Whole);
+    of(2, &Stay::Nothing);
+    let may = |n: usize| log.may_be_given_up(Lsn::from_raw(sealed[n].base.raw() + 9)).unwrap();
+    assert_eq!([0, 1, 2, 3].map(may), [false, false, true, false]);
+    log.retire(sealed[0].space_end).unwrap();
+    assert!(may(0) && !may(1));
+    drop(log);
+    let log = open(&mut sim);
+    let again = |n: usize| log.may_be_given_up(Lsn::from_raw(sealed[n].base.raw() + 9)).unwrap();
+    assert_eq!([1, 2, 3].map(again), [false, true, false]);
+}
+
+#[test]
 fn what_was_packed_is_packed_again_with_its_neighbours() {
     for seed in 0..30 {
         let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
@@ -314,6 +336,50 @@ fn refused_by(failure: Failure) -> u64 {
         }
     }
     refused
+}
+
+/// The segments that a catalog names which are not there; none where there is no such catalog.
+fn missing(disk: &SimDisk, root: &Path, name: &str) -> Vec<SegmentEntry> {
+    let Ok(bytes) = disk.read(&root.join(name)) else { return Vec::new() };
+    let names = disk.list(&root.join(LOG_DIR)).unwrap();
+    let mut named = Catalog::decode(&bytes).unwrap().segments;
+    named.retain(|entry| !names.contains(&segment_name(entry.base, entry.generation)));
+    named
+}
+
+/// The disk fills up at each change in turn while segments are packed, and loses its power at each change. The second
+/// MANIFEST needs space twice: to be begun, and to be written.
+#[test]
+fn no_catalog_names_a_file_that_is_gone_wherever_space_ends() {
+    let (mut images, mut given_up) = (0, 0);
+    for n in 1.. {
+        let (mut sim, mut all) = (Sim::new(8), Log::new());
+        let log = open(&mut sim);
+        fill(&log, &mut Draw::from_seed(8), 60, &mut all);
+        let (disk, root) = (sim.disk(), sim.dir().to_path_buf());
+        let first = disk.counts().changes;
+        disk.order(When::Change(first + n), Fault::Fail(Failure::Full));
+        disk.record();
+        let packed = log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(()));
+        given_up += u64::from(packed.is_ok() && disk.read(&root.join("MANIFEST.prev")).is_err());
+        let over = disk.counts().changes - first < n;
+        for (at, image) in disk.take_tape().into_iter().chain([disk.clone()]).enumerate() {
+            let cuts = [Choice::KeepNone, Choice::KeepAll, Choice::Seed(at as u64)];
+            for left in cuts.map(|choice| image.reboot(choice)).into_iter().chain([image.restart()]) {
+                images += 1;
+                for name in ["MANIFEST", "MANIFEST.prev"] {
+                    assert_eq!(missing(&left, &root, name), [], "full at {n}, cut behind {at}: {name}");
+                }
+                if at as u64 % 5 == n % 5 {
+                    check_left(&left, &root, &all, &all);
+                }
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(images > 1000 && given_up == 2, "{images} images, {given_up} times the older catalog went");
 }
 
 #[test]

@@ -166,6 +166,22 @@ pub fn place(dir: &dyn VfsDir, root: &Path, catalog: &Catalog) -> Result<(), Not
     dir.sync().map_err(|e| failed("syncing", root, e))
 }
 
+/// Gives the catalog before the present one up, durably: it needs no space. A store has a catalog still.
+///
+/// # Errors
+///
+/// [`ErrorKind::Io`]: it may come back.
+pub fn forget_previous(vfs: &dyn Vfs, root: &Path) -> Result<()> {
+    let previous = root.join(MANIFEST_PREVIOUS);
+    match vfs.remove(&previous) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io(ErrorKind::Io, "removing", &previous, e));
+        }
+        _ => {}
+    }
+    vfs.sync_dir(root).map_err(|e| Error::io(ErrorKind::Io, "syncing", root, e))
+}
+
 fn failed(doing: &str, path: &Path, e: io::Error) -> NotReplaced {
     NotReplaced::Failed(Error::io(ErrorKind::Halted, doing, path, e))
 }
