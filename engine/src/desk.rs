@@ -9,11 +9,14 @@
 //! - lines and answers over [`SMALL_BYTES`] are let through one at a time, so memory is bounded;
 //! - a panic while answering ends that answer.
 //!
+//! What takes long may tell lines before its answer; whoever tells learns whether anybody listens.
+//!
 //! Nothing here takes part in a commit, and no commit waits for it. [`Desk::stop`] ends all threads before it returns.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -46,8 +49,11 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// Answers a line. What it answers is one line too, without its end.
-pub(crate) type Answer = dyn Fn(&[u8]) -> String + Send + Sync;
+/// Answers a line. What it answers is one line too, without its end; it may tell others before.
+pub(crate) type Answer = dyn Fn(&[u8], &mut Tell<'_>) -> String + Send + Sync;
+
+/// Tells a line, without its end, before the answer; `Break`: nobody listens.
+pub(crate) type Tell<'a> = dyn FnMut(String) -> ControlFlow<()> + 'a;
 
 /// A socket that answers lines, from [`Desk::open`] to [`Desk::stop`].
 pub(crate) struct Desk {
@@ -213,9 +219,20 @@ impl Shared {
                     return; // what follows of the line is none
                 }
             };
-            let mut answer = catch_unwind(AssertUnwindSafe(|| (self.answer)(&line)))
+            let mut gone = false;
+            let mut tell = |said| match self.write(&mut stream, said) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => {
+                    gone = true;
+                    ControlFlow::Break(())
+                }
+            };
+            let mut answer = catch_unwind(AssertUnwindSafe(|| (self.answer)(&line, &mut tell)))
                 .unwrap_or_else(|_| (self.refusal)(Refusal::Panicked));
             drop(line);
+            if gone {
+                return; // half a line may stand there
+            }
             if answer.len() > SMALL_BYTES && leave.is_none() {
                 leave = self.large.try_lock();
                 if leave.is_none() {

@@ -9,6 +9,7 @@ use crate::at::At;
 use crate::backup::{BackupName, BackupOptions, Damaged, Packing, Restore};
 use crate::error::Result;
 use crate::key::Key;
+use crate::options::Progress;
 use crate::range::Range;
 use crate::revert::{Revert, Reverted};
 use crate::selection::Selection;
@@ -137,11 +138,27 @@ fn undone(info: VersionInfo) -> Map {
     said
 }
 
-/// `{"do": "compact"}` → `bytes_before` and `bytes_after` of the log, `segments` that were packed, records that were
-/// `dropped` whole.
-pub(super) fn compact(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&[])?;
-    let done = store.compact(|_| ControlFlow::Continue(()))?;
+/// Times between two lines of progress.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
+
+/// `{"do": "compact", "progress": bool}` → `bytes_before` and `bytes_after` of the log, `segments` that were packed, records
+/// that were `dropped` whole. With `progress` lines that say how far each round is come before it, and it stops where
+/// nobody takes them.
+pub(super) fn compact(
+    store: &Store,
+    asked: Asked<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Map> {
+    asked.only(&["progress"])?;
+    let (telling, mut told) = (asked.flag("progress")?, None::<Duration>);
+    let done = store.compact(|at| {
+        let soon = told.is_some_and(|told| told <= at.elapsed && at.elapsed < told + TOLD_EVERY);
+        if !telling || soon && at.done_bytes < at.total_bytes {
+            return ControlFlow::Continue(());
+        }
+        told = Some(at.elapsed);
+        progress(at)
+    })?;
     let mut said = Map::new();
     said.insert("bytes_before", done.bytes_before);
     said.insert("bytes_after", done.bytes_after);

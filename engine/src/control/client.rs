@@ -1,6 +1,7 @@
 //! Door: the other end of CONTROL: asking the process that has a store.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,19 +9,23 @@ use std::time::Duration;
 use savehold_wal::segment::name::CONTROL;
 use savehold_wal::socket;
 
-use super::wire;
+use super::wire::{self, Line};
 use crate::desk::LINE_BYTES_MAX;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Progress;
 use crate::value::{Map, Value};
 
 /// How long the holder may say nothing: longer than it waits for anybody.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 << 10;
+
 /// Verbs after which it matters whether they were done.
 const WRITING: [&str; 8] = ["set", "increment", "merge", "remove", "load", "break", "revert", "restore_keys"];
 
 /// Verbs that take as long as the store is large, and how long the holder may then say nothing.
-const LONG: [&str; 4] = ["backup", "revert", "restore_keys", "digest"];
+const LONG: [&str; 5] = ["backup", "revert", "restore_keys", "digest", "compact"];
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks the process that has a store. Every request has a connection of its own, so that nothing waits in the holder.
@@ -45,7 +50,7 @@ impl Client {
             Err(e) => return Err(client.failed("asking", e)),
         };
         let hello = Map::from([("do", "hello")]);
-        let said = match client.exchange(stream, &hello) {
+        let said = match client.exchange(stream, &hello, |_| ControlFlow::Continue(())) {
             Ok(said) => said,
             Err(e) if e.kind() == ErrorKind::Io => return Ok(None), // it went away just now
             Err(e) => return Err(e),
@@ -75,6 +80,19 @@ impl Client {
     /// What the holder answers. [`ErrorKind::Busy`]: it is gone, and nothing was done. [`ErrorKind::Unknown`]: it went
     /// away over a request that writes, or says nothing; whether that was done says `savehold history`.
     pub fn ask(&self, request: &Map) -> Result<Map> {
+        self.ask_telling(request, |_| ControlFlow::Continue(()))
+    }
+
+    /// Has a request answered, and is told how far that has come where the request asks for it; `Break` stops it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::ask`]; [`ErrorKind::Aborted`]: `progress` stopped it.
+    pub fn ask_telling(
+        &self,
+        request: &Map,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Map> {
         let stream = socket::connect(&self.dir, CONTROL).map_err(|e| match nobody(&e) {
             true => {
                 let say = format!("process {}, which had the store, is gone: call again", self.pid);
@@ -82,10 +100,15 @@ impl Client {
             }
             false => self.failed("asking", e),
         })?;
-        self.exchange(stream, request)
+        self.exchange(stream, request, progress)
     }
 
-    fn exchange(&self, mut stream: UnixStream, request: &Map) -> Result<Map> {
+    fn exchange(
+        &self,
+        mut stream: UnixStream,
+        request: &Map,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Map> {
         let line = wire::write(&request.clone().into())? + "\n";
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
         let patience = if LONG.contains(&verb) { LONG_PATIENCE } else { PATIENCE };
@@ -93,9 +116,20 @@ impl Client {
         limits.into_iter().collect::<io::Result<()>>().map_err(|e| self.failed("asking", e))?;
         // A holder that is crowded answers before it has read: what it says counts, not that it stopped listening.
         let written = stream.write_all(line.as_bytes());
-        match read_line(&mut stream) {
-            Ok(answer) => wire::answered(&answer),
-            Err(e) => Err(self.unanswered(request, written.err().unwrap_or(e))),
+        let mut lines = BufReader::with_capacity(READ_BYTES, stream);
+        loop {
+            let line = read_line(&mut lines).map_err(|e| {
+                self.unanswered(request, written.as_ref().err().map_or(e, |e| e.kind().into()))
+            })?;
+            match wire::line(&line)? {
+                Line::Answer(said) => return Ok(said),
+                Line::Progress(at) => {
+                    if progress(at).is_break() {
+                        let say = "it was stopped: what was done so far stays";
+                        return Err(Error::new(ErrorKind::Aborted, say));
+                    }
+                }
+            }
         }
     }
 
@@ -124,19 +158,20 @@ fn nobody(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+fn read_line(lines: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut part = vec![0; 64 << 10];
     loop {
-        let read = match stream.read(&mut part) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => read,
+        let part = match lines.fill_buf() {
+            Ok([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(part) => part,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(e),
         };
-        line.extend_from_slice(&part[..read]);
-        if line.last() == Some(&b'\n') {
-            line.pop();
+        let end = part.iter().position(|byte| *byte == b'\n');
+        let taken = end.unwrap_or(part.len());
+        line.extend_from_slice(&part[..taken]);
+        lines.consume(end.map_or(taken, |end| end + 1));
+        if end.is_some() {
             return Ok(line);
         }
         if line.len() > 2 * LINE_BYTES_MAX {

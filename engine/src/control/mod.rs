@@ -18,6 +18,7 @@ mod sessions;
 mod migrate;
 mod client;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Weak;
 
@@ -25,8 +26,9 @@ use savehold_wal::env::Env;
 use savehold_wal::segment::name::CONTROL;
 
 use crate::core::Core;
-use crate::desk::{CLIENTS_MAX, Desk, LINE_BYTES_MAX, Refusal};
+use crate::desk::{CLIENTS_MAX, Desk, LINE_BYTES_MAX, Refusal, Tell};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Progress;
 use crate::share::Share;
 use crate::store::Store;
 use crate::value::{Map, Value};
@@ -41,6 +43,20 @@ use wire::{Asked, wrong};
 ///
 /// [`ErrorKind::Invalid`]: it makes no sense. Otherwise what the verb meets.
 pub fn answer(store: &Store, request: &Map) -> Result<Map> {
+    answer_telling(store, request, &mut |_| ControlFlow::Continue(()))
+}
+
+/// Answers one request in this process, and tells how far it has come where the request asks for it; `Break` stops what can
+/// be stopped.
+///
+/// # Errors
+///
+/// As [`answer`]. [`ErrorKind::Aborted`]: it was stopped.
+pub fn answer_telling(
+    store: &Store,
+    request: &Map,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Map> {
     let asked = Asked(request);
     match asked.text("do")? {
         "hello" => state::hello(asked),
@@ -63,7 +79,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
         "revert" => care::revert(store, asked),
         "restore_keys" => care::restore_keys(store, asked),
         "digest" => care::digest(store, asked),
-        "compact" => care::compact(store, asked),
+        "compact" => care::compact(store, asked, progress),
         "health" => care::health(store, asked),
         "pins" => past::pins(store, asked),
         "pin" => past::pin(store, asked),
@@ -87,8 +103,8 @@ pub fn error(said: &Map) -> Error {
 /// Opens the socket of the store in `root`, which this process has.
 pub(crate) fn listen(core: &Weak<Core>, env: &Env, root: &Path) -> Result<Desk> {
     let core = core.clone();
-    let answering = move |line: &[u8]| match core.upgrade() {
-        Some(core) => wire::answer(answered(&Store { core: Share::uncounted(core) }, line)),
+    let answering = move |line: &[u8], tell: &mut Tell<'_>| match core.upgrade() {
+        Some(core) => wire::answer(answered(&Store { core: Share::uncounted(core) }, line, tell)),
         None => wire::answer(Err(Error::new(ErrorKind::Closed, "the store was closed just now: ask again"))),
     };
     Desk::open(env, root, CONTROL, |refusal| wire::answer(Err(refused(refusal))), Box::new(answering))
@@ -101,9 +117,11 @@ pub(crate) fn listen(core: &Weak<Core>, env: &Env, root: &Path) -> Result<Desk> 
         })
 }
 
-fn answered(store: &Store, line: &[u8]) -> Result<Map> {
+fn answered(store: &Store, line: &[u8], tell: &mut Tell<'_>) -> Result<Map> {
     match wire::read(line)? {
-        Value::Map(request) => answer(store, &request),
+        Value::Map(request) => {
+            answer_telling(store, &request, &mut |progress| tell(wire::progress(&progress)))
+        }
         other => Err(wrong(format!("a request is an object, not a {}", other.kind()))),
     }
 }

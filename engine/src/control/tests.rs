@@ -279,6 +279,36 @@ fn the_moment_of_pages_is_held_from_one_to_the_next() {
     assert_eq!(next(false).unwrap_err().kind(), ErrorKind::Gone, "nobody holds it any more");
 }
 
+/// Packing takes long where much is dead: whoever asks for it is told how far it is, and may stop it.
+#[test]
+fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
+    use std::ops::ControlFlow::{Break, Continue};
+    let world = World::new();
+    world.store.set_moments(crate::retention::Moments::NONE).unwrap();
+    world.store.set_retention("a", crate::retention::Retention::NewestOnly).unwrap();
+    let (documents, text) = (world.store.any("a").unwrap(), "x".repeat(400_000));
+    let overwrite = || (0..12).for_each(|n| drop(documents.set(n % 3, &text.as_str().into()).unwrap()));
+    overwrite();
+    let asked = request(r#"{"do":"compact","progress":true}"#);
+    let mut told = Vec::new();
+    let stopped = world.client.ask_telling(&asked, |at| {
+        told.push(at);
+        Break(())
+    });
+    assert_eq!((stopped.unwrap_err().kind(), told.len()), (ErrorKind::Aborted, 1));
+    overwrite();
+    told.clear();
+    let done = world.client.ask_telling(&asked, |at| {
+        told.push(at);
+        Continue(())
+    });
+    assert!(done.unwrap().get("dropped").and_then(Value::as_u64) > Some(5));
+    assert!(told.iter().all(|at| 0 < at.done_bytes && at.done_bytes <= at.total_bytes), "{told:?}");
+    assert!(!told.is_empty());
+    overwrite();
+    assert!(world.ask(r#"{"do":"compact"}"#).is_ok(), "who does not ask is told the end alone");
+}
+
 struct Said(Map);
 
 impl Said {

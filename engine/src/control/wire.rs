@@ -7,7 +7,10 @@
 //! {"do": "get", "collection": "players", "key": "42", "at": "2517.40960"}
 //! {"ok": {"entry": {"key": "42", "value": {"coins": 100}, "version": "2517.40960", …}}}
 //! {"error": {"kind": "Locked", "next": "Retry", "message": "…", "version": null, "older": null}}
+//! {"progress": {"done_bytes": 4096, "total_bytes": 65536, "elapsed_us": 1500, "remaining_us": 22500}}
 //! ```
+//!
+//! Lines of progress stand before an answer, where the request asked for them.
 //!
 //! Keys stand as they are shown everywhere, `\xNN` for a byte that does not print. Versions are text, times are
 //! microseconds since 1970.
@@ -20,6 +23,7 @@ use crate::at::At;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{Token, Version};
 use crate::key::Key;
+use crate::options::Progress;
 use crate::value::{Map, Value, json};
 
 /// Levels that a line has around a value.
@@ -55,17 +59,52 @@ pub(crate) fn answer(answer: Result<Map>) -> String {
     })
 }
 
-/// What an answer says.
+/// The line that says how far something has come.
+pub(crate) fn progress(at: &Progress) -> String {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let said = Map::from([
+        ("done_bytes", at.done_bytes),
+        ("total_bytes", at.total_bytes),
+        ("elapsed_us", micros(at.elapsed)),
+        ("remaining_us", micros(at.remaining)),
+    ]);
+    write(&Map::from([("progress", said)]).into()).unwrap_or_default() // numbers are nested nowhere
+}
+
+/// What a line of the other side says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Line {
+    /// It is done.
+    Answer(Map),
+    /// It goes on.
+    Progress(Progress),
+}
+
+/// What a line of the other side says.
 ///
 /// # Errors
 ///
-/// What the other side answered; [`ErrorKind::Decode`]: it is no answer.
-pub(crate) fn answered(line: &[u8]) -> Result<Map> {
+/// What the other side answered; [`ErrorKind::Decode`]: it makes no sense.
+pub(crate) fn line(line: &[u8]) -> Result<Line> {
     let Value::Map(mut said) = read(line)? else { return Err(no_answer()) };
-    match (said.remove("ok"), said.get("error").and_then(Value::as_map)) {
-        (Some(Value::Map(said)), _) => Ok(said),
-        (_, Some(e)) => Err(error_of(e)),
-        _ => Err(no_answer()),
+    let member = |name: &'static str| said.get(name).and_then(Value::as_map);
+    match (member("error"), member("progress")) {
+        (Some(e), _) => Err(error_of(e)),
+        (_, Some(at)) => Ok(Line::Progress(progress_of(at))),
+        _ => match said.remove("ok") {
+            Some(Value::Map(said)) => Ok(Line::Answer(said)),
+            _ => Err(no_answer()),
+        },
+    }
+}
+
+fn progress_of(said: &Map) -> Progress {
+    let count = |name: &'static str| said.get(name).and_then(Value::as_u64).unwrap_or(0);
+    Progress {
+        done_bytes: count("done_bytes"),
+        total_bytes: count("total_bytes"),
+        elapsed: Duration::from_micros(count("elapsed_us")),
+        remaining: Duration::from_micros(count("remaining_us")),
     }
 }
 

@@ -12,8 +12,11 @@ fn said(refusal: Refusal) -> String {
 
 /// A desk in a directory of its own that answers a line with its length, and panics where it is told to.
 fn desk(dir: &Path) -> Desk {
-    let answer = |line: &[u8]| match line {
+    let answer = |line: &[u8], tell: &mut Tell<'_>| match line {
         b"panic" => panic!("as told"),
+        b"count" => {
+            (0_u64..).find(|n| tell(n.to_string()).is_break() || *n == 2).unwrap_or_default().to_string()
+        }
         b"large" => "x".repeat(SMALL_BYTES + 1),
         line => line.len().to_string(),
     };
@@ -51,6 +54,36 @@ fn lines_are_answered_in_order_however_they_are_cut() {
     assert_eq!(hear(&mut here), "", "it ends with the desk");
     assert!(connect(dir.path(), "CONTROL").is_err());
     desk.stop();
+}
+
+#[test]
+fn lines_are_told_before_an_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let _desk = desk(dir.path());
+    let mut here = client(dir.path());
+    assert_eq!(ask(&mut here, b"count\n"), "0");
+    assert_eq!([hear(&mut here), hear(&mut here), hear(&mut here)], ["1", "2", "2"]);
+    assert_eq!(ask(&mut here, b"on\n"), "2");
+}
+
+/// Nobody listens any more, and whoever tells is told so: else it would tell for ever.
+#[test]
+fn who_tells_learns_that_nobody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gone, goes) = mpsc::channel();
+    let answer = move |_: &[u8], tell: &mut Tell<'_>| {
+        while tell("x".repeat(1000)).is_continue() {}
+        gone.send(()).unwrap();
+        String::new()
+    };
+    let desk = Desk::open(&Env::os(), dir.path(), "CONTROL", said, Box::new(answer)).unwrap();
+    client(dir.path()).get_mut().write_all(b"a\n").unwrap();
+    goes.recv().unwrap();
+    let mut other = client(dir.path());
+    other.get_mut().write_all(b"a\n").unwrap();
+    assert_eq!(hear(&mut other).len(), 1000);
+    desk.stop(); // it ends what is told, too
+    goes.recv().unwrap();
 }
 
 #[test]
@@ -116,7 +149,7 @@ fn stopping_waits_for_an_answer_under_way_and_leaves_no_thread() {
     let goes = Mutex::new(goes);
     let ended = Arc::new(AtomicUsize::new(0));
     let counting = ended.clone();
-    let answer = move |_: &[u8]| {
+    let answer = move |_: &[u8], _: &mut Tell<'_>| {
         begun.send(()).unwrap();
         let _ = goes.lock().recv();
         counting.fetch_add(1, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! Corridor: `savehold compact`.
 
 use jiff::tz::TimeZone;
-use savehold::Map;
+use savehold::{Map, Value};
 
 use super::backup::column;
 use super::open::{self, Link};
@@ -29,7 +29,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             said.insert("dropped", done.dropped);
             said
         }
-        Link::Beside(_) => link.ask("compact", [])?,
+        Link::Beside(client) => {
+            let request = Map::from([("do", Value::from("compact")), ("progress", true.into())]);
+            client.ask_telling(&request, bar("packing"))?
+        }
     };
     let said = Said(&answer);
     let fields = [

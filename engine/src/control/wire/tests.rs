@@ -2,6 +2,23 @@ use super::*;
 use crate::limits::VALUE_DEPTH_MAX;
 use crate::value::tests::nested;
 
+/// What an answer says.
+fn answered(said: &[u8]) -> Result<Map> {
+    match line(said)? {
+        Line::Answer(said) => Ok(said),
+        Line::Progress(at) => panic!("it goes on: {at:?}"),
+    }
+}
+
+#[test]
+fn how_far_something_has_come_travels() {
+    let ms = Duration::from_millis;
+    let at = Progress { done_bytes: 7, total_bytes: 1 << 60, elapsed: ms(3), remaining: ms(40) };
+    let told = progress(&at);
+    assert!(!told.contains('\n'), "{told}");
+    assert_eq!(line(told.as_bytes()).unwrap(), Line::Progress(at));
+}
+
 #[test]
 fn every_kind_of_error_travels_with_all_it_says() {
     for kind in KINDS.iter().copied() {
