@@ -52,7 +52,7 @@ impl Core {
             Err(e) if e.kind() == ErrorKind::Closed => None,
             Err(_) => Some(RETRY_AFTER),
             Ok(look) => {
-                let idle = (self.debt.total().replay_ps >= self.least_ps()).then_some(IDLE);
+                let idle = self.is_worth_a_table_when_idle(self.debt.total().replay_ps).then_some(IDLE);
                 look.into_iter().chain(idle).min()
             }
         }
@@ -73,6 +73,22 @@ impl Core {
     pub(crate) fn estimated_recovery(&self) -> Duration {
         let unproven = self.wal.accepted().bytes_since(self.wal.durable()).unwrap_or(0);
         self.rates.restart(self.debt.total().replay_ps, unproven)
+    }
+
+    /// Holds a commit back where more lapses than compaction gives back, and wakes who sees to it. No lock is held: what was
+    /// placed becomes durable meanwhile.
+    #[inline]
+    pub(crate) fn spare(&self, bytes: u64, end: Lsn) {
+        if self.waste.is_over(end) && self.wal.env().threads == Threads::Own {
+            let restraint = self.waste.restrain(bytes, end, self.wal.env().clock.monotonic());
+            if restraint.wake {
+                self.index_bell.ring();
+            }
+            if let Some(pause) = restraint.pause {
+                self.held_back_for_space.fetch_add(1, Ordering::Relaxed);
+                schedule::pause(pause);
+            }
+        }
     }
 
     #[cold]
@@ -103,6 +119,12 @@ impl Core {
         }
     }
 
+    /// Whether what was committed since the last table takes long to replay, or keeps much of the log from being packed.
+    fn is_worth_a_table_when_idle(&self, replay_ps: u64) -> bool {
+        let much = self.waste.is_idle_table_due(self.wal.accepted()) && !self.index.layers().tail.is_empty();
+        replay_ps >= self.least_ps() || much
+    }
+
     /// Less than this is not worth a table by itself.
     fn least_ps(&self) -> u64 {
         self.due.replay_ps / 32
@@ -111,9 +133,10 @@ impl Core {
     pub(crate) fn checkpoint_if_due(&self) -> Result<bool> {
         let tail = self.debt.tail();
         let seen = self.seen_tail.swap(tail.replay_ps, Ordering::Relaxed);
-        let idle = seen == tail.replay_ps && tail.replay_ps >= self.least_ps();
+        let idle = seen == tail.replay_ps && self.is_worth_a_table_when_idle(tail.replay_ps);
         let stuck = !self.index.layers().frozen.is_empty();
-        if tail.reaches(self.due) || idle || stuck { self.checkpoint() } else { Ok(false) }
+        let lapses = self.waste.is_table_due(self.wal.accepted());
+        if tail.reaches(self.due) || idle || stuck || lapses { self.checkpoint() } else { Ok(false) }
     }
 
     /// Writes a frozen tail out, where there is one, or freezes the tail and writes it out. False: it is empty.
@@ -137,6 +160,7 @@ impl Core {
             manifest.tables.push(named);
             manifest.rates = self.rates;
         })?;
+        self.waste.note_floor(frozen.high);
         self.index.thaw(table);
         self.debt.thaw();
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
@@ -177,10 +201,11 @@ impl Core {
         let made = remake(&self.wal, &self.shelf, from..through, self.replaying, &mut plan)?;
         self.shelf.name(&self.wal, |manifest| {
             manifest.tables.truncate(kept);
-            manifest.tables.extend(made.iter().map(|(named, _)| named.clone()));
+            manifest.add_remade(made.iter().map(|(named, _)| named.clone()));
         })?;
+        let judged = made.iter().map(|(named, _)| named.judged).max().unwrap_or(0);
         self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
-        self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect(), 0);
+        self.index.put_in_place(gone, made.into_iter().rev().map(|(_, table)| table).collect(), judged);
         Ok(())
     }
 

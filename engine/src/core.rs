@@ -35,6 +35,7 @@ use crate::retention::Looked;
 use crate::shelf::Shelf;
 use crate::stats::Latencies;
 use crate::turn::Turns;
+use crate::waste::Waste;
 
 /// Versions that an error about a damaged one looks through for one that can be read.
 const OLDER_MAX: usize = 1 << 10;
@@ -85,8 +86,10 @@ pub(crate) struct Core {
     pub(crate) checkpoints: AtomicU64,
     /// Tables that were made anew since open.
     pub(crate) remade: AtomicU64,
-    /// Commits that were held back.
+    /// What could go of the log, and commits that were held back: for the index, and for space.
+    pub(crate) waste: Waste,
     pub(crate) held_back: AtomicU64,
+    pub(crate) held_back_for_space: AtomicU64,
 
     /// The newest place in commit order.
     sequenced: AtomicU64,
@@ -132,6 +135,8 @@ impl Core {
         let terms = shelf.manifest.lock().terms.clone();
         let Ok(_) = moments.change(|_, _| Ok::<_, Infallible>(terms));
         let leases = Leases::new(wal.env().entropy.next_u64());
+        let waste = Waste::default();
+        waste.note_floor(shelf.manifest.lock().through().max(wal.span().start));
         Self {
             wal,
             durability: options.durability,
@@ -162,7 +167,9 @@ impl Core {
             closed: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),
             remade: AtomicU64::new(damage.len() as u64),
+            waste,
             held_back: AtomicU64::new(0),
+            held_back_for_space: AtomicU64::new(0),
             sequenced,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),

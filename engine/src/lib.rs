@@ -25,6 +25,7 @@ pub mod index;
 #[doc(hidden)]
 pub mod retention;
 mod moments;
+mod pace;
 mod stats;
 mod range;
 mod ticket;
@@ -39,6 +40,7 @@ mod duty;
 mod apply;
 mod estimate;
 mod debt;
+mod waste;
 mod manifest;
 mod noted;
 mod tiers;

@@ -72,6 +72,21 @@ impl Manifest {
     }
 }
 
+impl Manifest {
+    /// Adds tables that were made anew behind those that there are. Where the terms dropped anything from them, that is one
+    /// more judgement: a file that was packed before may hold what they do not list.
+    pub(crate) fn add_remade(&mut self, tables: impl IntoIterator<Item = Named>) {
+        for named in tables {
+            if named.judged > 0 {
+                self.judged = self.judged.max(named.judged);
+                let lapsed = Lsn::from_raw(self.terms.outcomes.raw().saturating_sub(1));
+                self.forgotten = self.forgotten.max(lapsed);
+            }
+            self.tables.push(named);
+        }
+    }
+}
+
 impl Encode for Manifest {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.next.encode(encoder)?;
@@ -160,6 +175,16 @@ mod tests {
         assert_eq!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).unwrap(), manifest);
         assert_eq!(manifest.through(), Lsn::from_raw(1 << 50));
         assert_eq!(Manifest::default().through(), Lsn::NONE);
+    }
+
+    #[test]
+    fn what_was_dropped_from_tables_that_were_made_anew_counts_as_judged_once_more() {
+        let terms = Arc::new(Terms { outcomes: Lsn::from_raw(800), ..Terms::default() });
+        let mut manifest = Manifest { next: 9, judged: 7, terms, ..Manifest::default() };
+        manifest.add_remade([Named { judged: 0, ..table(1, 0, 10) }]);
+        assert_eq!((manifest.judged, manifest.forgotten, manifest.tables.len()), (7, Lsn::NONE, 1));
+        manifest.add_remade([Named { judged: 8, ..table(2, 10, 20) }]);
+        assert_eq!((manifest.judged, manifest.forgotten.raw(), manifest.tables.len()), (8, 799, 2));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use savehold_wal::{Lsn, Packed};
 
 use crate::bell::Bell;
 use crate::error::Error;
+use crate::pace::Pace;
 
 /// Who packs the log, one at a time, and what came of it.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Packer {
     /// Held while the log is packed.
     pub(crate) work: Mutex<Left>,
     pub(crate) bell: Arc<Bell>,
+    /// How fast it goes in the background.
+    pub(crate) pace: Mutex<Pace>,
     /// What the index looked like when it was last seen to.
     pub(crate) seen: Mutex<(u64, Lsn)>,
     /// Why packing failed the last time, if it did.

@@ -84,7 +84,7 @@ fn make(
     }
     let mut plan = shelf.manifest.lock().terms.plan(Holds::default(), Lsn::NONE); // nobody holds anything yet
     let made = remake(wal, shelf, range, how, &mut plan)?;
-    shelf.name(wal, |manifest| manifest.tables.extend(made.iter().map(|(named, _)| named.clone())))?;
+    shelf.name(wal, |manifest| manifest.add_remade(made.iter().map(|(named, _)| named.clone())))?;
     tables.extend(made.into_iter().map(|(_, table)| table));
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::index::{Entry, Judge, TailIndex, VersionRef};
 use crate::manifest::{Manifest, Named};
 use crate::meta;
 use crate::planted::{self, Fault};
+use crate::retention::Terms;
 use crate::tally::{Counting, Tally};
 
 /// Bytes of a table that are written at once.
@@ -69,7 +70,9 @@ impl Shelf {
         if let Some((number, note)) = wal.judgement().or_else(|e| if known { Ok(None) } else { Err(e) })?
             && number > manifest.judged
         {
-            (manifest.judged, manifest.terms) = (number, Arc::new(meta::decode(&note)?)); // MANIFEST was lost meanwhile
+            let terms: Terms = meta::decode(&note)?; // MANIFEST was lost meanwhile, or another store's files were restored
+            manifest.forgotten = manifest.forgotten.max(before(terms.outcomes)); // what lapsed may be gone
+            (manifest.judged, manifest.terms) = (number, Arc::new(terms));
         }
         if wal.read_only().is_none() {
             manifest.next = manifest.next.max(sweep(wal, &manifest)?);
@@ -115,7 +118,8 @@ impl Shelf {
         let written = write(wal, &path, identity, |writer| fill(writer, &mut tally));
         let named = |facts: Facts| {
             let (versions, pages, listed) = (facts.versions, facts.pages, tally.listed());
-            Named { number, random, low, high, versions, pages, judged: 0, listed }
+            let judged = if tally.dropped > 0 { self.manifest.lock().judged + 1 } else { 0 };
+            Named { number, random, low, high, versions, pages, judged, listed }
         };
         let opened =
             written.map(named).and_then(|named| open(wal, &named).map(|table| (named, Arc::new(table))));
@@ -185,6 +189,10 @@ impl Shelf {
         remove_unnamed(wal, &before, &manifest);
         Ok(())
     }
+}
+
+fn before(place: Lsn) -> Lsn {
+    Lsn::from_raw(place.raw().saturating_sub(1))
 }
 
 /// Adds to a table what `judge` leaves of a key's versions, newest first; older ones may stand elsewhere.

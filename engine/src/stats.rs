@@ -8,25 +8,35 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::ids::Version;
 use crate::moments::OpenSnapshot;
+use crate::pace::Felt;
 
 /// Buckets of a histogram: bucket `n` holds times below `2^n` microseconds that the one before does not.
 const BUCKETS: usize = 32;
 
 /// Latencies, counted as they come.
 #[derive(Debug, Default)]
-pub(crate) struct Latencies([AtomicU64; BUCKETS]);
+pub(crate) struct Latencies {
+    buckets: [AtomicU64; BUCKETS],
+    total_us: AtomicU64,
+}
 
 impl Latencies {
     /// Counts one.
     pub(crate) fn note(&self, time: Duration) {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = (64 - us.leading_zeros() as usize).min(BUCKETS - 1);
-        self.0[bucket].fetch_add(1, Ordering::Relaxed);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.total_us.fetch_add(us, Ordering::Relaxed);
     }
 
     /// The counts so far.
     pub(crate) fn read(&self) -> Histogram {
-        Histogram(std::array::from_fn(|n| self.0[n].load(Ordering::Relaxed)))
+        Histogram(std::array::from_fn(|n| self.buckets[n].load(Ordering::Relaxed)))
+    }
+
+    /// How many there were, and how long all of them took.
+    pub(crate) fn felt(&self) -> Felt {
+        Felt { commits: self.read().count(), us: self.total_us.load(Ordering::Relaxed) }
     }
 }
 
@@ -129,6 +139,11 @@ pub struct Stats {
     /// Commits that were held back since open, because writing the index out could not keep up with the recovery
     /// budget.
     pub held_back: u64,
+    /// Commits that were held back since open, because compaction could not keep up with what they overwrote.
+    pub held_back_for_space: u64,
+    /// Bytes of the log that could go, about: dead ones in segments that may be packed, and what the next merge of index
+    /// tables makes dead. Commits are held back where this is close to half of what lives.
+    pub reclaimable_bytes: u64,
 }
 
 /// A moment of the past, and who keeps it.

@@ -193,6 +193,10 @@ impl Store {
     /// What became of the commit with this idempotency id, or of the commit that an
     /// [`Unknown`](ErrorKind::Unknown) error named by its version; after a crash too.
     ///
+    /// An id that nobody knows is `NotCommitted` as long as no id was ever forgotten. Afterwards it is `Forgotten`: it may be
+    /// one of those, and nothing is kept that could tell. [`Store::forgotten_through`] says which commits that concerns. A
+    /// version is `Forgotten` only where compaction dropped whole records of the file that it lies in.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unknown`]: a write failed, and only reopening tells. [`ErrorKind::Damaged`]: something stands there, and
@@ -203,7 +207,7 @@ impl Store {
                 Some(found) => self.core.wait_for(found.lsn).map(|()| Outcome::Committed(found.lsn.into())),
                 None => match self.core.undone_id(&id)? {
                     Some(version) => Ok(Outcome::Undone(version)),
-                    None if self.core.forgot() => Ok(Outcome::Forgotten),
+                    None if self.core.forgotten().is_some() => Ok(Outcome::Forgotten),
                     None => Ok(Outcome::NotCommitted),
                 },
             },
@@ -221,10 +225,12 @@ impl Store {
         }
         match self.core.wal.read_head(lsn) {
             Ok(_) => Ok(Outcome::Committed(version)),
-            Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && lsn < self.core.wal.complete() => {
-                Ok(Outcome::Forgotten)
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Gone => {
+                match self.core.wal.may_be_given_up(lsn)? {
+                    true => Ok(Outcome::Forgotten),
+                    false => Ok(Outcome::NotCommitted),
+                }
             }
-            Err(e) if e.kind() == savehold_wal::ErrorKind::Gone => Ok(Outcome::NotCommitted),
             Err(e) if e.kind() == savehold_wal::ErrorKind::Corrupt => Err(damaged(lsn, e)),
             Err(e) => Err(e.into()),
         }
@@ -316,6 +322,8 @@ impl Store {
             tables_remade: core.remade.load(Ordering::Relaxed),
             checkpoints: core.checkpoints.load(Ordering::Relaxed),
             held_back: core.held_back.load(Ordering::Relaxed),
+            held_back_for_space: core.held_back_for_space.load(Ordering::Relaxed),
+            reclaimable_bytes: core.waste.could_go(log.accepted),
         }
     }
 

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
 use crate::planted::{self, Fault};
-use crate::retention::{Asked, Holds, Plan, Share, Terms};
+use crate::retention::{Asked, Extent, Holds, Plan, Share, Terms};
 use crate::stats::OldestMoment;
 use crate::tally::{Counting, listed_bytes};
 use crate::tiers;
@@ -50,6 +50,7 @@ impl Core {
             let Some(count) = tiers::due(&versions) else { return Ok(()) };
             let plan = self.next_terms(&layers)?.map(|next| self.enforce(next)).transpose()?;
             self.merge_these(&layers.tables[..count], count == layers.tables.len(), plan)?;
+            self.looked.lock().note_changed();
         }
     }
 
@@ -60,20 +61,23 @@ impl Core {
         if layers.tables.is_empty() || self.wal.read_only().is_some() {
             return Ok(None);
         }
-        let versions = versions_of(&layers);
-        let left = self.looked.lock().next(now, versions);
+        let extent = self.extent(&layers);
+        let left = self.looked.lock().next(now, extent);
         if !left.is_zero() {
             return Ok(Some(left));
         }
         let every = self.keeping(self.visible())?.moments.every;
-        self.looked.lock().note(now, versions, every);
-        if let Some(next) = self.next_terms(&layers)? {
-            let share = self.lapsed(&layers, &mut self.plan(&next, self.moments.held()))?;
-            if self.looked.lock().worth(now, share) {
-                self.merge_all(&layers, self.enforce(next)?)?;
-            }
+        self.looked.lock().note(now, extent, every);
+        let next = self.next_terms(&layers)?;
+        let mut plan = next.as_ref().map(|next| self.plan(next, self.moments.held()));
+        let share = plan.as_mut().map_or(Ok(Share::default()), |plan| self.lapsed(&layers, plan))?;
+        self.waste.note_lapsed(extent.log_bytes, share.of(extent.log_bytes), layers.floor);
+        if let Some(next) = next
+            && self.looked.lock().worth(now, share, extent)
+        {
+            self.merge_all(&layers, self.enforce(next)?)?;
         }
-        Ok(Some(self.looked.lock().next(now, versions_of(&self.index.layers()))))
+        Ok(Some(self.looked.lock().next(now, self.extent(&self.index.layers()))))
     }
 
     /// Writes the tail out and drops everything that has lapsed, now. False: nothing may be dropped for now, because the
@@ -91,10 +95,23 @@ impl Core {
         Ok(true)
     }
 
+    /// How much the tables list, and take.
+    fn extent(&self, layers: &Layers) -> Extent {
+        let manifest = self.shelf.manifest.lock();
+        let listed = manifest.tables.iter().flat_map(|table| &table.listed).map(|(_, bytes)| bytes);
+        Extent {
+            versions: layers.tables.iter().map(|table| table.facts().versions).sum(),
+            log_bytes: listed.sum(),
+            table_bytes: layers.tables.iter().map(|table| table.bytes()).sum(),
+        }
+    }
+
     fn merge_all(&self, layers: &Layers, plan: Plan) -> Result<()> {
         self.merge_these(&layers.tables, true, Some(plan))?;
         let now = self.wal.env().clock.monotonic();
-        self.looked.lock().note_merged(now, versions_of(&self.index.layers()));
+        let extent = self.extent(&self.index.layers());
+        self.looked.lock().note_merged(now, extent);
+        self.waste.note_merged(extent.log_bytes, layers.floor);
         Ok(())
     }
 
@@ -148,15 +165,15 @@ impl Core {
     /// Merges `tables`, neighbours, newest first, into one.
     fn merge_these(&self, tables: &[Arc<Table>], oldest: bool, plan: Option<Plan>) -> Result<()> {
         let numbers: Vec<u64> = tables.iter().map(|table| table.facts().number).collect();
-        let (range, judged, next) = {
+        let (range, judged) = {
             let manifest = self.shelf.manifest.lock();
             let merged = || manifest.tables.iter().filter(|table| numbers.contains(&table.number));
             let (Some(first), Some(last)) = (merged().next(), merged().next_back()) else { return Ok(()) };
             let judged = merged().map(|table| table.judged).max().unwrap_or(0);
-            ((first.low, last.high), judged, manifest.judged + 1)
+            ((first.low, last.high), judged)
         };
         let low = tables.iter().map(|table| table.facts().low).min().unwrap_or(range.0);
-        let (mut forgotten, mut dropped) = (Lsn::NONE, 0);
+        let mut forgotten = Lsn::NONE;
         let mut plan: Box<dyn Judge> = match plan {
             Some(plan) => Box::new(plan),
             None => Box::new(KeepAll),
@@ -170,10 +187,10 @@ impl Core {
                 }
                 self.checkpoint_if_due()?;
             }
-            (forgotten, dropped) = (judge.tally.forgotten, judge.tally.dropped);
+            forgotten = judge.tally.forgotten;
             merge.finish()
         })?;
-        named.judged = if dropped > 0 { next } else { judged };
+        named.judged = named.judged.max(judged); // by this merge, where it dropped anything
         let judged = named.judged;
         self.shelf.name(&self.wal, |manifest| {
             let gone = |table: &crate::manifest::Named| numbers.contains(&table.number);
@@ -256,9 +273,9 @@ impl Core {
         (until_us > LEAP_US && until_us > self.wal.time_us()).then_some(until_us)
     }
 
-    /// Whether any outcome of a commit was dropped.
-    pub(crate) fn forgot(&self) -> bool {
-        self.shelf.manifest.lock().forgotten > Lsn::NONE
+    /// The newest commit whose outcome was dropped, if one was.
+    pub(crate) fn forgotten(&self) -> Option<Lsn> {
+        Some(self.shelf.manifest.lock().forgotten).filter(|lsn| *lsn > Lsn::NONE)
     }
 
     /// The oldest moment that somebody keeps, where time alone no longer keeps every moment.
@@ -275,8 +292,4 @@ impl Core {
         let time_us = self.wal.time_of(version.lsn()).ok().flatten();
         Some(OldestMoment { version, time_us, keeper })
     }
-}
-
-fn versions_of(layers: &Layers) -> u64 {
-    layers.tables.iter().map(|table| table.facts().versions).sum()
 }

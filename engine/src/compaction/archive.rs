@@ -12,10 +12,11 @@ use savehold_wal::{Judged, Lsn, Packing, schedule};
 
 use super::cull::cull;
 use super::plan;
-use super::run::{STEP_BYTES, rest_for};
+use super::run::rest_for;
 use crate::archiving::Archiving;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pace::STEP_BYTES;
 use crate::packer::Left;
 
 /// What failed is tried again after this time.

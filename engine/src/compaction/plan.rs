@@ -2,12 +2,16 @@
 //!
 //! A file whose greater part is dead is packed. Where all files together hold more that is dead than a part of what lives,
 //! the one with the greatest dead part is, so that the log stays within its bounds however the dead lies spread. Its neighbours go
-//! along where they gain by it or are small: the fewer files, the better. Files that are packed and small are packed
-//! together eight at a time, so that a byte is seldom copied for the sake of their number.
+//! along where they gain nearly as much by it, or are small: the fewer files, the better, but who is packed too soon is copied
+//! for little. Files that are packed and small are packed together eight at a time, so that a byte is seldom copied for the
+//! sake of their number. A packed file stays small enough that what is packed and what it was packed from take little
+//! more than what they are.
 
 use std::ops::Range;
 
 use savehold_wal::Lsn;
+
+use crate::waste::PACKED_FROM;
 
 /// A file that may be packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +42,15 @@ impl File {
 const LEAST_BYTES: u64 = 32 << 10;
 /// Of a file: it is packed for itself.
 const HALF: (u64, u64) = (1, 2);
-/// Of a file: it is packed where too much is dead in all, or beside one that is packed.
-const SOME: (u64, u64) = (1, 5);
-/// Dead bytes of all files, for each live one, over which files are packed of which less is dead.
-const DEAD_MAX: (u64, u64) = (3, 10);
+/// Of a file: it is packed where too much is dead in all, or beside one that is packed…
+const SOME: (u64, u64) = (3, 20);
+/// …of which no more than this is dead for each byte that is dead in it.
+const BESIDE: f64 = 0.6;
 /// Live bytes of a neighbour that goes along however little it gains.
 const SMALL_BYTES: u64 = 256 << 10;
 /// Bytes that are read at most for one packed file, and live ones among them.
 const READ_MAX: u64 = 256 << 20;
-const LIVE_MAX: u64 = 64 << 20;
+const LIVE_MAX: u64 = 32 << 20;
 /// So many small files beside each other are packed into one.
 const MANY: usize = 8;
 /// Packed files up to each of these sizes count as small beside each other.
@@ -56,15 +60,15 @@ const SIZES: [u64; 4] = [256 << 10, 1 << 20, 4 << 20, 16 << 20];
 pub(crate) fn due(files: &[File]) -> Option<Range<usize>> {
     let dead: u64 = files.iter().map(|file| file.dead).sum();
     let live: u64 = files.iter().map(File::live).sum();
-    let much = dead.saturating_mul(DEAD_MAX.1) > live.saturating_mul(DEAD_MAX.0);
+    let much = dead.saturating_mul(PACKED_FROM.1) > live.saturating_mul(PACKED_FROM.0);
     let least = if much { SOME } else { HALF };
     let worth = (0..files.len()).filter(|n| files[*n].is_dead_by(least));
     let most = worth.max_by(|a, b| share(&files[*a]).total_cmp(&share(&files[*b])));
-    match most.and_then(|seed| grown(files, seed, |file| file.is_dead_by(SOME) || file.live() <= SMALL_BYTES))
-    {
-        Some(run) => Some(run),
-        None => SIZES.iter().find_map(|size| many(files, *size)),
-    }
+    let run = most.and_then(|seed| {
+        let gains = |file: &File| file.is_dead_by(SOME) && share(file) >= BESIDE * share(&files[seed]);
+        grown(files, seed, |file| gains(file) || file.live() <= SMALL_BYTES)
+    });
+    run.or_else(|| SIZES.iter().find_map(|size| many(files, *size)))
 }
 
 /// Runs of files that a person asks to be packed: all of which more than a little is dead.
@@ -128,73 +132,4 @@ fn many(files: &[File], size: u64) -> Option<Range<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    fn file(n: u64, mib: u64, dead_mib: u64) -> File {
-        let base = Lsn::new(1 + (n / 100) as u16, n * 64 * MIB);
-        File { base, first: true, bytes: mib * MIB, dead: dead_mib * MIB, packed: false }
-    }
-
-    fn files(all: &[(u64, u64)]) -> Vec<File> {
-        all.iter().zip(0..).map(|((mib, dead), n)| file(n, *mib, *dead)).collect()
-    }
-
-    #[test]
-    fn what_is_half_dead_goes_and_takes_neighbours_along_that_gain_by_it() {
-        for (all, run) in [
-            (&[][..], None),
-            (&[(64, 0), (64, 10), (64, 0)], None),
-            (&[(64, 32), (64, 10), (64, 0)], Some(0..1)),
-            (&[(64, 0), (64, 13), (64, 50), (64, 14), (64, 0)], Some(2..4)),
-            (&[(64, 64), (64, 64), (64, 64), (64, 64), (64, 64)], Some(1..5)),
-            (&[(64, 20), (64, 20), (64, 25)], Some(2..3)),
-        ] {
-            assert_eq!(due(&files(all)), run, "{all:?}");
-        }
-    }
-
-    #[test]
-    fn a_rest_segment_goes_with_the_one_in_whose_space_it_lies() {
-        let mut all = files(&[(64, 0), (64, 60), (64, 0)]);
-        all[1].first = false;
-        assert_eq!(due(&all), Some(0..2));
-        assert_eq!(all_due(&all), vec![0..2]);
-        all[0].first = false;
-        assert_eq!((due(&all), all_due(&all)), (None, vec![]));
-    }
-
-    #[test]
-    fn timelines_are_not_mixed() {
-        let all = [file(98, 64, 64), file(99, 64, 64), file(100, 64, 64), file(101, 64, 60)];
-        assert_eq!(due(&all), Some(2..4));
-        assert_eq!(all_due(&all), [0..2, 2..4]);
-    }
-
-    #[test]
-    fn small_packed_files_become_few() {
-        let mut all: Vec<File> = (0..7).map(|n| File { packed: true, ..file(n, 1, 0) }).collect();
-        assert_eq!(due(&all), None);
-        all.push(File { packed: true, ..file(7, 1, 0) });
-        all.push(file(8, 1, 0));
-        assert_eq!(due(&all), Some(0..8));
-    }
-
-    #[test]
-    fn however_the_dead_lies_spread_the_log_stays_within_its_bounds_and_work_ends() {
-        let mut all: Vec<File> = (0..64).map(|n| file(n, 64, (n * 7) % 40)).collect();
-        let mut copied = 0;
-        while let Some(run) = due(&all) {
-            let live: u64 = all[run.clone()].iter().map(File::live).sum();
-            copied += live;
-            let packed = File { bytes: live + 16_384, dead: 0, packed: true, ..all[run.start] };
-            all.splice(run, [packed]);
-        }
-        let (dead, live) = all.iter().fold((0, 0), |(d, l), f| (d + f.dead, l + f.live()));
-        assert!(dead * 10 <= live * 3, "{dead} of {live}");
-        assert!(copied <= live, "{copied} of {live}");
-        assert!(all_due(&all).iter().all(|run| all[run.clone()].iter().any(|file| file.dead > 0)));
-    }
-}
+mod tests;

@@ -21,15 +21,14 @@ use super::plan::{self, File};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Layers;
+use crate::pace::STEP_BYTES;
 use crate::planted::{self, Fault};
 use crate::stats::OldestFile;
 
 /// What failed is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Bytes that are gone through each second in the background where little is dead…
+/// Bytes that are gone through each second where little is dead, of an archive.
 const SLOW_BYTES: u64 = 32 << 20;
-/// …after each of which so many the thread rests.
-pub(super) const STEP_BYTES: u64 = 1 << 20;
 /// Bytes of a packed file besides its records, and for each of its records besides what the index counts, about.
 const FILE_BYTES: u64 = 16 << 10;
 const RECORD_BYTES: u64 = 72;
@@ -93,9 +92,12 @@ impl Core {
             if self.packer.is_ending() || self.wal.failure().is_some() || self.wal.read_only().is_some() {
                 return None;
             }
-            let packed = self.look(&mut left, Reach::Before).and_then(|look| match plan::due(&look.files) {
-                Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
-                None => self.roll_if_wasteful(&look),
+            let packed = self.look(&mut left, Reach::Before).and_then(|look| {
+                self.waste.note_dead(look.files.iter().map(|file| file.dead).sum());
+                match plan::due(&look.files) {
+                    Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
+                    None => self.roll_if_wasteful(&look),
+                }
             });
             let failure = match packed {
                 Ok(true) => continue,
@@ -104,6 +106,7 @@ impl Core {
                 Err(e) => Some(e),
             };
             let again = failure.is_some().then_some(RETRY_AFTER);
+            failure.iter().for_each(|_| self.waste.note_stuck());
             *self.packer.failure.lock() = failure;
             return again;
         }
@@ -235,20 +238,26 @@ impl Core {
         look: &Look,
         run: Range<usize>,
     ) -> Result<Packed> {
-        let (dead, live) =
-            look.files.iter().fold((0, 0), |(d, l), f| (d + f.dead, l + f.bytes.saturating_sub(f.dead)));
-        let rest = rest_for(dead, live).filter(|_| self.wal.env().threads == Threads::Own);
         let mut since = 0;
+        self.packer.pace.lock().rested(self.commits.felt());
         self.pack_run(left, look, run, |bytes| {
             since += bytes;
-            if let Some(rest) = rest
-                && since >= STEP_BYTES
-            {
+            if since >= STEP_BYTES && self.wal.env().threads == Threads::Own {
                 since = 0;
-                schedule::pause(rest);
+                self.rest();
             }
             ControlFlow::Continue(())
         })
+    }
+
+    /// Rests after a step, for as long as what could go allows, and longer where commits feel it.
+    fn rest(&self) {
+        let urgency = self.waste.urgency(self.wal.accepted());
+        let rest = self.packer.pace.lock().rest(self.commits.felt(), urgency);
+        if let Some(rest) = rest {
+            schedule::pause(rest);
+            self.packer.pace.lock().rested(self.commits.felt());
+        }
     }
 
     /// Packs neighbours into one file.

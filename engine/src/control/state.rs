@@ -40,6 +40,9 @@ pub(super) fn stat(store: &Store, asked: Asked<'_>) -> Result<Map> {
     said.insert("tables", stats.tables);
     said.insert("table_bytes", stats.table_bytes);
     said.insert("dead_bytes", stats.dead_bytes);
+    said.insert("reclaimable_bytes", stats.reclaimable_bytes);
+    said.insert("held_back", stats.held_back);
+    said.insert("held_back_for_space", stats.held_back_for_space);
     said.insert("oldest_file", stats.oldest_file.map(oldest_file));
     said.insert("packed_segments", stats.packed_segments);
     said.insert("packed_bytes", stats.packed_bytes);

@@ -103,6 +103,8 @@ pub enum Rule {
     },
     /// The newest version, and what snapshots hold.
     NewestOnly,
+    /// The same, and what was the newest at any moment at or behind the one right before this place: those are whole.
+    NewestFrom(Lsn),
     /// Nothing that is older, the newest version neither: outcomes of commits.
     Passing(Lsn),
 }
@@ -164,6 +166,7 @@ impl Kept {
             Rule::Passing(from) => version.lsn >= *from,
             _ if n == 0 => true,
             Rule::NewestOnly => self.any_held(version.lsn, newer),
+            Rule::NewestFrom(whole) => newer >= *whole || self.any_held(version.lsn, newer),
             Rule::History { newest, .. } => {
                 n < *newest as usize
                     || version.lsn >= rule.alone(version.cause)

@@ -20,6 +20,6 @@ mod tests;
 
 pub use horizon::Horizon;
 pub use judge::{Holds, Kept, Plan, Reach, Rule};
-pub use look::{Looked, Share};
+pub use look::{Extent, Looked, Share};
 pub use settings::{Moments, OUTCOMES, Retention, VersionsKept};
 pub use terms::{Asked, Mark, Terms};

@@ -186,11 +186,20 @@ impl Terms {
     pub fn plan(&self, holds: Holds, settled: Lsn) -> Plan {
         let marks = self.marks.iter().map(|mark| mark.place).chain(self.pins.iter().copied());
         let mut rules: HashMap<u32, Rule> =
-            self.rules.iter().map(|(number, rule)| (*number, *rule)).collect();
+            self.rules.keys().map(|number| (*number, self.rule_of(*number))).collect();
         let moments_alone = Rule::History { explicit: Lsn::MAX, autosaves: Lsn::MAX, newest: 1 };
         rules.extend((0..CollectionId::FIRST.0).map(|own| (own, moments_alone)));
         rules.insert(CollectionId::ONCE.0, Rule::Passing(self.outcomes));
         Plan { kept: Kept::new(self.every, marks.collect(), holds), usual: self.usual, rules, settled }
+    }
+
+    /// The rule of a collection that has one of its own. What these terms promise holds for whatever is judged by them, what
+    /// came after them too.
+    fn rule_of(&self, number: u32) -> Rule {
+        match self.rules[&number] {
+            Rule::NewestOnly => Rule::NewestFrom(self.partial(number)),
+            rule => rule,
+        }
     }
 
     /// The rule of a collection that follows: what was given up stays given up.
@@ -326,7 +335,7 @@ fn encode_rule<E: Encoder>(rule: &Rule, encoder: &mut E) -> Result<(), EncodeErr
         Rule::History { explicit, autosaves, newest } => {
             (0_u8, explicit.raw(), autosaves.raw(), *newest).encode(encoder)
         }
-        Rule::NewestOnly | Rule::Passing(_) => 1_u8.encode(encoder),
+        Rule::NewestOnly | Rule::NewestFrom(_) | Rule::Passing(_) => 1_u8.encode(encoder),
     }
 }
 

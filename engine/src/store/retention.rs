@@ -5,6 +5,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::ids::Version;
 use crate::name::CollectionName;
 use crate::retention::{Moments, Retention};
 use crate::store::Store;
@@ -71,6 +72,13 @@ impl Store {
     /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
     pub fn outcomes_kept(&self) -> Result<Duration> {
         Ok(self.core.keeping(self.core.visible())?.outcomes)
+    }
+
+    /// The newest commit whose idempotency id was forgotten; `None`: none was. For who first used an id behind that
+    /// commit `Forgotten` means `NotCommitted`: ids of newer commits are all known.
+    #[must_use]
+    pub fn forgotten_through(&self) -> Option<Version> {
+        self.core.forgotten().map(Version::from)
     }
 
     /// Says how long outcomes of idempotency ids are kept from now on; afterwards [`Store::outcome`] answers `Forgotten`, and

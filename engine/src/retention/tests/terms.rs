@@ -95,27 +95,56 @@ fn pins_of_moments_that_are_not_kept_are_none() {
     assert_eq!(later.pins, [place(held)], "once it is pinned it stays");
 }
 
+/// Tables that list so many versions, of a hundred bytes of log each, and take as much themselves.
+fn extent(versions: u64) -> Extent {
+    Extent { versions, log_bytes: 100 * versions, table_bytes: 100 * versions }
+}
+
 /// Only much, or a little for long, is worth a merge.
 #[test]
 fn it_is_looked_as_tables_grow_and_as_time_goes_by() {
     let (mut looked, second) = (Looked::default(), Duration::from_secs(1));
-    assert!(looked.next(5 * second, 10).is_zero());
-    looked.note(5 * second, 1000, Duration::from_secs(3600));
-    assert_eq!(looked.next(6 * second, 1200), 224 * second);
-    assert!(looked.next(6 * second, 1300).is_zero());
-    looked.note(6 * second, 1300, Duration::ZERO);
-    assert_eq!(looked.next(6 * second, 1300), 10 * second);
+    assert!(looked.next(5 * second, extent(10)).is_zero());
+    looked.note(5 * second, extent(1000), Duration::from_secs(3600));
+    assert_eq!(looked.next(6 * second, extent(1125)), 224 * second);
+    assert!(looked.next(6 * second, extent(1126)).is_zero());
+    let heavy = Extent { log_bytes: 113_000, ..extent(1000) };
+    assert!(looked.next(6 * second, heavy).is_zero(), "few versions, and large ones");
+    looked.note(6 * second, extent(1300), Duration::ZERO);
+    assert_eq!(looked.next(6 * second, extent(1300)), 10 * second);
     let share = |all: u64, lapsed: u64| Share { versions: (all, lapsed), bytes: (all * 100, lapsed * 100) };
     for (share, worth) in [(share(0, 0), false), (share(100, 24), false), (share(100, 25), true)] {
-        assert_eq!(looked.worth(100 * second, share), worth, "{share:?}");
+        assert_eq!(looked.worth(100 * second, share, extent(1300)), worth, "{share:?}");
     }
     let day = 24 * 3600 * second;
-    assert!(!looked.worth(day, share(100, 1)));
-    assert!(looked.worth(day + 5 * second, share(100, 1)), "a day after the first look");
-    looked.note_merged(day + 5 * second, 5);
-    assert!(!looked.worth(day + 6 * second, share(100, 1)));
+    assert!(!looked.worth(day, share(100, 1), extent(1300)));
+    assert!(looked.worth(day + 5 * second, share(100, 1), extent(1300)), "a day after the first look");
+    looked.note_merged(day + 5 * second, extent(5));
+    assert!(!looked.worth(day + 6 * second, share(100, 1), extent(1300)));
     let mut large = Share::default();
     large.note(10, false);
     large.note(4, true);
-    assert!(looked.worth(second, large));
+    assert!(looked.worth(second, large, extent(1300)));
+}
+
+/// Writing tables costs little where values are large, and gives much space back.
+#[test]
+fn the_less_tables_take_of_the_log_the_sooner_they_are_merged() {
+    let share = |lapsed: u64| Share { versions: (100, 0), bytes: (100_000, lapsed) };
+    let of_log = |part: u64| Extent { versions: 1000, log_bytes: 1 << 30, table_bytes: (1 << 30) / part };
+    for (lapsed, part, worth) in [
+        (10_000, 30, true),
+        (9_999, 30, false),
+        (10_000, 19, false),
+        (11_000, 19, true),
+        (24_999, 7, false),
+        (25_000, 7, true),
+    ] {
+        assert_eq!(
+            Looked::default().worth(Duration::ZERO, share(lapsed), of_log(part)),
+            worth,
+            "{lapsed} of {part}"
+        );
+    }
+    assert_eq!((share(10_000).of(1 << 30), Share::default().of(9)), ((1 << 30) / 10, 0));
 }
