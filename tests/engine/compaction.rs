@@ -11,7 +11,7 @@ use savehold::backup::restore_in;
 use savehold::planted::{Fault as Planted, plant};
 use savehold::sim::Sim;
 use savehold::{
-    At, Backup, Collection, ErrorKind, Moments, Options, Restore, Result, Retention, Snapshot, Store,
+    At, Backup, Collection, ErrorKind, Moments, Options, Outcome, Restore, Result, Retention, Snapshot, Store,
 };
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
@@ -127,6 +127,33 @@ fn a_store_in_which_everything_was_removed_takes_next_to_nothing() -> Result<()>
     Ok(())
 }
 
+/// Nobody asks for it: removals, the tables that list them and the files that hold them go as time goes by.
+#[test]
+fn a_store_in_which_everything_was_removed_gives_its_space_back_by_itself() -> Result<()> {
+    let hour = Duration::from_secs(3600);
+    for (history, hours, step) in [(false, 2, hour / 60), (true, 32 * 24, hour)] {
+        let (mut sim, mut state) = (Sim::new(3), State::new());
+        let store = sim.open()?;
+        let world = if history { store.raw("world")? } else { newest_only(&store)? };
+        overwrite(&store, 200, 10, 4_000, &mut state)?;
+        let most = sim.disk().used();
+        for key in state.keys() {
+            world.remove(key)?;
+        }
+        let mut least = most;
+        for _ in 0..hours * (hour.as_secs() / step.as_secs()) {
+            sim.advance(step);
+            store.tick();
+            least = least.min(sim.disk().used());
+        }
+        assert!(most > 8 << 20, "{most}");
+        assert!(least < 2 << 20, "{least} of {most} bytes, history {history}: {:?}", store.stats());
+        assert!(sim.disk().used() < 2 << 20, "{:?}", sim.disk().files());
+        assert_eq!(shown(&store)?, State::new());
+    }
+    Ok(())
+}
+
 #[test]
 fn what_was_removed_stays_so_when_tables_and_catalog_are_lost_afterwards() -> Result<()> {
     for seed in 0..scaled(6) {
@@ -151,6 +178,78 @@ fn what_was_removed_stays_so_when_tables_and_catalog_are_lost_afterwards() -> Re
         assert_eq!(shown(&store)?, kept, "seed {seed}: tables are made anew");
         store.close()?;
     }
+    Ok(())
+}
+
+/// Tables that are made anew drop what the terms say, though files that were packed before hold it: an ending in another
+/// file stays as long as any of them does. `k` is put in a file that stays, and removed in one that is packed again.
+#[test]
+fn what_was_removed_stays_so_when_tables_are_lost_twice() -> Result<()> {
+    let (mut sim, mut stays) = (Sim::new(6), State::new());
+    let store = sim.open()?;
+    let world = newest_only(&store)?;
+    let write = |store: &Store, name: &str, turn: u64, state: &mut State| -> Result<()> {
+        let world = store.raw("world")?;
+        for n in 0..100 {
+            let key = format!("{name} {n}");
+            let value = value(&key, turn, 4_000);
+            world.set(&key, &Bytes::from(value.clone()))?;
+            state.insert(key, value);
+        }
+        Ok(())
+    };
+    let mut goes = State::new();
+    (0..2).try_for_each(|turn| write(&store, "stays", turn, &mut stays))?;
+    world.set("k", &Bytes::from_static(b"put"))?;
+    assert!(store.compact(|_| Continue(()))?.segments > 0, "the file of `k` is packed");
+    (2..4).try_for_each(|turn| write(&store, "goes", turn, &mut goes))?;
+    world.remove("k")?;
+    assert!(store.compact(|_| Continue(()))?.segments > 0, "the file of its removal is packed");
+    let lose_tables = |sim: &mut Sim, store: Store| -> Result<Store> {
+        store.close()?;
+        let disk = sim.disk();
+        for (name, _) in disk.files().iter().filter(|(name, _)| name.contains("/index/")) {
+            disk.uproot(Path::new(name)).unwrap();
+        }
+        sim.open()
+    };
+    drop(world);
+    let store = lose_tables(&mut sim, store)?;
+    write(&store, "goes", 4, &mut goes)?;
+    store.compact(|_| Continue(()))?;
+    let store = lose_tables(&mut sim, store)?;
+    stays.extend(goes);
+    assert_eq!(shown(&store)?, stays, "nothing that was removed is there again");
+    Ok(())
+}
+
+/// The catalog says of which commits the ids were forgotten; a store that is restored has none, and its packed files say it.
+#[test]
+fn an_id_that_was_forgotten_is_not_called_not_committed_after_a_restore() -> Result<()> {
+    let (mut sim, mut state) = (Sim::new(4), State::new());
+    let store = sim.open()?;
+    newest_only(&store)?;
+    store.collection::<i64>("counts")?.increment_once("receipt", "a", 1)?;
+    overwrite(&store, 20, 3, 4_000, &mut state)?;
+    store.set_outcomes_kept(Duration::from_secs(60))?;
+    sim.advance(Duration::from_secs(120));
+    overwrite(&store, 20, 1, 4_000, &mut state)?;
+    let before = Path::new("/before");
+    store.backup(before)?;
+    assert!(store.compact(|_| Continue(()))?.dropped > 0);
+    assert_eq!(store.outcome("receipt")?, Outcome::Forgotten);
+    let behind = Path::new("/behind");
+    store.backup(behind)?;
+    let clock = sim.clock();
+    let mut restored = |from: &Path| -> Result<Outcome> {
+        let (vfs, entropy) = (Arc::new(sim.disk()), Arc::new(SimEntropy::new(9)));
+        let env = Env { vfs, clock: clock.clone(), entropy, threads: Threads::None };
+        let to = from.join("restored");
+        restore_in(&env, from, &to, &At::Now, Restore::new())?;
+        Options::new().open_in(env, &to)?.outcome("receipt")
+    };
+    assert!(matches!(restored(before)?, Outcome::Committed(_)), "it was there when that backup was made");
+    assert_eq!(restored(behind)?, Outcome::Forgotten);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod cases;
 mod checker;
 mod compaction;
 mod damage;
+mod everything;
 mod feed;
 mod full;
 mod gate;

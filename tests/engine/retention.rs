@@ -203,6 +203,8 @@ fn outcomes_are_forgotten_after_their_time_and_not_before() -> Result<()> {
     let store = sim.open()?;
     let counts = store.collection::<i64>("counts")?;
     counts.increment_once("receipt", "a", 1)?;
+    let receipt = counts.get("a")?.expect("just added").version;
+    assert_eq!(store.forgotten_through(), None);
     for _ in 0..6 {
         sim.advance(DAY);
         store.thin()?;
@@ -213,9 +215,11 @@ fn outcomes_are_forgotten_after_their_time_and_not_before() -> Result<()> {
     store.thin()?;
     assert_eq!(store.outcome("receipt")?, Outcome::Forgotten);
     assert_eq!(store.outcome("never")?, Outcome::Forgotten, "it might have been");
+    assert_eq!(store.forgotten_through(), Some(receipt), "no id of a newer commit was forgotten");
     sim.cut_power();
     let store = sim.open()?;
     assert_eq!(store.outcome("receipt")?, Outcome::Forgotten);
+    assert_eq!(store.forgotten_through(), Some(receipt));
     Ok(())
 }
 
@@ -292,6 +296,35 @@ fn tables_that_are_made_anew_bring_nothing_back() -> Result<()> {
     assert_eq!(versions(&counts, "a")?, expected);
     assert_eq!(store.snapshot_at(first).unwrap_err().oldest(), oldest);
     assert_eq!((counts.get("gone")?, store.outcome("id")?), (None, Outcome::Forgotten));
+    Ok(())
+}
+
+/// The terms say which moments of a collection of newest values are whole; a table of what came after them is made anew by
+/// these same terms, and must keep what they say.
+#[test]
+fn tables_that_are_made_anew_keep_every_moment_that_is_whole() -> Result<()> {
+    let mut sim = Sim::new(9);
+    let store = sim.open()?;
+    store.set_moments(Moments::NONE)?;
+    store.set_retention("cache", Retention::NewestOnly)?;
+    let cache = store.collection::<i64>("cache")?;
+    cache.set("a", &0)?;
+    cache.set("a", &1)?;
+    assert!(store.thin()?, "from here on it is whole");
+    let then = cache.set("b", &2)?;
+    cache.set("a", &3)?;
+    cache.set("b", &4)?;
+    store.close()?;
+    let disk = sim.disk();
+    for (path, _) in disk.files().into_iter().filter(|(path, _)| path.ends_with(".idx")) {
+        disk.uproot(std::path::Path::new(&path)).expect("a file");
+    }
+    let store = sim.open()?;
+    assert!(store.stats().tables_remade > 0, "{:?}", store.stats());
+    let (cache, shown) = (store.collection::<i64>("cache")?, store.snapshot_at(then)?);
+    assert_eq!(shown.version(), then);
+    let read = |key: &str| -> Result<Option<i64>> { Ok(shown.get(&cache, key)?.map(|e| e.value)) };
+    assert_eq!((read("a")?, read("b")?), (Some(1), Some(2)));
     Ok(())
 }
 
