@@ -5,14 +5,14 @@
 //! at every few milliseconds while the store is filled, and again at rest, when it was closed and opened; then keys are
 //! read at random and listed by prefix, all of it in the page cache.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, fs};
 
 use bytes::Bytes;
-use savehold::{Collection, Durability, ErrorKind, Options, Result, Ticket, Version};
+use savehold::{Durability, Options, Result};
+use savehold_benches::Flow;
 use savehold_wal::draw::Draw;
 use savehold_wal::env::Env;
 use savehold_wal::schedule;
@@ -106,39 +106,11 @@ fn fill(dir: &std::path::Path, keys: u64) -> Result<()> {
     let store = Options::new().durability(Durability::Buffered).open(dir)?;
     let players = store.raw("players")?;
     let value: Bytes = (0..100u8).collect();
-    let mut under_way = VecDeque::with_capacity(UNDER_WAY);
+    let mut flow = Flow::new(UNDER_WAY);
     for number in 0..keys {
-        set(&players, &name(number), &value, &mut under_way)?;
+        flow.set(&players, name(number).as_str(), &value)?;
     }
-    under_way.into_iter().try_for_each(|ticket: Ticket<Version>| ticket.wait().map(drop))?;
+    flow.finish()?;
     drop(players);
     store.close()
-}
-
-fn set(
-    players: &Collection<Bytes>,
-    key: &str,
-    value: &Bytes,
-    under_way: &mut VecDeque<Ticket<Version>>,
-) -> Result<()> {
-    loop {
-        if under_way.len() == UNDER_WAY
-            && let Some(oldest) = under_way.pop_front()
-        {
-            oldest.wait()?;
-        }
-        let ticket = players.set_async(key, value);
-        if !ticket.is_ready() {
-            under_way.push_back(ticket);
-            return Ok(());
-        }
-        match ticket.wait() {
-            Err(e) if e.kind() == ErrorKind::Busy => {
-                if let Some(oldest) = under_way.pop_front() {
-                    oldest.wait()?;
-                }
-            }
-            answer => return answer.map(drop),
-        }
-    }
 }

@@ -6,7 +6,6 @@
 //! among the arguments the commits are buffered: a kill then leaves more that nothing proves, which recovery must sync,
 //! read again and write anew.
 
-use std::collections::VecDeque;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -14,7 +13,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use savehold::{Collection, Durability, Options, Result, Ticket, Version};
+use savehold::{Durability, Options, Result};
+use savehold_benches::Flow;
 use savehold_wal::draw::Draw;
 use savehold_wal::env::Env;
 use savehold_wal::schedule;
@@ -104,10 +104,10 @@ fn write(dir: &Path, keys: u64, durability: Durability) -> Result<()> {
     let store = Options::new().durability(durability).open(dir)?;
     let players = store.raw("players")?;
     let value: Bytes = (0..VALUE_BYTES).map(|at| (at * at / 7) as u8).collect();
-    let mut under_way = VecDeque::with_capacity(UNDER_WAY);
+    let mut flow = Flow::new(UNDER_WAY);
     if players.get(keys - 1)?.is_none() {
         for key in 0..keys {
-            set(&players, key, &value, &mut under_way)?;
+            flow.set(&players, key, &value)?;
         }
         store.sync()?;
     }
@@ -115,34 +115,6 @@ fn write(dir: &Path, keys: u64, durability: Durability) -> Result<()> {
     io::stdout().flush().expect("somebody listens");
     let mut draw = Draw::from_seed(store.time_us());
     loop {
-        set(&players, draw.below(keys), &value, &mut under_way)?;
-    }
-}
-
-fn set(
-    players: &Collection<Bytes>,
-    key: u64,
-    value: &Bytes,
-    under_way: &mut VecDeque<Ticket<Version>>,
-) -> Result<()> {
-    loop {
-        if under_way.len() == UNDER_WAY
-            && let Some(oldest) = under_way.pop_front()
-        {
-            oldest.wait()?;
-        }
-        let ticket = players.set_async(key, value);
-        if !ticket.is_ready() {
-            under_way.push_back(ticket);
-            return Ok(());
-        }
-        match ticket.wait() {
-            Err(e) if e.kind() == savehold::ErrorKind::Busy => {
-                if let Some(oldest) = under_way.pop_front() {
-                    oldest.wait()?;
-                }
-            }
-            answer => return answer.map(drop),
-        }
+        flow.set(&players, draw.below(keys), &value)?;
     }
 }

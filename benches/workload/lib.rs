@@ -1,9 +1,10 @@
 //! Corridor: what benches work with: a store on a disk that goes away, keys, values, and threads that commit at once.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use savehold::{Collection, Durability, Options, Result, Store};
+use savehold::{Collection, Durability, ErrorKind, KeyRef, Options, Result, Store, Ticket, Version};
 use savehold_wal::draw::{Draw, mixed};
 use savehold_wal::schedule;
 use tempfile::TempDir;
@@ -62,4 +63,62 @@ impl Ground {
 #[must_use]
 pub fn value(bytes: u64) -> Bytes {
     (0..bytes).map(|at| mixed(at) as u8).collect()
+}
+
+/// Writes that are answered later: so many are under way at once, and the oldest is waited for where there are more, or
+/// where the store takes none for the moment.
+pub struct Flow {
+    under_way: VecDeque<Ticket<Version>>,
+    most: usize,
+}
+
+impl Flow {
+    /// At most `most` are under way.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { under_way: VecDeque::with_capacity(most), most }
+    }
+
+    /// Sets a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::set`], of this write or of one before.
+    pub fn set<'k>(
+        &mut self,
+        of: &Collection<Bytes>,
+        key: impl Into<KeyRef<'k>> + Copy,
+        value: &Bytes,
+    ) -> Result<()> {
+        loop {
+            if self.under_way.len() == self.most {
+                self.wait_for_one()?;
+            }
+            let ticket = of.set_async(key, value);
+            if !ticket.is_ready() {
+                self.under_way.push_back(ticket);
+                return Ok(());
+            }
+            match ticket.wait() {
+                Err(e) if e.kind() == ErrorKind::Busy => self.wait_for_one()?,
+                answer => return answer.map(drop),
+            }
+        }
+    }
+
+    /// Waits for all that are under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Flow::set`].
+    pub fn finish(mut self) -> Result<()> {
+        while !self.under_way.is_empty() {
+            self.wait_for_one()?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_one(&mut self) -> Result<()> {
+        self.under_way.pop_front().map_or(Ok(()), |oldest| oldest.wait().map(drop))
+    }
 }

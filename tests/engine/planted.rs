@@ -6,7 +6,7 @@ use savehold::planted::{Fault, plant};
 use savehold::sim::Sim;
 use savehold::{ErrorKind, Result, Store, Tx};
 
-use crate::{history, random};
+use crate::{everything, history, random};
 
 /// Whether random calls and crashes notice the fault.
 fn model_notices(fault: Fault) -> bool {
@@ -36,6 +36,13 @@ fn the_model_notices_broken_stores() {
         Fault::ReplayLate,
     ];
     let missed: Vec<Fault> = all.into_iter().filter(|fault| !model_notices(*fault)).collect();
+    assert!(missed.is_empty(), "{missed:?} went unnoticed");
+}
+
+#[test]
+fn everything_at_once_notices_broken_thinning_and_packing() {
+    let all = [Fault::ForgetHeld, Fault::PackNewest, Fault::LoseRemoval, Fault::ReplayLate];
+    let missed: Vec<Fault> = all.into_iter().filter(|fault| !everything::notices(*fault)).collect();
     assert!(missed.is_empty(), "{missed:?} went unnoticed");
 }
 
