@@ -115,7 +115,8 @@ impl Changes {
     pub(crate) fn new(core: Share, at: &At) -> Result<Self> {
         let moment = core.place_asked(at)?;
         let from = if moment == Lsn::NONE { Lsn::NONE } else { Lsn::from_raw(moment.raw() + 1) };
-        let follower = core.wal.follow(from);
+        let caught_up = moment >= core.sequenced(); // nothing stands behind it, whatever was packed
+        let follower = core.wal.follow(if caught_up { from.max(core.wal.complete()) } else { from });
         let (wanted, names) = (Wanted::default(), Names::default());
         Ok(Self { core, follower, wanted, names, until: Lsn::MAX, over: false })
     }
@@ -191,6 +192,10 @@ impl Changes {
                 Ok(Some(followed)) if followed.lsn <= self.until => followed,
                 Ok(Some(_)) => break,
                 Ok(None) => return Ok(None),
+                Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && self.has_caught_up() => {
+                    self.follower = self.core.wal.follow(self.core.wal.complete());
+                    continue;
+                }
                 Err(e) => return Err(self.end(e)),
             };
             match self.commit(&followed) {
@@ -247,6 +252,11 @@ impl Changes {
     /// Whether nothing will follow.
     pub(crate) fn ended(&self) -> bool {
         self.over || self.follower.place() > self.until
+    }
+
+    /// No record stands behind its cursor: what was packed there held nothing that it was not told.
+    fn has_caught_up(&self) -> bool {
+        self.follower.place() > self.core.sequenced()
     }
 
     fn end(&mut self, e: savehold_wal::Error) -> Error {

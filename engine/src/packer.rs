@@ -19,8 +19,8 @@ pub(crate) struct Packer {
     pub(crate) bell: Arc<Bell>,
     /// How fast it goes in the background.
     pub(crate) pace: Mutex<Pace>,
-    /// What the index looked like when it was last seen to.
-    pub(crate) seen: Mutex<(u64, Lsn)>,
+    /// What the index looked like when it was last seen to, and when that was, in quarters of an hour.
+    pub(crate) seen: Mutex<(u64, Lsn, u64)>,
     /// Why packing failed the last time, if it did.
     pub(crate) failure: Mutex<Option<Error>>,
     /// The store is about to be closed: what packs gives up.

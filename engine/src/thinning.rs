@@ -117,7 +117,7 @@ impl Core {
 
     /// The terms that time and settings make of those in force, for merges of `layers`. `None`: nothing may be dropped.
     /// Whoever asks has the index to work on.
-    fn next_terms(&self, layers: &Layers) -> Result<Option<Terms>> {
+    pub(crate) fn next_terms(&self, layers: &Layers) -> Result<Option<Terms>> {
         let (leapt_us, now_us) = (self.shelf.manifest.lock().leapt_us, self.wal.time_us());
         if self.wal.read_only().is_some() || leapt_us > 0 && now_us < leapt_us.saturating_add(LEAP_US) {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Core {
 
     /// Brings terms into force and makes them durable; says by what merges go now: by the terms, and by whoever holds a
     /// moment.
-    fn enforce(&self, next: Terms) -> Result<Plan> {
+    pub(crate) fn enforce(&self, next: Terms) -> Result<Plan> {
         let (terms, held) = self.moments.change(|before, pinning| -> Result<_> {
             let next = next.with_pins(before, &self.pinned_moments()?, pinning);
             Ok(if next.keeps_as(before) { before.clone() } else { Arc::new(next) })

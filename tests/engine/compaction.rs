@@ -223,6 +223,29 @@ fn what_was_removed_stays_so_when_tables_are_lost_twice() -> Result<()> {
     Ok(())
 }
 
+/// A consumer that was told everything missed nothing, though the file with the last commit was packed since.
+#[test]
+fn a_feed_that_was_told_everything_goes_on_behind_packed_files() -> Result<()> {
+    let (mut sim, mut state) = (Sim::new(5), State::new());
+    let store = sim.open()?;
+    let world = newest_only(&store)?;
+    overwrite(&store, 40, 10, 4_000, &mut state)?;
+    let mut live = store.changes(At::Time(0))?;
+    let mut last = store.version();
+    while let Some(commit) = live.try_next()? {
+        last = commit.version;
+    }
+    assert!(store.compact(|_| Continue(()))?.dropped > 0);
+    for mut feed in [live, store.changes(last)?] {
+        assert_eq!(feed.try_next()?, None);
+    }
+    let mut again = store.changes(last)?;
+    let next = world.set("next", &Bytes::from_static(b"value"))?;
+    assert_eq!(again.try_next()?.map(|commit| commit.version), Some(next));
+    assert_eq!(store.changes(At::Time(0))?.try_next().unwrap_err().kind(), ErrorKind::Gone);
+    Ok(())
+}
+
 /// The catalog says of which commits the ids were forgotten; a store that is restored has none, and its packed files say it.
 #[test]
 fn an_id_that_was_forgotten_is_not_called_not_committed_after_a_restore() -> Result<()> {

@@ -19,6 +19,8 @@ pub enum Workload {
     Update,
     /// Reads of keys at random.
     Get,
+    /// Listing the keys of a prefix.
+    List,
     /// Opening after a kill as the engine comes, by the size of the store.
     Open,
     /// Bytes that go to the device for each byte of payload.
@@ -132,6 +134,10 @@ pub fn cases(workload: Workload, scale: f64) -> Vec<Case> {
                 threads,
                 ..case(&format!("{size}, {company}"), Setting::Buffered, 100)
             })
+            .collect(),
+        Workload::List => [("1 M keys", 1_000_000), ("10 M keys", 10_000_000)]
+            .into_iter()
+            .map(|(size, keys)| Case { keys: count(keys), ..case(size, Setting::Buffered, 100) })
             .collect(),
         Workload::Open => [("100 k keys", 100_000), ("1 M keys", 1_000_000), ("10 M keys", 10_000_000)]
             .into_iter()

@@ -81,6 +81,11 @@ pub trait Session {
         Err("this engine has no keys".into())
     }
 
+    /// How many keys begin with `prefix`, each of them having been looked at, in order.
+    fn list(&mut self, _prefix: &[u8]) -> Result<u64> {
+        Err("this adapter lists nothing".into())
+    }
+
     /// Reads a value, changes it, writes it, so that no other change is lost.
     fn update(&mut self, _key: &Key, _change: fn(&mut Vec<u8>)) -> Result<()> {
         Err("this engine has no keys".into())
@@ -142,9 +147,11 @@ impl Kind {
 
     /// Whether it has what a workload asks for, in this setting.
     pub fn can(self, workload: Workload, setting: Setting) -> bool {
-        use Workload::{Buffered, Bytes, Durable, Get, Open, Replay, Update};
+        use Workload::{Buffered, Bytes, Durable, Get, List, Open, Replay, Update};
         let built = self != Self::Rocksdb || cfg!(feature = "rocksdb");
         let fits = match (self, workload) {
+            // Asked of those that are made for reading, and keep their keys in order.
+            (kind, List) => matches!(kind, Self::Savehold | Self::Lmdb | Self::Redb),
             // A log: no key is found in it. Its checkpoints are its user's, so it has no default for them.
             (Self::Okaywal, Replay) => setting == Setting::InLog,
             (Self::Okaywal, Durable | Bytes) => setting == Setting::Durable,

@@ -35,7 +35,7 @@ pub fn run(args: &args::Run) -> Result<()> {
 
 /// Whether the question is about a store that was there before.
 fn needs_store(case: &Case) -> bool {
-    matches!(case.workload, Workload::Replay | Workload::Open | Workload::Get)
+    matches!(case.workload, Workload::Replay | Workload::Open | Workload::Get | Workload::List)
 }
 
 fn named<T: Copy>(some: &[T], all: &[T]) -> Vec<T> {
@@ -81,7 +81,7 @@ impl Ground<'_> {
         disk::remove(&store)?;
         match self.case.workload {
             Workload::Replay | Workload::Open => child::fill_and_kill(kind, self.case, &store)?,
-            Workload::Get => child::fill(kind, self.case, &store)?,
+            Workload::Get | Workload::List => child::fill(kind, self.case, &store)?,
             _ => {}
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Ground<'_> {
                 disk::copy(&store, &work)?;
                 &work
             }
-            Workload::Get => &store,
+            Workload::Get | Workload::List => &store,
             _ => {
                 std::fs::create_dir_all(&work)?;
                 &work

@@ -27,6 +27,8 @@ use crate::stats::OldestFile;
 
 /// What failed is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// It is looked at least so often.
+const QUARTER_US: u64 = 15 * 60 * 1_000_000;
 /// Bytes that are gone through each second where little is dead, of an archive.
 const SLOW_BYTES: u64 = 32 << 20;
 /// Bytes of a packed file besides its records, and for each of its records besides what the index counts, about.
@@ -73,7 +75,7 @@ impl Core {
     /// Sees to it that the log is packed if anything about the index changed; says when to look again.
     pub(crate) fn see_to_packing(&self) -> Option<Duration> {
         let layers = self.index.layers();
-        let now = (layers.judged, layers.floor);
+        let now = (layers.judged, layers.floor, self.wal.time_us() / QUARTER_US); // time alone gives files up too
         let changed = std::mem::replace(&mut *self.packer.seen.lock(), now) != now;
         if self.wal.env().threads == Threads::None {
             let again = changed || self.packer.failure.lock().is_some();
@@ -96,7 +98,7 @@ impl Core {
                 self.waste.note_dead(look.files.iter().map(|file| file.dead).sum());
                 match plan::due(&look.files) {
                     Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
-                    None => self.roll_if_wasteful(&look),
+                    None => Ok(self.reach_further(&mut left, &look)? || self.roll_if_wasteful(&look)?),
                 }
             });
             let failure = match packed {
@@ -175,7 +177,7 @@ impl Core {
 
     fn look(&self, left: &mut crate::packer::Left, reach: Reach) -> Result<Look> {
         let layers = self.index.layers();
-        let (limit, whole) = (self.floor(&layers).min(self.archived()), self.whole());
+        let (limit, whole) = (self.floor(&layers).min(self.archived()), self.given_up());
         let before = |file: &Sealed| match reach {
             Reach::Before => file.end <= whole,
             Reach::Into => file.base < whole,
@@ -209,6 +211,27 @@ impl Core {
             }
         };
         sealed.iter().map(of).collect()
+    }
+
+    /// Has the terms in force where they would let files be packed that hold much that is dead: else they move on with
+    /// merges alone, and there may be nothing left to merge. False: they do not.
+    fn reach_further(&self, left: &mut crate::packer::Left, look: &Look) -> Result<bool> {
+        let (limit, whole) = (self.floor(&look.layers).min(self.archived()), self.given_up());
+        let mut sealed = self.wal.sealed()?;
+        sealed.retain(|file| file.end > whole && file.end <= limit);
+        if self.files(&sealed).iter().map(|file| file.dead).sum::<u64>() < OPEN_BYTES {
+            return Ok(false);
+        }
+        let Some(_work) = self.shelf.work.try_lock() else { return Ok(false) };
+        let Some(next) = self.next_terms(&self.index.layers())? else { return Ok(false) };
+        self.enforce(next)?;
+        Ok(self.look(left, Reach::Before)?.files.len() > look.files.len())
+    }
+
+    /// Of what lies before it not every moment is kept; where that is all there is, everything lies before it.
+    fn given_up(&self) -> Lsn {
+        let (accepted, whole) = (self.wal.accepted(), self.whole());
+        if whole >= self.sequenced() { accepted } else { whole }
     }
 
     /// Every version before it is in a table.

@@ -287,7 +287,7 @@ fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
     world.store.set_moments(crate::retention::Moments::NONE).unwrap();
     world.store.set_retention("a", crate::retention::Retention::NewestOnly).unwrap();
     let (documents, text) = (world.store.any("a").unwrap(), "x".repeat(400_000));
-    let overwrite = || (0..12).for_each(|n| drop(documents.set(n % 3, &text.as_str().into()).unwrap()));
+    let overwrite = || (0..12).for_each(|n| _ = documents.set(n % 3, &text.as_str().into()).unwrap());
     overwrite();
     let asked = request(r#"{"do":"compact","progress":true}"#);
     let mut told = Vec::new();

@@ -3,7 +3,7 @@
 //! Durable: as it comes. Buffered: `MDB_NOSYNC`: what is committed is in the page cache. Reads: a transaction each, so
 //! that each sees the newest state. A map of 64 GiB.
 
-use lmdb::{Database, Environment, EnvironmentFlags, Error, Transaction, WriteFlags};
+use lmdb::{Cursor, Database, Environment, EnvironmentFlags, Error, Transaction, WriteFlags};
 
 use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
@@ -69,6 +69,18 @@ impl Session for &Lmdb {
             Err(Error::NotFound) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    fn list(&mut self, prefix: &[u8]) -> Result<u64> {
+        let tx = self.env.begin_ro_txn()?;
+        let (mut cursor, mut count) = (tx.open_ro_cursor(self.players)?, 0);
+        for item in cursor.iter_from(prefix) {
+            if !item?.0.starts_with(prefix) {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count)
     }
 
     fn update(&mut self, key: &Key, change: fn(&mut Vec<u8>)) -> Result<()> {

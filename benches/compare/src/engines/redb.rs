@@ -73,6 +73,17 @@ impl Session for &Redb {
         }))
     }
 
+    fn list(&mut self, prefix: &[u8]) -> Result<u64> {
+        let players = self.db.begin_read()?.open_table(PLAYERS)?;
+        let bound = |digit: u8| -> Key { std::array::from_fn(|at| prefix.get(at).copied().unwrap_or(digit)) };
+        let (low, high, mut count) = (bound(b'0'), bound(b'9'), 0);
+        for item in players.range::<&[u8; 16]>(&low..=&high)? {
+            std::hint::black_box(item?.0.value().first());
+            count += 1;
+        }
+        Ok(count)
+    }
+
     fn update(&mut self, key: &Key, change: fn(&mut Vec<u8>)) -> Result<()> {
         let mut tx = self.db.begin_write()?;
         tx.set_durability(self.durability)?;

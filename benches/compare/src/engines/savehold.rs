@@ -71,6 +71,15 @@ impl Session for Player {
         }))
     }
 
+    fn list(&mut self, prefix: &[u8]) -> Result<u64> {
+        let mut count = 0;
+        for key in self.players.keys(std::str::from_utf8(prefix)?) {
+            std::hint::black_box(key?);
+            count += 1;
+        }
+        Ok(count)
+    }
+
     fn update(&mut self, key: &Key, change: fn(&mut Vec<u8>)) -> Result<()> {
         self.players.update(key, |now| {
             let mut value = now.map(|entry| entry.value.to_vec()).unwrap_or_default();

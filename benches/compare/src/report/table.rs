@@ -56,6 +56,7 @@ fn title(workload: Workload) -> (&'static str, &'static str) {
             "updates/s, with the median and the 99th percentile of one, in µs",
         ),
         Workload::Get => ("Point reads of 100 B", "reads/s"),
+        Workload::List => ("Listing of the keys of a prefix", "keys/s, a hundred keys at a time"),
         Workload::Open => {
             ("Opening after a kill, as the engine comes", "ms until the first read is answered")
         }
@@ -89,6 +90,7 @@ fn questions(workload: Workload, cases: &[&CaseSummary], text: &mut String) {
                 figure(m, "mapped_bytes_per_key", 1.0)
             });
         }
+        Workload::List => {}
         Workload::Open => {
             beside("Most memory while opening, MiB", cases, text, |m| {
                 figure(m, "peak_bytes", 1.0 / 1048576.0)
@@ -155,7 +157,7 @@ fn main_cell(workload: Workload, measured: &Measured) -> String {
             format!("{value} ({} / {})", figure(measured, "p50_us", 1.0), figure(measured, "p99_us", 1.0))
         }
         Workload::Bytes => format!("{value} ({})", figure(measured, "device_bytes_per_byte", 1.0)),
-        Workload::Get | Workload::Open => value,
+        Workload::Get | Workload::List | Workload::Open => value,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fill;
 mod get;
+mod list;
 mod open;
 mod update;
 mod write;
@@ -22,6 +23,7 @@ pub fn measure(kind: Kind, case: &Case, dir: &Path) -> Result<Measured> {
         Workload::Bytes => write::bytes(kind, case, dir),
         Workload::Update => update::measure(kind, case, dir),
         Workload::Get => get::measure(kind, case, dir),
+        Workload::List => list::measure(kind, case, dir),
     }
 }
 
