@@ -165,7 +165,7 @@ impl Core {
             () if oldest.end > self.floor(&layers) => {
                 "a checkpoint is to come: not all of it is in an index table".to_owned()
             }
-            () if oldest.end > self.whole() => {
+            () if oldest.end > self.given_up() => {
                 "retention: it reaches into the time of which every moment is kept".to_owned()
             }
             () if oldest.end > archived => "the archive: it has only what is older".to_owned(),
