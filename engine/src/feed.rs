@@ -114,7 +114,7 @@ struct Names {
 impl Changes {
     pub(crate) fn new(core: Share, at: &At) -> Result<Self> {
         let moment = core.place_asked(at)?;
-        let from = if moment == Lsn::NONE { Lsn::NONE } else { Lsn::from_raw(moment.raw() + 1) };
+        let from = Lsn::from_raw(moment.raw() + 1); // behind nothing stands the first that ever was, kept whole or not
         let caught_up = moment >= core.sequenced(); // nothing stands behind it, whatever was packed
         let follower = core.wal.follow(if caught_up { from.max(core.wal.complete()) } else { from });
         let (wanted, names) = (Wanted::default(), Names::default());
@@ -262,7 +262,7 @@ impl Changes {
     fn end(&mut self, e: savehold_wal::Error) -> Error {
         self.over = true;
         match (e.kind(), e.lsn()) {
-            (savehold_wal::ErrorKind::Gone, Some(complete)) => gone(complete),
+            (savehold_wal::ErrorKind::Gone, Some(complete)) => self.gone_before(complete),
             _ => e.into(),
         }
     }
@@ -272,7 +272,12 @@ impl Changes {
         self.over = true;
         let whole = Lsn::from_raw(self.core.moments.terms().whole().raw().saturating_add(1));
         let from = if self.wanted.old { whole } else { Lsn::NONE };
-        gone(self.core.wal.complete().max(lsn).max(from))
+        self.gone_before(self.core.wal.complete().max(lsn).max(from))
+    }
+
+    /// Where all of the log was packed, what is whole begins behind the newest commit: that is what can be asked for.
+    fn gone_before(&self, complete: Lsn) -> Error {
+        gone(complete.min(Lsn::from_raw(self.core.sequenced().raw().saturating_add(1))))
     }
 
     /// What a record says, if the feed is about it.
