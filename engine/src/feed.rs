@@ -246,7 +246,8 @@ impl Changes {
 
     /// The last place that it is about; `None` where it goes on with the store.
     pub(crate) fn ends(&self) -> Option<Version> {
-        (self.until != Lsn::MAX).then(|| self.until.into())
+        // A time may lie behind the newest commit: there is no version to name there.
+        (self.until != Lsn::MAX).then(|| self.until.min(self.core.sequenced()).into())
     }
 
     /// Whether nothing will follow.
