@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use savehold_wal::env::Env;
+use savehold_wal::schedule;
 use savehold_wal::segment::name::{CONTROL, INDEX_DIR, LOG_DIR, MANIFEST};
 use savehold_wal::vfs::{OpenMode, read_exact_at};
 
@@ -15,6 +17,7 @@ const STEP_BYTES: u64 = 1 << 20;
 
 /// How often a store is copied that does not hold still.
 const TRIES_MAX: usize = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// Copies the files of the store in `from`, which nobody writes to, to `to`, and makes them durable: what the system
 /// has of them is what is left when the process dies.
@@ -22,7 +25,12 @@ const TRIES_MAX: usize = 100;
 /// The store may be preparing a segment or writing a table meanwhile. So its catalog must say the same before and after:
 /// then no file came or went that it names. Otherwise all of it is copied again.
 pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
-    let copied = (0..TRIES_MAX).find_map(|_| whole(env, from, to).transpose());
+    let copied = (0..TRIES_MAX).find_map(|tried| {
+        if tried > 0 {
+            schedule::pause(BETWEEN_TRIES); // there is no catalog while it is being replaced, for as long as a sync takes
+        }
+        whole(env, from, to).transpose()
+    });
     let copied = copied.unwrap_or_else(|| Err(io::Error::other("the store changed all the while")));
     copied.map_err(|e| failed(&format!("copying {} to {}", from.display(), to.display()), &e))
 }
