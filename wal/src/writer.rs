@@ -258,9 +258,7 @@ impl Log {
             while order.frames.has_work() && self.failure.get().is_none() {
                 drop(order);
                 self.write_next();
-                if !self.without_sync.load(Ordering::Acquire) {
-                    self.wait_for_company();
-                }
+                self.wait_for_company();
                 order = self.order.lock();
             }
             order.handed = false;
