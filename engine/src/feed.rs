@@ -115,8 +115,7 @@ impl Changes {
     pub(crate) fn new(core: Share, at: &At) -> Result<Self> {
         let moment = core.place_asked(at)?;
         let from = Lsn::from_raw(moment.raw() + 1); // behind nothing stands the first that ever was, kept whole or not
-        let caught_up = moment >= core.sequenced(); // nothing stands behind it, whatever was packed
-        let follower = core.wal.follow(if caught_up { from.max(core.wal.complete()) } else { from });
+        let follower = core.wal.follow(passed(&core, from).unwrap_or(from));
         let (wanted, names) = (Wanted::default(), Names::default());
         Ok(Self { core, follower, wanted, names, until: Lsn::MAX, over: false })
     }
@@ -192,11 +191,13 @@ impl Changes {
                 Ok(Some(followed)) if followed.lsn <= self.until => followed,
                 Ok(Some(_)) => break,
                 Ok(None) => return Ok(None),
-                Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && self.has_caught_up() => {
-                    self.follower = self.core.wal.follow(self.core.wal.complete());
-                    continue;
-                }
-                Err(e) => return Err(self.end(e)),
+                Err(e) => match passed(&self.core, self.follower.place()) {
+                    Some(place) if e.kind() == savehold_wal::ErrorKind::Gone => {
+                        self.follower = self.core.wal.follow(place);
+                        continue;
+                    }
+                    _ => return Err(self.end(e)),
+                },
             };
             match self.commit(&followed) {
                 Ok(Some(commit)) => return Ok(Some(commit)),
@@ -253,11 +254,6 @@ impl Changes {
     /// Whether nothing will follow.
     pub(crate) fn ended(&self) -> bool {
         self.over || self.follower.place() > self.until
-    }
-
-    /// No record stands behind its cursor: what was packed there held nothing that it was not told.
-    fn has_caught_up(&self) -> bool {
-        self.follower.place() > self.core.sequenced()
     }
 
     fn end(&mut self, e: savehold_wal::Error) -> Error {
@@ -382,6 +378,13 @@ impl Names {
         }
         Ok(self.origins.get(&number).cloned())
     }
+}
+
+/// Where a feed from `place` goes on, if no commit stands there or behind it: what was packed there held nothing that it is
+/// not told. How far was packed is asked before what was committed: what is committed meanwhile lies behind that.
+fn passed(core: &Core, place: Lsn) -> Option<Lsn> {
+    let complete = core.wal.complete();
+    (place > core.sequenced()).then(|| place.max(complete))
 }
 
 fn gone(complete: Lsn) -> Error {

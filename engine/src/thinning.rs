@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use savehold_wal::Lsn;
 
-use crate::core::Core;
+use crate::core::{Core, before};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
@@ -123,7 +123,9 @@ impl Core {
             return Ok(None);
         }
         self.paging.let_go(self.wal.env().clock.monotonic());
-        let (visible, newest) = (self.visible(), self.sequenced()); // whatever is granted from now on is no older
+        let visible = self.visible();
+        // Whatever is granted from now on is no older; and what is not durable may be lost, but the terms would stay.
+        let newest = self.sequenced().min(before(self.wal.durable()));
         let (keeping, collections) = (self.keeping(visible)?, self.retentions(visible)?);
         let asked = Asked {
             moments: keeping.moments,
@@ -132,10 +134,10 @@ impl Core {
             now_us,
             through: layers.floor.min(Lsn::from_raw(newest.raw() + 1)),
         };
-        let before = self.moments.terms();
+        let in_force = self.moments.terms();
         let next =
-            before.advanced(&asked, |time_us| self.place_at(time_us).map(|place| place.min(newest)))?;
-        Ok(Some(next.with_pins(&before, &self.pinned_moments()?, Vec::new())))
+            in_force.advanced(&asked, |time_us| self.place_at(time_us).map(|place| place.min(newest)))?;
+        Ok(Some(next.with_pins(&in_force, &self.pinned_moments()?, Vec::new())))
     }
 
     /// Brings terms into force and makes them durable; says by what merges go now: by the terms, and by whoever holds a
