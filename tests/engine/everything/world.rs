@@ -412,8 +412,13 @@ impl World {
             .iter()
             .map(|(at, version)| (*at, matches!(outcome(*version), Ok(Outcome::Committed(_)))))
             .collect();
-        let fits =
-            |n: &usize| self.model.0[n - 1].state == shown && kept.iter().all(|(at, kept)| *kept == (at < n));
+        let newest = self.store().version();
+        let fits = |n: &usize| {
+            let last = &self.model.0[n - 1];
+            last.state == shown
+                && last.version.is_none_or(|version| version <= newest)
+                && kept.iter().all(|(at, kept)| *kept == (at < n))
+        };
         let n = (least..=self.model.len()).rev().find(fits).unwrap_or_else(|| {
             self.fail(&format!(
                 "no prefix of {least}..={} commits shows {shown:?}, {kept:?}",
