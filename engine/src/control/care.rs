@@ -17,14 +17,39 @@ use crate::store::Store;
 use crate::table::VersionInfo;
 use crate::value::{Map, Value};
 
-/// `{"do": "backup", "to": directory, "keep_damaged": bool, "compress": bool}` → the `backup`'s name, its `version`, `time_us`,
-/// `copied_bytes`, `linked_bytes`, `held_bytes`, `damaged_values`, and a `warning` where there is one.
-pub(super) fn backup(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&["to", "keep_damaged", "compress"])?;
+/// Who is told how far a verb has come.
+pub(super) type Told<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Times between two lines of progress.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
+
+/// Lines of progress where the request asks for them, not too many of them; the last one always.
+fn told_now_and_then<'a>(
+    asked: Asked<'_>,
+    progress: Told<'a>,
+) -> Result<impl FnMut(Progress) -> ControlFlow<()> + use<'a>> {
+    let (telling, mut told) = (asked.flag("progress")?, None::<Duration>);
+    Ok(move |at: Progress| {
+        let soon = told.is_some_and(|told| told <= at.elapsed && at.elapsed < told + TOLD_EVERY);
+        if !telling || soon && at.done_bytes < at.total_bytes {
+            return ControlFlow::Continue(());
+        }
+        told = Some(at.elapsed);
+        progress(at)
+    })
+}
+
+/// `{"do": "backup", "to": directory, "keep_damaged": bool, "compress": bool, "progress": bool}` → the `backup`'s name, its
+/// `version`, `time_us`, `copied_bytes`, `linked_bytes`, `held_bytes`, `damaged_values`, and a `warning` where there is one.
+/// With `progress` lines that say how far it is come before it, and it stops where nobody takes them.
+pub(super) fn backup(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Result<Map> {
+    asked.only(&["to", "keep_damaged", "compress", "progress"])?;
     let to = rooted(asked, "to")?;
     let damaged = if asked.flag("keep_damaged")? { Damaged::Keep } else { Damaged::Refuse };
     let packing = if asked.flag("compress")? { Packing::Lz4 } else { Packing::Plain };
-    Ok(store.backup_with(to, BackupOptions::new().damaged(damaged).packing(packing))?.as_map())
+    let mut told = told_now_and_then(asked, progress)?;
+    let how = BackupOptions::new().damaged(damaged).packing(packing).progress(&mut told);
+    Ok(store.backup_with(to, how)?.as_map())
 }
 
 /// `{"do": "revert", "collection": c, "to": moment, "prefix": p, "keys": […], "origin": o, "since": moment,
@@ -52,8 +77,9 @@ pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
 }
 
 /// `{"do": "restore_keys", "from": directory, "backup": name, "collection": c, "to": moment, "prefix": p, "keys": […],
-/// "handoff_us": n, "or_earlier": bool, "dry_run": bool}` → how many are `written`, `removed`, `unchanged`.
-pub(super) fn restore_keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
+/// "handoff_us": n, "or_earlier": bool, "dry_run": bool, "progress": bool}` → how many are `written`, `removed`,
+/// `unchanged`; `progress` as for `backup`.
+pub(super) fn restore_keys(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Result<Map> {
     asked.only(&[
         "from",
         "backup",
@@ -64,9 +90,11 @@ pub(super) fn restore_keys(store: &Store, asked: Asked<'_>) -> Result<Map> {
         "handoff_us",
         "or_earlier",
         "dry_run",
+        "progress",
     ])?;
     let (from, selection, to) = (rooted(asked, "from")?, selection(asked)?, asked.at("to")?);
-    let mut how = Restore::new();
+    let mut told = told_now_and_then(asked, progress)?;
+    let mut how = Restore::new().progress(&mut told);
     if let Some(name) = asked.text_if("backup")? {
         let name = BackupName::named(name).ok_or_else(|| wrong(format!("{name:?} names no backup")))?;
         how = how.backup(name);
@@ -138,27 +166,11 @@ fn undone(info: VersionInfo) -> Map {
     said
 }
 
-/// Times between two lines of progress.
-const TOLD_EVERY: Duration = Duration::from_millis(200);
-
 /// `{"do": "compact", "progress": bool}` → `bytes_before` and `bytes_after` of the log, `segments` that were packed, records
-/// that were `dropped` whole. With `progress` lines that say how far each round is come before it, and it stops where
-/// nobody takes them.
-pub(super) fn compact(
-    store: &Store,
-    asked: Asked<'_>,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Map> {
+/// that were `dropped` whole; `progress` as for `backup`, of each round.
+pub(super) fn compact(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Result<Map> {
     asked.only(&["progress"])?;
-    let (telling, mut told) = (asked.flag("progress")?, None::<Duration>);
-    let done = store.compact(|at| {
-        let soon = told.is_some_and(|told| told <= at.elapsed && at.elapsed < told + TOLD_EVERY);
-        if !telling || soon && at.done_bytes < at.total_bytes {
-            return ControlFlow::Continue(());
-        }
-        told = Some(at.elapsed);
-        progress(at)
-    })?;
+    let done = store.compact(told_now_and_then(asked, progress)?)?;
     let mut said = Map::new();
     said.insert("bytes_before", done.bytes_before);
     said.insert("bytes_after", done.bytes_after);

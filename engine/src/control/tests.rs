@@ -311,6 +311,38 @@ fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
     assert!(world.ask(r#"{"do":"compact"}"#).is_ok(), "who does not ask is told the end alone");
 }
 
+/// A backup and keys out of it take long where there is much: the same holds for them.
+#[test]
+fn a_backup_beside_the_server_tells_how_far_it_is_and_stops_where_nobody_listens() {
+    use std::ops::ControlFlow::{Break, Continue};
+    let world = World::new();
+    let documents = world.store.any("a").unwrap();
+    (0..50).for_each(|n| _ = documents.set(n, &"x".repeat(10_000).into()).unwrap());
+    let to = tempfile::tempdir().unwrap();
+    let asked = request(&format!(r#"{{"do":"backup","to":"{}","progress":true}}"#, to.path().display()));
+    let stopped = world.client.ask_telling(&asked, |_| Break(()));
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
+    let mut told = Vec::new();
+    let mut tell = |at: crate::Progress| {
+        told.push(at);
+        Continue(())
+    };
+    let made = loop {
+        match world.client.ask_telling(&asked, &mut tell) {
+            Err(e) if e.kind() == ErrorKind::Locked => {} // the one that was stopped has not noticed yet
+            made => break made.unwrap(),
+        }
+    };
+    assert!(made.get("held_bytes").and_then(Value::as_u64) > Some(500_000), "{made:?}");
+    let version = made.get("version").and_then(Value::as_str).unwrap();
+    let keys = format!(
+        r#"{{"do":"restore_keys","from":"{}","collection":"a","to":"{version}","progress":true}}"#,
+        to.path().display()
+    );
+    assert!(world.client.ask_telling(&request(&keys), &mut tell).unwrap().get("unchanged").is_some());
+    assert!(told.len() >= 2 && told.iter().all(|at| at.done_bytes <= at.total_bytes), "{told:?}");
+}
+
 struct Said(Map);
 
 impl Said {

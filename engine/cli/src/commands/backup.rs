@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use savehold::backup::{self, Damaged, Do, Keep, KeptMoment, Packing};
-use savehold::{BackupOptions, Restore, Version};
+use savehold::backup::{self, Do, Keep, KeptMoment};
+use savehold::{Map, Restore, Version};
 use serde_json::{Value, json};
 
-use super::open::{self, Link};
+use super::open;
 use super::verify::bar;
 use super::{print, when};
 use crate::answer::Said;
@@ -58,19 +58,10 @@ pub(super) fn rooted(path: &Path) -> Result<String, Failure> {
 fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
     let to = &*rooted(&make.to)?;
     let link = open::existing(args)?;
-    let answer = match &link {
-        Link::Alone(store) => {
-            let mut bar = bar("backing up");
-            let damaged = if make.keep_damaged { Damaged::Keep } else { Damaged::Refuse };
-            let packing = if make.compress { Packing::Lz4 } else { Packing::Plain };
-            let how = BackupOptions::new().damaged(damaged).packing(packing).progress(&mut bar);
-            store.backup_with(to, how)?.as_map()
-        }
-        Link::Beside(_) => {
-            let (keep, compress) = (make.keep_damaged.into(), make.compress.into());
-            link.ask("backup", [("to", to.into()), ("keep_damaged", keep), ("compress", compress)])?
-        }
-    };
+    let mut request = Map::from([("do", "backup"), ("to", to)]);
+    request.insert("keep_damaged", make.keep_damaged);
+    request.insert("compress", make.compress);
+    let answer = link.ask_telling(request, bar("backing up"))?;
     let said = Said(&answer);
     let fields = [
         (column("Backup", "backup"), Cell::Text(said.text("backup")?.to_owned())),

@@ -65,6 +65,23 @@ impl Link {
             Self::Beside(client) => client.ask(request),
         }
     }
+
+    /// [`Link::ask_all`] of a request that takes long: `progress` is told how far it is, and stops it with `Break`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::ask`]; [`savehold::ErrorKind::Aborted`]: it was stopped.
+    pub fn ask_telling(
+        &self,
+        mut request: Map,
+        mut progress: impl FnMut(savehold::Progress) -> ControlFlow<()>,
+    ) -> savehold::Result<Map> {
+        request.insert("progress", true);
+        match self {
+            Self::Alone(store) => control::answer_telling(store, &request, &mut progress),
+            Self::Beside(client) => client.ask_telling(&request, progress),
+        }
+    }
 }
 
 /// A store that was opened here is closed here: a thread of its own may have a handle just now, and the process would end

@@ -81,7 +81,7 @@ fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit
     }
     let link = open::existing(args)?;
     request.insert("dry_run", true);
-    let planned = link.ask_all(&request)?;
+    let planned = link.ask_telling(request.clone(), bar("reading the backup"))?;
     let said = Said(&planned);
     let (written, removed) = (said.count("written")?, said.count("removed")?);
     let what = format!("set {written} keys of {collection} back and remove {removed}");
@@ -96,7 +96,7 @@ fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit
         return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
     }
     request.insert("dry_run", false);
-    counts(args.format, Said(&link.ask_all(&request)?))
+    counts(args.format, Said(&link.ask_telling(request, bar("setting keys back"))?))
 }
 
 fn counts(format: Format, said: Said<'_>) -> Result<Exit, Failure> {
