@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use savehold::sim::Sim;
 use savehold::{
-    At, Collection, ErrorKind, Moments, Options, Outcome, Result, Retention, Store, Version, VersionsKept,
+    At, Collection, Durability, ErrorKind, Moments, Options, Outcome, Result, Retention, Store, Version,
+    VersionsKept,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -30,6 +31,17 @@ fn brief(sim: &mut Sim) -> Result<(Store, Collection<i64>)> {
     Ok((store, counts))
 }
 
+/// The store, its tables lost meanwhile, which are made anew.
+fn opened_without_tables(sim: &mut Sim) -> Result<Store> {
+    let disk = sim.disk();
+    for (path, _) in disk.files().into_iter().filter(|(path, _)| path.ends_with(".idx")) {
+        disk.uproot(std::path::Path::new(&path)).expect("a file");
+    }
+    let store = sim.open()?;
+    assert!(store.stats().tables_remade > 0, "{:?}", store.stats());
+    Ok(store)
+}
+
 #[test]
 fn what_has_lapsed_goes_and_is_told_of_as_gone() -> Result<()> {
     let mut sim = Sim::new(1);
@@ -48,6 +60,40 @@ fn what_has_lapsed_goes_and_is_told_of_as_gone() -> Result<()> {
     let oldest = store.snapshot_at(gone.oldest().expect("said"))?;
     assert_eq!(oldest.get(&counts, "a")?.map(|e| e.value), Some(2));
     assert_eq!(counts.get("a")?.map(|e| e.value), Some(3));
+    Ok(())
+}
+
+/// Terms are durable at once; what was only given to the system may go with the power. Then nothing that is still there
+/// may be told of as gone.
+#[test]
+fn a_power_cut_behind_thinning_takes_no_moment_but_what_it_took_of_the_log() -> Result<()> {
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed);
+        let (store, counts) = brief(&mut sim)?;
+        let mut written = vec![counts.set("a", &0)?];
+        store.close()?;
+        let store = sim.open_with(Options::new().durability(Durability::Buffered))?;
+        let counts = store.collection::<i64>("counts")?;
+        for n in 1..40 {
+            written.push(counts.set("a", &n)?);
+            sim.clock().advance(seconds(5)); // nobody syncs meanwhile
+        }
+        store.thin()?;
+        sim.cut_power();
+        let store = sim.open()?;
+        let counts = store.collection::<i64>("counts")?;
+        let newest = store.version();
+        let (now, last) = (counts.get("a")?.expect("synced"), written.iter().rposition(|v| *v <= newest));
+        let last = last.expect("the first was synced");
+        assert_eq!((now.value, now.version), (last as i64, written[last]), "seed {seed}");
+        assert_eq!(
+            store.snapshot_at(newest)?.get(&counts, "a")?.map(|e| e.value),
+            Some(now.value),
+            "seed {seed}"
+        );
+        let listed = versions(&counts, "a")?;
+        assert_eq!(counts.get_at("a", listed[0])?.map(|e| e.value), Some(now.value), "seed {seed}");
+    }
     Ok(())
 }
 
@@ -286,12 +332,7 @@ fn tables_that_are_made_anew_bring_nothing_back() -> Result<()> {
     let expected = versions(&counts, "a")?;
     let oldest = store.snapshot_at(first).unwrap_err().oldest();
     store.close()?;
-    let disk = sim.disk();
-    for (path, _) in disk.files().into_iter().filter(|(path, _)| path.ends_with(".idx")) {
-        disk.uproot(std::path::Path::new(&path)).expect("a file");
-    }
-    let store = sim.open()?;
-    assert!(store.stats().tables_remade > 0, "{:?}", store.stats());
+    let store = opened_without_tables(&mut sim)?;
     let counts = store.collection::<i64>("counts")?;
     assert_eq!(versions(&counts, "a")?, expected);
     assert_eq!(store.snapshot_at(first).unwrap_err().oldest(), oldest);
@@ -315,12 +356,7 @@ fn tables_that_are_made_anew_keep_every_moment_that_is_whole() -> Result<()> {
     cache.set("a", &3)?;
     cache.set("b", &4)?;
     store.close()?;
-    let disk = sim.disk();
-    for (path, _) in disk.files().into_iter().filter(|(path, _)| path.ends_with(".idx")) {
-        disk.uproot(std::path::Path::new(&path)).expect("a file");
-    }
-    let store = sim.open()?;
-    assert!(store.stats().tables_remade > 0, "{:?}", store.stats());
+    let store = opened_without_tables(&mut sim)?;
     let (cache, shown) = (store.collection::<i64>("cache")?, store.snapshot_at(then)?);
     assert_eq!(shown.version(), then);
     let read = |key: &str| -> Result<Option<i64>> { Ok(shown.get(&cache, key)?.map(|e| e.value)) };
