@@ -34,6 +34,8 @@ mod lane;
 #[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;
+#[cfg(target_arch = "x86_64")]
+mod fold;
 pub mod raw;
 pub mod sync;
 pub mod schedule;

@@ -1,14 +1,21 @@
 //! Door: the only module that may hold `unsafe`. Each block stands below its proof.
 
-#![expect(unsafe_code, reason = "maps and prefetch hints have no safe form; each block is proved here")]
+#![expect(
+    unsafe_code,
+    reason = "maps, hints and instructions of some processors have no safe form; each block is proved here"
+)]
 
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crc32fast::Hasher;
 use memmap2::{Mmap, MmapOptions};
 use parking_lot::{Condvar, Mutex};
+
+#[cfg(target_arch = "x86_64")]
+use crate::fold;
 
 /// Maps the first `bytes` of a file for reading.
 ///
@@ -58,6 +65,39 @@ pub fn prefetch_at<T>(slice: &[T], index: usize) {
     if let Some(element) = slice.get(index) {
         prefetch(element);
     }
+}
+
+/// CRC-32 of what has the checksum `crc` and of `bytes` behind it.
+#[inline]
+pub(crate) fn crc32(crc: u32, bytes: &[u8]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if (fold::LEAST_BYTES..fold::FEW_BYTES).contains(&bytes.len()) && folds() {
+        // PROOF. `update` asks for nothing but a processor that has its instructions: `folds` says that this one has.
+        return unsafe { fold::update(crc, bytes, []) };
+    }
+    let mut hasher = Hasher::new_with_initial(crc);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+/// CRC-32 of `bytes` and of `behind` behind them.
+#[inline]
+pub(crate) fn crc32_of_both(bytes: &[u8], behind: [u8; 16]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() < fold::FEW_BYTES && folds() {
+        // PROOF. As above.
+        return unsafe { fold::update(0, bytes, [behind]) };
+    }
+    crc32(crc32(0, bytes), &behind)
+}
+
+/// Whether this processor has the instructions of `fold`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn folds() -> bool {
+    is_x86_feature_detected!("pclmulqdq")
+        && is_x86_feature_detected!("ssse3")
+        && is_x86_feature_detected!("sse4.1")
 }
 
 /// The number of this process, as [`std::process::id`] says, without asking the system each time: a child made by a

@@ -1,13 +1,13 @@
 //! Pure: checksums, and what binds bytes to their place.
 //!
-//! The function is the CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as `crc32fast` computes it. A frame's
+//! The function is the CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as `crc32fast` computes it, and `fold` that
+//! of few bytes. A frame's
 //! checksum ends with sixteen bytes that are not stored beside it: the frame's LSN and the *binding* of its file.
 //! So a stale frame, a frame at the wrong place, of another file or of another store never validates. They come last
 //! so that a committing thread can checksum its frame before it knows where the frame will stand.
 
-use crc32fast::Hasher;
-
 use crate::lsn::Lsn;
+use crate::raw;
 
 /// The identity of a store: drawn once, in every file of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,23 +36,20 @@ impl Unplaced {
     #[must_use]
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(crc32fast::hash(bytes))
+        Self(raw::crc32(0, bytes))
     }
 
     /// Goes on with the bytes behind.
     #[must_use]
     pub fn then(self, bytes: &[u8]) -> Self {
-        Self(self.with(bytes))
+        Self(raw::crc32(self.0, bytes))
     }
 
     /// Ends a frame's checksum with its place.
     #[must_use]
     #[inline]
     pub fn frame_at(self, lsn: Lsn, binding: Binding) -> u32 {
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&lsn.raw().to_le_bytes());
-        place[8..].copy_from_slice(&binding.0.to_le_bytes());
-        self.with(&place)
+        raw::crc32(self.0, &frame_place(lsn, binding))
     }
 
     /// Ends a part's checksum with its record and its offset there.
@@ -62,15 +59,23 @@ impl Unplaced {
         let mut place = [0; 12];
         place[..8].copy_from_slice(&lsn.raw().to_le_bytes());
         place[8..].copy_from_slice(&offset.to_le_bytes());
-        self.with(&place)
+        raw::crc32(self.0, &place)
     }
+}
 
-    #[inline]
-    fn with(self, place: &[u8]) -> u32 {
-        let mut hasher = Hasher::new_with_initial(self.0);
-        hasher.update(place);
-        hasher.finalize()
-    }
+/// The checksum of a frame that covers `bytes`, in its place: what [`Unplaced`] comes to, at once.
+#[must_use]
+#[inline]
+pub fn frame(bytes: &[u8], lsn: Lsn, binding: Binding) -> u32 {
+    raw::crc32_of_both(bytes, frame_place(lsn, binding))
+}
+
+#[inline]
+fn frame_place(lsn: Lsn, binding: Binding) -> [u8; 16] {
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&lsn.raw().to_le_bytes());
+    place[8..].copy_from_slice(&binding.0.to_le_bytes());
+    place
 }
 
 #[cfg(test)]

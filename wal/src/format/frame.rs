@@ -21,7 +21,7 @@
 
 use bytes::Bytes;
 
-use super::checksum::{Binding, Unplaced};
+use super::checksum::{self, Binding, Unplaced};
 use super::cursor::Take;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
@@ -155,7 +155,7 @@ impl Header {
     #[inline]
     fn verify(&self, bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameKind, Bad> {
         let covered = &bytes[4..FRAME_HEADER_BYTES + self.head_len];
-        if Unplaced::of(covered).frame_at(lsn, binding) != self.crc {
+        if checksum::frame(covered, lsn, binding) != self.crc {
             return Err(Bad::Checksum);
         }
         match self.kind {
@@ -443,18 +443,18 @@ pub(crate) fn put_own(out: &mut [u8], kind: FrameKind, head: &[u8], lsn: Lsn, bi
     let out = &mut out[..FRAME_HEADER_BYTES + head.len()];
     put_header(out, kind, head.len(), 0);
     out[FRAME_HEADER_BYTES..].copy_from_slice(head);
-    let crc = Unplaced::of(&out[4..]).frame_at(lsn, binding);
+    let crc = checksum::frame(&out[4..], lsn, binding);
     out[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// The checksum of the frame at the front of `frame`, its header and its head of `head_len` bytes written.
 pub(super) fn frame_crc(frame: &[u8], head_len: usize, lsn: Lsn, binding: Binding) -> u32 {
-    Unplaced::of(&frame[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding)
+    checksum::frame(&frame[4..FRAME_HEADER_BYTES + head_len], lsn, binding)
 }
 
 /// Writes a verified frame's header checksum anew, for another file: its parts know nothing of the file.
 pub(crate) fn rebind(frame: &mut [u8], head_len: usize, lsn: Lsn, binding: Binding) {
-    let crc = Unplaced::of(&frame[4..FRAME_HEADER_BYTES + head_len]).frame_at(lsn, binding);
+    let crc = checksum::frame(&frame[4..FRAME_HEADER_BYTES + head_len], lsn, binding);
     frame[..4].copy_from_slice(&crc.to_le_bytes());
 }
 

@@ -73,3 +73,19 @@ fn stores_that_differ_in_the_order_of_their_bytes_bind_differently() {
     (one[0], two[8]) = (1, 1);
     assert_ne!(Binding::new(StoreId(one), 0), Binding::new(StoreId(two), 0));
 }
+
+#[test]
+fn few_bytes_have_the_checksum_that_crc32fast_gives_them() {
+    let bytes: Vec<u8> = (0..400_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let binding = Binding::new(STORE, 5);
+    for len in 0..300 {
+        for (from, before) in [(0, 0), (1, 1), (7, 0xDEAD_BEEF), (100, u32::MAX)] {
+            let bytes = &bytes[from..from + len];
+            let mut hasher = crc32fast::Hasher::new_with_initial(before);
+            hasher.update(bytes);
+            assert_eq!(Unplaced(before).then(bytes).0, hasher.finalize(), "{len} bytes behind {before}");
+            let lsn = Lsn::new(3, from as u64);
+            assert_eq!(frame(bytes, lsn, binding), Unplaced::of(bytes).frame_at(lsn, binding), "{len} bytes");
+        }
+    }
+}
