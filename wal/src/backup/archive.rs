@@ -127,7 +127,7 @@ impl Archive {
     /// pieces are being taken away there.
     pub fn thinning(&self, packing: crate::pack::Packing<'_>) -> Result<Option<Thinning>> {
         let Some(own) = self.state.as_ref().and_then(|state| state.own.as_ref()) else { return Ok(None) };
-        Thinning::begin(&self.env, Directory::new(&self.env, &self.root), own, packing)
+        Thinning::begin(&self.env, Directory::new(&self.env, &self.root), own, packing, self.packing.form())
     }
 
     /// Puts what was thinned in its place, durably; false where the archive holds its sources no more.

@@ -46,6 +46,16 @@ pub enum Packing {
     Lz4,
 }
 
+impl Packing {
+    /// How what is copied lies there.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Self::Plain => Form::Plain,
+            Self::Lz4 => Form::Lz4,
+        }
+    }
+}
+
 /// What becomes of sealed segments where log and destination lie on one file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Linking {
@@ -362,10 +372,10 @@ impl<'a> Taking<'a> {
 
     /// Copies what the pieces of `held` do not cover.
     fn copy(&mut self, wanted: &Wanted, held: &mut Held, meter: &mut Meter<'_>) -> Result<Piece> {
-        let mut piece = Piece { from: held.covered(), to: wanted.to, crc: 0, form: self.copied_form() };
+        let mut piece =
+            Piece { from: held.covered(), to: wanted.to, crc: 0, form: self.copying.packing.form() };
         if held.is_packed() {
             piece.to = held.base.plus(wanted.segment.disk_bytes() - DATA_OFFSET);
-            piece.form = Form::Plain; // what reads it looks at its end first
         }
         let copied = piece.form;
         if self.may_link(wanted, held) {
@@ -395,13 +405,6 @@ impl<'a> Taking<'a> {
     fn may_link(&self, wanted: &Wanted, held: &Held) -> bool {
         let whole = held.pieces.is_empty() && wanted.entry.end == Some(wanted.to);
         whole && self.one_disk && self.links
-    }
-
-    fn copied_form(&self) -> Form {
-        match self.copying.packing {
-            Packing::Plain => Form::Plain,
-            Packing::Lz4 => Form::Lz4,
-        }
     }
 }
 

@@ -308,7 +308,7 @@ fn decode_held(take: &mut Take<'_>) -> Option<Held> {
         let follows = piece.from == held.covered() && piece.to > piece.from;
         let placed = piece.form != Form::Segment || piece.from == base;
         let inside = match held.is_packed() {
-            true => piece.from == base && piece.form != Form::Lz4 && piece.bytes() > 0,
+            true => piece.from == base && piece.bytes() > 0,
             false => follows && piece.to <= held.capacity_end(),
         };
         if !placed || !inside || held.is_packed() && !held.pieces.is_empty() {

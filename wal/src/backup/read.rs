@@ -114,6 +114,10 @@ pub(super) fn end_of(
     let read = |offset: u64, bytes: usize| {
         let mut block = vec![0; bytes];
         let at = offset.checked_sub(shift).ok_or_else(bad)?;
+        if piece.form == Form::Lz4 {
+            Blocks::new(&*file, &path, &piece)?.read_at(&mut block, at)?;
+            return Ok(block);
+        }
         read_exact_at(&*file, &mut block, at).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => bad(),
             _ => failed("reading", &path, e),
@@ -151,7 +155,7 @@ fn raw_of(
     let log = match piece.form {
         Form::Plain if len == piece.bytes() => 0..len,
         Form::Segment if fits(held, piece, len) => DATA_OFFSET..DATA_OFFSET + piece.bytes(),
-        Form::Lz4 => return blocks_of(file, path, piece, len, &mut |raw| sink(raw, What::Log)),
+        Form::Lz4 => return Blocks::new(file, path, piece)?.all(&mut |raw| sink(raw, What::Log)),
         Form::Plain | Form::Segment => {
             return Err(damaged(path, &format!("has {len} bytes where {} were backed up", piece.bytes())));
         }
@@ -172,47 +176,108 @@ fn raw_of(
     Ok(())
 }
 
-/// The same of a compressed piece, block by block.
-fn blocks_of(
-    file: &dyn VfsFile,
-    path: &Path,
-    piece: &Piece,
+/// A compressed piece, block by block.
+struct Blocks<'a> {
+    file: &'a dyn VfsFile,
+    path: &'a Path,
     len: u64,
-    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    if !cfg!(feature = "compression") {
-        let say = format!(
-            "{} is compressed, which this program cannot read: use one that was built with the feature `compression`",
-            path.display()
-        );
-        return Err(Error::new(ErrorKind::Format, say));
+    /// Where the next block stands in the file.
+    at: u64,
+    /// Where what it holds stands in the piece, and where the piece ends.
+    raw_at: u64,
+    raw_end: u64,
+    stored: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+impl<'a> Blocks<'a> {
+    /// From the front.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Format`]: this program reads no compressed pieces. [`ErrorKind::Io`].
+    fn new(file: &'a dyn VfsFile, path: &'a Path, piece: &Piece) -> Result<Self> {
+        if !cfg!(feature = "compression") {
+            let say = format!(
+                "{} is compressed, which this program cannot read: use one that was built with the feature `compression`",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Format, say));
+        }
+        let len = file.len().map_err(|e| failed("asking the length of", path, e))?;
+        let room = || vec![0; BLOCK_RAW_MAX];
+        Ok(Self { file, path, len, at: 0, raw_at: 0, raw_end: piece.bytes(), stored: room(), raw: room() })
     }
-    let bad = || damaged(path, "is damaged: the checksum of a block is wrong");
-    let (mut stored, mut raw) = (vec![0; BLOCK_RAW_MAX], vec![0; BLOCK_RAW_MAX]);
-    let (mut at, mut left) = (0, piece.bytes());
-    while at < len {
-        let mut header = [0; BLOCK_HEADER_BYTES];
-        let there = len - at;
+
+    fn bad(&self) -> Error {
+        damaged(self.path, "is damaged: the checksum of a block is wrong")
+    }
+
+    /// The header of the next block; `None` behind the last one.
+    fn header(&self) -> Result<Option<BlockHeader>> {
+        let there = self.len - self.at;
+        if there == 0 {
+            return Ok(None);
+        }
         if there < BLOCK_HEADER_BYTES as u64 {
-            return Err(bad());
+            return Err(self.bad());
         }
-        read_exact_at(file, &mut header, at).map_err(|e| failed("reading", path, e))?;
-        let header = BlockHeader::decode(&header).ok_or_else(bad)?;
-        let whole = (BLOCK_HEADER_BYTES + header.stored_len) as u64;
-        if whole > there || header.raw_len as u64 > left {
-            return Err(bad());
+        let mut header = [0; BLOCK_HEADER_BYTES];
+        read_exact_at(self.file, &mut header, self.at).map_err(|e| failed("reading", self.path, e))?;
+        let header = BlockHeader::decode(&header).ok_or_else(|| self.bad())?;
+        let fits = (BLOCK_HEADER_BYTES + header.stored_len) as u64 <= there;
+        if !fits || header.raw_len as u64 > self.raw_end - self.raw_at {
+            return Err(self.bad());
         }
-        let (stored, raw) = (&mut stored[..header.stored_len], &mut raw[..header.raw_len]);
-        read_exact_at(file, stored, at + BLOCK_HEADER_BYTES as u64)
-            .map_err(|e| failed("reading", path, e))?;
-        if !header.open(stored, raw) {
-            return Err(bad());
-        }
-        sink(raw)?;
-        at += whole;
-        left -= header.raw_len as u64;
+        Ok(Some(header))
     }
-    if left == 0 { Ok(()) } else { Err(damaged(path, &format!("ends {left} bytes too early"))) }
+
+    fn pass(&mut self, header: BlockHeader) {
+        self.at += (BLOCK_HEADER_BYTES + header.stored_len) as u64;
+        self.raw_at += header.raw_len as u64;
+    }
+
+    /// What the block behind `header` holds, verified.
+    fn open(&mut self, header: BlockHeader) -> Result<&[u8]> {
+        let (stored, raw) = (&mut self.stored[..header.stored_len], &mut self.raw[..header.raw_len]);
+        read_exact_at(self.file, stored, self.at + BLOCK_HEADER_BYTES as u64)
+            .map_err(|e| failed("reading", self.path, e))?;
+        if header.open(stored, raw) { Ok(&self.raw[..header.raw_len]) } else { Err(self.bad()) }
+    }
+
+    /// Hands everything to `sink`, in order.
+    fn all(mut self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        while let Some(header) = self.header()? {
+            sink(self.open(header)?)?;
+            self.pass(header);
+        }
+        self.ended()
+    }
+
+    fn ended(&self) -> Result<()> {
+        match self.raw_end - self.raw_at {
+            0 => Ok(()),
+            left => Err(damaged(self.path, &format!("ends {left} bytes too early"))),
+        }
+    }
+
+    /// Fills `out` with what stands at `from` in the piece; blocks before it are passed over unread.
+    fn read_at(mut self, out: &mut [u8], from: u64) -> Result<()> {
+        let mut filled = 0;
+        while filled < out.len() {
+            let Some(header) = self.header()? else { return self.ended().and_then(|()| Err(self.bad())) };
+            let wanted = from + filled as u64;
+            if wanted < self.raw_at + header.raw_len as u64 {
+                let skipped = usize::try_from(wanted - self.raw_at).unwrap_or(usize::MAX);
+                let found = &self.open(header)?[skipped..];
+                let take = found.len().min(out.len() - filled);
+                out[filled..filled + take].copy_from_slice(&found[..take]);
+                filled += take;
+            }
+            self.pass(header);
+        }
+        Ok(())
+    }
 }
 
 /// Why reading frames ended.

@@ -66,7 +66,7 @@ impl Run<'_> {
         let name = held.name(piece);
         let path = self.destination.place(Shelf::Pieces, &name);
         let file = self.destination.begin(Shelf::Pieces, &name)?;
-        let mut sink = Sink { file, path, at: 0, synced: one_disk, form: piece.form, block: Vec::new() };
+        let mut sink = Sink::new(file, path, piece.form, one_disk);
         let passed = self.pass(held, piece, damaged, meter, &mut |chunk| sink.take(chunk));
         let done = passed.and_then(|passed| {
             self.destination.publish(Shelf::Pieces, &name, &*sink.file)?;
@@ -244,8 +244,8 @@ impl Look {
 }
 
 /// A new file, synced now and then where log and destination share a disk.
-struct Sink {
-    file: Arc<dyn VfsFile>,
+pub(super) struct Sink {
+    pub(super) file: Arc<dyn VfsFile>,
     path: PathBuf,
     at: u64,
     synced: bool,
@@ -255,7 +255,11 @@ struct Sink {
 }
 
 impl Sink {
-    fn take(&mut self, chunk: &[u8]) -> Result<()> {
+    pub(super) fn new(file: Arc<dyn VfsFile>, path: PathBuf, form: Form, synced: bool) -> Self {
+        Self { file, path, at: 0, synced, form, block: Vec::new() }
+    }
+
+    pub(super) fn take(&mut self, chunk: &[u8]) -> Result<()> {
         if self.form != Form::Lz4 {
             return self.write(chunk);
         }

@@ -1133,18 +1133,52 @@ fn what_compaction_made_of_segments_never_takes_their_place_in_a_destination() {
 
 #[test]
 fn every_flipped_bit_of_a_packed_piece_is_refused() {
-    let (mut sim, log, mut model) = world();
-    pack(&log, &mut model);
-    back_up(&log).unwrap();
-    let disk = sim.disk();
-    let (path, bytes) = files(&disk, "/backups/pieces").into_iter().max_by_key(|(_, b)| b.len()).unwrap();
-    for at in (0..bytes.len() as u64).step_by(97) {
-        let damaged = disk.fork();
-        damaged.flip_bit(&path, at, (at % 8) as u8).unwrap();
-        let env = env_of(&mut sim, &damaged);
-        assert!(restore(&env, Moment::Latest, TO).is_err() && contents_of_nothing(&env), "{at}");
-        assert!(!verify(&env).faults.is_empty(), "{at}");
+    for mode in MODES {
+        let (mut sim, log, mut model) = world_as(*mode);
+        pack(&log, &mut model);
+        mode.back_up(&log).unwrap();
+        let disk = sim.disk();
+        let pieces = files(&disk, "/backups/pieces").into_iter();
+        let (path, bytes) = pieces.max_by_key(|(_, bytes)| bytes.len()).unwrap();
+        for at in (0..bytes.len() as u64).step_by(97) {
+            let damaged = disk.fork();
+            damaged.flip_bit(&path, at, (at % 8) as u8).unwrap();
+            let env = env_of(&mut sim, &damaged);
+            assert!(restore(&env, Moment::Latest, TO).is_err() && contents_of_nothing(&env), "{mode:?} {at}");
+            assert!(!verify(&env).faults.is_empty(), "{mode:?} {at}");
+        }
     }
+}
+
+/// What is packed compresses as well as any log, alone and among what follows it.
+#[cfg(feature = "compression")]
+#[test]
+fn a_packed_log_and_a_thinned_archive_are_compressed_where_that_is_asked_for() {
+    let bytes_in = |mode: Mode| {
+        let (mut sim, log, mut model) = world_as(mode);
+        let mut archive = Archive::new(&sim.env(), Path::new("/archive"), mode.packing());
+        archive.step(&log, b"").unwrap();
+        let gone: Vec<Lsn> = model.keys().copied().step_by(3).collect();
+        let last = archive.sealed().last().unwrap().end;
+        gone.into_iter().filter(|lsn| *lsn < last).for_each(|lsn| _ = model.remove(&lsn));
+        thin(&mut archive, &model);
+        archive.step(&log, b"").unwrap();
+        let env = sim.env();
+        let source = || Source::open(&env, Path::new("/archive")).unwrap();
+        assert!(source().verify(&mut go).unwrap().faults.is_empty(), "{mode:?}");
+        let (name, cut) = source().choose(Moment::Latest).unwrap();
+        source().restore(name, cut, Path::new("/thinned"), 0, &mut Nothing, &mut go).unwrap();
+        assert_eq!(contents(&env, "/thinned").unwrap(), model, "{mode:?}");
+        thin(&mut archive, &model); // what is compressed is thinned again
+        let disk = sim.disk();
+        let bytes = |dir: &str| files(&disk, dir).iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let thinned = bytes("/archive/pieces");
+        pack(&log, &mut model);
+        mode.back_up(&log).unwrap();
+        (bytes("/backups/pieces"), thinned)
+    };
+    let (plain, compressed) = (bytes_in(Mode::Copied), bytes_in(Mode::Compressed));
+    assert!(compressed.0 < plain.0 / 2 && compressed.1 < plain.1 / 2, "{compressed:?} of {plain:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! Whatever fails, and wherever a crash comes, the archive is as it was before or after. What stays is the caller's to judge:
 //! an ending goes only where nothing before it in the archive can hold what it ended.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::destination::{Destination, Directory, Shelf, failed};
 use super::form::Form;
 use super::inventory::{Held, Inventory, Piece};
 use super::read::{Frames, bytes_of};
-use super::take::CHUNK_BYTES;
+use super::take::{CHUNK_BYTES, Sink};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
@@ -61,6 +61,8 @@ pub struct Thinning {
     inventory: Inventory,
     /// Everything before it in the archive was judged by the same judgement, or a later one.
     settled: bool,
+    /// How what stays will lie there.
+    form: Form,
     /// Nobody takes pieces away meanwhile.
     kept: Option<Box<dyn DirLock>>,
 }
@@ -89,6 +91,7 @@ impl Thinning {
         destination: Directory,
         own: &Inventory,
         packing: Packing<'_>,
+        form: Form,
     ) -> Result<Option<Self>> {
         let inside = |held: &&Held| held.base >= packing.from && held.base < packing.to && held.end.is_some();
         let sources: Vec<Held> = own.segments.iter().filter(inside).cloned().collect();
@@ -114,7 +117,7 @@ impl Thinning {
         let mut before = own.segments.iter().take_while(|held| held.base < first.base);
         let settled = before.all(|held| held.judgement >= packing.judged.number.max(1));
         let kept = destination.keep_pieces()?;
-        Ok(Some(Self { destination, sources, header, inventory: own.clone(), settled, kept }))
+        Ok(Some(Self { destination, sources, header, inventory: own.clone(), settled, form, kept }))
     }
 
     /// Everything before these segments in the archive was judged by the judgement of this thinning, or a later one: an
@@ -153,6 +156,14 @@ impl Thinning {
         let file = self.destination.begin(Shelf::Pieces, &begun)?;
         let written = self.fill(&begun, &file, &mut held, packing, judge, pace);
         let packed = written.inspect_err(|_| self.destination.abandon(Shelf::Pieces, &begun))?;
+        let (begun, file) = match self.form {
+            Form::Plain | Form::Segment => (begun, file),
+            Form::Lz4 => {
+                let compressed = self.compressed(&file, &mut held);
+                self.destination.abandon(Shelf::Pieces, &begun);
+                compressed?
+            }
+        };
         let timeline = self.inventory.timelines.last().copied();
         let Self { destination, sources, kept, .. } = self;
         Ok(Thinned { destination, sources, timeline, held, begun, file, packed, _kept: kept })
@@ -188,6 +199,24 @@ impl Thinning {
         Ok(done)
     }
 
+    /// Writes a file anew in compressed blocks, as a piece of its own.
+    fn compressed(&self, from: &Arc<dyn VfsFile>, held: &mut Held) -> Result<(String, Arc<dyn VfsFile>)> {
+        let mut piece = Piece { crc: 0, form: Form::Lz4, ..held.pieces[0] };
+        let name = held.name(&piece);
+        let path = self.destination.place(Shelf::Pieces, &name);
+        let mut sink =
+            Sink::new(self.destination.begin(Shelf::Pieces, &name)?, path.clone(), piece.form, true);
+        let mut crc = Hasher::new();
+        let written = chunks_of(&**from, DATA_OFFSET..DATA_OFFSET + piece.bytes(), &path, &mut |chunk| {
+            crc.update(chunk);
+            sink.take(chunk)
+        });
+        written.inspect_err(|_| self.destination.abandon(Shelf::Pieces, &name))?;
+        piece.crc = crc.finalize();
+        held.pieces[0] = piece;
+        Ok((name, sink.file))
+    }
+
     fn record(
         &self,
         link: &Link<'_>,
@@ -219,13 +248,28 @@ impl Thinning {
 
 /// The checksum of a file as it can be read again.
 fn checksum(file: &dyn VfsFile, len: u64, path: &Path) -> Result<u32> {
-    let (mut crc, mut at) = (Hasher::new(), 0);
+    let mut crc = Hasher::new();
+    chunks_of(file, 0..len, path, &mut |chunk| {
+        crc.update(chunk);
+        Ok(())
+    })?;
+    Ok(crc.finalize())
+}
+
+/// Hands a range of a file to `sink`, in order.
+fn chunks_of(
+    file: &dyn VfsFile,
+    range: Range<u64>,
+    path: &Path,
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (mut at, len) = (range.start, range.end - range.start);
     let mut buf = vec![0; CHUNK_BYTES.min(usize::try_from(len).unwrap_or(CHUNK_BYTES))];
-    while at < len {
-        let chunk_len = usize::try_from(len - at).unwrap_or(usize::MAX).min(buf.len());
+    while at < range.end {
+        let chunk_len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buf.len());
         read_exact_at(file, &mut buf[..chunk_len], at).map_err(|e| failed("reading", path, e))?;
-        crc.update(&buf[..chunk_len]);
+        sink(&buf[..chunk_len])?;
         at += chunk_len as u64;
     }
-    Ok(crc.finalize())
+    Ok(())
 }
