@@ -11,7 +11,8 @@ use savehold::backup::restore_in;
 use savehold::planted::{Fault as Planted, plant};
 use savehold::sim::Sim;
 use savehold::{
-    At, Backup, Collection, ErrorKind, Moments, Options, Outcome, Restore, Result, Retention, Snapshot, Store,
+    At, Backup, Collection, ErrorKind, Moments, Options, Outcome, Restore, Result, Retention, Selection,
+    Snapshot, Store, VersionsKept,
 };
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
@@ -242,6 +243,33 @@ fn a_feed_that_was_told_everything_goes_on_behind_packed_files() -> Result<()> {
     let mut again = store.changes(last)?;
     let next = world.set("next", &Bytes::from_static(b"value"))?;
     assert_eq!(again.try_next()?.map(|commit| commit.version), Some(next));
+    Ok(())
+}
+
+/// What a key was before, and how that ended, went with time: that it was absent at a moment which is kept is known still.
+#[test]
+fn a_key_that_was_absent_then_goes_again_though_its_ending_was_dropped() -> Result<()> {
+    let mut sim = Sim::new(9);
+    let store = sim.open()?;
+    store.set_moments(Moments::NONE)?;
+    let none = VersionsKept { explicit: Duration::ZERO, ..VersionsKept::default() };
+    store.set_retention("world", Retention::History(none))?;
+    let world = store.raw("world")?;
+    world.set("stays", &Bytes::from(value("stays", 0, 4_000)))?;
+    world.set("k", &Bytes::from(value("k", 0, 400_000)))?;
+    world.remove("k")?;
+    store.pin("between")?;
+    sim.advance(Duration::from_secs(60));
+    let done = store.compact(|_| Continue(()))?;
+    assert!(done.dropped > 1, "its first value and its ending: {done:?}");
+    world.set("k", &Bytes::from_static(b"again"))?;
+    assert_eq!(world.versions("k")?.count(), 1);
+    let backups = Path::new("/backups");
+    store.backup(backups)?;
+    let (all, pin) = (Selection::collection("world"), At::Pin("between".to_owned()));
+    let done = store.restore_keys(backups, &all, pin, Restore::new())?;
+    assert_eq!((done.written, done.removed, done.unchanged), (0, 1, 1), "{done:?}");
+    assert_eq!(world.get("k")?, None);
     Ok(())
 }
 

@@ -52,12 +52,10 @@ struct Wanted<'s> {
 
 impl Wanted<'_> {
     fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
-        if !passing.kept {
-            return Ok(());
-        }
         for entry in Head::decode(passing.head())?.entries() {
             let entry = entry?;
             if let Some((name, number)) = collection_in(entry.collection, entry.key)
+                && passing.kept
                 && name == self.selection.collection
             {
                 self.id = Some(CollectionId(number));
@@ -67,6 +65,10 @@ impl Wanted<'_> {
             }
             let key = Key::new(entry.key)?;
             if self.keys.as_ref().is_some_and(|keys| !keys.contains(&key)) {
+                continue;
+            }
+            if !passing.kept {
+                self.found.entry(key).or_insert(None); // what it was before, and how that ended, may have been thinned away
                 continue;
             }
             let value = match entry.effect {
@@ -101,9 +103,10 @@ impl Carry for Wanted<'_> {
 
 impl Store {
     /// Gives the chosen keys the values that a backup in `from` holds of them as of the moment `at`, as new versions with
-    /// user ids and metadata, in transactions of up to 1,000 keys, while everybody else goes on. Keys that the backup
-    /// never knew are left alone; who plays a key that changes is asked for it first, as [`Store::revert`] does it. All chosen values are in memory meanwhile; origin and time of a selection are not
-    /// looked at.
+    /// user ids and metadata, in transactions of up to 1,000 keys, while everybody else goes on. Keys that the backup knows
+    /// from later only were absent then, and are removed; those that it never knew are left alone. Who plays a key that
+    /// changes is asked for it first, as [`Store::revert`] does it. All chosen values are in memory meanwhile; origin and
+    /// time of a selection are not looked at.
     ///
     /// # Errors
     ///
