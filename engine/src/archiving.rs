@@ -41,10 +41,9 @@ pub(crate) struct Archiving {
 #[derive(Default)]
 pub(crate) struct Thinner {
     pub(crate) left: Left,
-    /// What the index looked like when nothing was worth it.
-    pub(crate) seen: (u64, Lsn),
-    /// Why thinning failed the last time, if it did, and when it is tried again (boot clock).
-    pub(crate) failure: Option<Error>,
+    /// What the index looked like when nothing was worth it, and when that was, in quarters of an hour.
+    pub(crate) seen: (u64, Lsn, u64),
+    /// When what failed is tried again (boot clock).
     pub(crate) retry_at: Duration,
 }
 
@@ -55,6 +54,8 @@ struct State {
     /// When the next step is due (boot clock).
     due: Duration,
     failure: Option<Error>,
+    /// Why thinning failed the last time, if it did.
+    thinning_failure: Option<Error>,
     stop: bool,
     ended: bool,
 }
@@ -80,6 +81,7 @@ impl Archiving {
                 current_at: now,
                 due: now,
                 failure: None,
+                thinning_failure: None,
                 stop: false,
                 ended: false,
             }),
@@ -130,6 +132,11 @@ impl Archiving {
     /// Puts what was thinned in its place.
     pub(crate) fn put_in_place(&self, thinned: Thinned) -> Result<bool> {
         self.archive.lock().put_in_place(thinned).map_err(|e| Error::from(e).within(self.to.display()))
+    }
+
+    /// Thinning came to this.
+    pub(crate) fn note_thinning(&self, failure: Option<Error>) {
+        self.state.lock().thinning_failure = failure;
     }
 
     /// Does a step that is due while its thread thins.
@@ -215,7 +222,7 @@ impl Archiving {
             behind_bytes,
             behind: if behind_bytes == 0 { Duration::ZERO } else { since },
             failure: state.failure.clone(),
-            thinning_failure: self.thinner.try_lock().and_then(|thinner| thinner.failure.clone()),
+            thinning_failure: state.thinning_failure.clone(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Pure: how fast the log is packed in the background: faster the more there is to gain, slower where commits feel it.
+//! Pure: how fast the log is packed in the background, and an archive thinned: faster the more there is to gain, slower where
+//! commits feel it.
 
 use std::time::Duration;
 
@@ -60,15 +61,32 @@ impl Pace {
             self.ease = ease.clamp(EASE.0, EASE.1);
         }
         self.last = felt;
-        let usual = Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64);
-        let rest = usual.mul_f64(self.ease * (1.0 - urgency.clamp(0.0, 1.0)));
+        let rest = usual().mul_f64(self.ease * (1.0 - urgency.clamp(0.0, 1.0)));
         (rest >= Duration::from_millis(1)).then_some(rest)
     }
+}
+
+/// How long to rest after each step in an archive, where no commit feels it: the less is dead the longer, not at all where
+/// a quarter of what lives is dead.
+pub(crate) fn rest_for(dead: u64, live: u64) -> Option<Duration> {
+    let share = 4.0 * dead as f64 / live.max(1) as f64;
+    (share < 1.0).then(|| usual().mul_f64((1.0 - share).min(1.0)))
+}
+
+fn usual() -> Duration {
+    Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_more_is_dead_the_faster_an_archive_is_thinned() {
+        let ms = |dead, live| rest_for(dead, live).map(|rest| rest.as_millis());
+        assert_eq!([ms(0, 100), ms(25, 200), ms(24, 100)], [Some(31), Some(15), Some(1)]);
+        assert_eq!([ms(25, 100), ms(500, 100), ms(1, 0)], [None; 3]);
+    }
 
     #[test]
     fn the_more_could_go_the_faster_it_is_packed() {

@@ -12,11 +12,11 @@ use savehold_wal::{Judged, Lsn, Packing, schedule};
 
 use super::cull::cull;
 use super::plan;
-use super::run::rest_for;
+use super::run::QUARTER_US;
 use crate::archiving::Archiving;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pace::STEP_BYTES;
+use crate::pace::{STEP_BYTES, rest_for};
 use crate::packer::Left;
 
 /// What failed is tried again after this time.
@@ -31,16 +31,23 @@ impl Core {
         }
         let Some(mut thinner) = archive.thinner.try_lock() else { return };
         let (layers, now) = (self.index.layers(), self.wal.env().clock.boot());
-        let looks_as = (layers.judged, layers.floor);
+        let looks_as = (layers.judged, layers.floor, self.wal.time_us() / QUARTER_US); // time alone gives files up too
         if now < thinner.retry_at || thinner.seen == looks_as {
             return;
         }
         drop(layers);
         match self.thin_once(archive, &mut thinner.left) {
-            Ok(true) => thinner.failure = None,
-            Ok(false) => (thinner.failure, thinner.seen) = (None, looks_as),
+            Ok(more) => {
+                archive.note_thinning(None);
+                if !more {
+                    thinner.seen = looks_as;
+                }
+            }
             Err(e) if e.kind() == ErrorKind::Closed => {}
-            Err(e) => (thinner.failure, thinner.retry_at) = (Some(e), now + RETRY_AFTER),
+            Err(e) => {
+                archive.note_thinning(Some(e));
+                thinner.retry_at = now + RETRY_AFTER;
+            }
         }
     }
 
@@ -113,5 +120,41 @@ impl Core {
             (None, true) => Error::new(ErrorKind::Closed, "the store is being closed"),
             (None, false) => Error::from(e),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use savehold_wal::clock::SimClock;
+    use savehold_wal::env::{Env, Threads};
+    use savehold_wal::sim::memory;
+
+    use super::*;
+    use crate::{Error, Options};
+
+    #[test]
+    fn an_archive_is_looked_at_again_with_time_and_says_meanwhile_what_failed() {
+        let clock = Arc::new(SimClock::default());
+        let env = Env { clock: clock.clone(), threads: Threads::None, ..memory() };
+        let store = Options::new().archive("/archive").open_in(env, Path::new("/store")).unwrap();
+        let archive = store.core.archive.get().unwrap();
+        let seen = || {
+            store.core.tick();
+            archive.thinner.lock().seen
+        };
+        let before = seen();
+        clock.advance(Duration::from_secs(60));
+        let (minute, quarter) = (seen(), {
+            clock.advance(Duration::from_secs(15 * 60));
+            seen()
+        });
+        assert_eq!(minute, before, "nothing has changed");
+        assert_ne!(quarter, before, "time alone gives files up too");
+        archive.note_thinning(Some(Error::new(ErrorKind::Io, "no such disk")));
+        let _thinning = archive.thinner.lock();
+        assert!(archive.stats(&store.core.wal).thinning_failure.is_some());
     }
 }

@@ -28,9 +28,7 @@ use crate::stats::OldestFile;
 /// What failed is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// It is looked at least so often.
-const QUARTER_US: u64 = 15 * 60 * 1_000_000;
-/// Bytes that are gone through each second where little is dead, of an archive.
-const SLOW_BYTES: u64 = 32 << 20;
+pub(super) const QUARTER_US: u64 = 15 * 60 * 1_000_000;
 /// Bytes of a packed file besides its records, and for each of its records besides what the index counts, about.
 const FILE_BYTES: u64 = 16 << 10;
 const RECORD_BYTES: u64 = 72;
@@ -362,13 +360,6 @@ impl Core {
     }
 }
 
-/// How long to rest after each step: the less is dead the longer, not at all where a quarter of what lives is dead.
-pub(super) fn rest_for(dead: u64, live: u64) -> Option<Duration> {
-    let usual = Duration::from_secs(1).mul_f64(STEP_BYTES as f64 / SLOW_BYTES as f64);
-    let share = 4.0 * dead as f64 / live.max(1) as f64;
-    (share < 1.0).then(|| usual.mul_f64((1.0 - share).min(1.0)))
-}
-
 /// How far packing has come.
 struct Meter<'a> {
     core: &'a Core,
@@ -392,17 +383,5 @@ impl<'a> Meter<'a> {
             elapsed,
             remaining: elapsed.mul_f64(left.min(1e6)),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_more_is_dead_the_faster_it_is_packed() {
-        let ms = |dead, live| rest_for(dead, live).map(|rest| rest.as_millis());
-        assert_eq!([ms(0, 100), ms(25, 200), ms(24, 100)], [Some(31), Some(15), Some(1)]);
-        assert_eq!([ms(25, 100), ms(500, 100), ms(1, 0)], [None; 3]);
     }
 }
