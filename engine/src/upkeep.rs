@@ -1,8 +1,9 @@
 //! Corridor: what falls due by itself in the engine: deadlines of leases, callbacks, and what other rooms hang on it.
 //!
-//! Two threads for each store, begun when something first needs them: one for leases and duties, which others wait for;
-//! one for index tables, which may work for seconds. They hold the store only while they work: the last handle may be
-//! dropped anywhere, on these very threads too. Where a store has no threads, `tick` does the same work.
+//! Three threads for each store, begun when something first needs them: one for leases and duties, which others wait for;
+//! one for index tables and one that packs the log, which may work for seconds. They hold the store only while they work:
+//! the last handle may be dropped anywhere, on these very threads too. Where a store has no threads, `tick` does the same
+//! work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -15,8 +16,9 @@ use savehold_wal::schedule;
 use crate::bell::Bell;
 use crate::commit::NotCommitted;
 use crate::core::Core;
-use crate::duty::Duty;
+use crate::duty::{Duty, Late};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard;
 use crate::lease::{Ended, Ending};
 
 /// How long to leave alone what failed.
@@ -48,7 +50,7 @@ impl Core {
         ];
         for (name, bell, work) in works.into_iter().skip(threads.len()) {
             let (core, bell) = (Arc::downgrade(self), bell.clone());
-            threads.push(schedule::start(name, move || run(&core, &bell, work))?);
+            self.upkeep.add(&mut threads, schedule::start(name, move || run(&core, &bell, work))?);
         }
         Ok(())
     }
@@ -131,23 +133,32 @@ impl Core {
         Ok(())
     }
 
-    /// Ends the leases of this run, makes everything durable and gives the directory up; once, whoever asks.
+    /// Ends the leases of this run, makes everything durable and gives the directory up; once, whoever asks. In a forked
+    /// child nothing is touched, locks neither: threads that had them are not there.
     ///
     /// # Errors
     ///
     /// A write or sync failed, now or earlier.
     pub(crate) fn close(&self) -> Result<()> {
-        if !self.closed.swap(true, Ordering::AcqRel) {
-            self.packer.end(); // it may pack for somebody at the desk
-            self.close_desk();
-            if !self.is_forked() {
+        self.closed.store(true, Ordering::Release);
+        if !self.is_forked() {
+            let inside = guard::check(self.number()).is_err(); // of a closure, a hook
+            self.upkeep.end_once(if inside { Late::GoesOn } else { Late::Waits }, || {
+                self.give_up_work(); // somebody at the desk may wait for it
+                self.close_desk();
                 self.end_upkeep();
                 if let Some(archive) = self.archive.get() {
                     archive.finish(&self.wal);
                 }
-            }
+            });
         }
         Ok(self.wal.shut()?)
+    }
+
+    /// Has whoever packs, and a merge that is under way, give up.
+    fn give_up_work(&self) {
+        self.packer.end();
+        self.closing.store(true, Ordering::Release);
     }
 
     /// In a forked child, which touches nothing, and has none of its parent's threads.
@@ -162,7 +173,6 @@ impl Core {
         *self.upkeep.closed.lock() = true;
         self.leases.lock().close();
         self.attend();
-        self.closing.store(true, Ordering::Release); // a merge that is under way gives up
         self.stop_threads();
         let ours: Vec<Ending> = {
             let state = self.leases.lock();
@@ -177,7 +187,7 @@ impl Core {
     fn stop_threads(&self) {
         self.bell.stop();
         self.index_bell.stop();
-        self.packer.end();
+        self.give_up_work();
         self.upkeep.join();
     }
 }
@@ -189,7 +199,6 @@ impl Drop for Core {
         if self.is_forked() {
             return;
         }
-        self.closing.store(true, Ordering::Release);
         self.stop_threads();
         self.checkpoint_at_close();
     }
@@ -200,7 +209,7 @@ fn run(core: &Weak<Core>, bell: &Bell, work: fn(&Core) -> Option<Duration>) {
         let Some(core) = core.upgrade() else { return };
         let time = work(&core);
         let until = time.map(|time| core.boot().saturating_add(time));
-        drop(core); // perhaps the last handle: the store is then closed on this thread
+        drop(core); // perhaps the last that keeps it in memory
         if !bell.wait(time, until) {
             return;
         }
@@ -210,4 +219,45 @@ fn run(core: &Weak<Core>, bell: &Bell, work: fn(&Core) -> Option<Duration>) {
 /// What `call` answers; `None`: it panicked, and the panic ends here.
 fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::channel;
+
+    use savehold_wal::sync::Mutex;
+
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn who_closes_second_waits_for_the_last_saves_of_the_first() {
+        let env = savehold_wal::sim::memory();
+        let open = || Options::new().open_in(env.clone(), Path::new("/store")).unwrap();
+        let store = open();
+        let ((in_hook, hook), (closed, close)) = (channel(), channel());
+        let close = Mutex::new(close);
+        let players = store.profiles_with("coins", 0_u64).before_release(move |_, coins, _| {
+            in_hook.send(()).unwrap();
+            _ = close.lock().recv_timeout(Duration::from_millis(200)); // time for whoever would not wait
+            *coins += 1;
+        });
+        let players = players.open().unwrap();
+        let player = players.start(42).unwrap();
+        player.update(|coins| *coins = 7).unwrap();
+        std::thread::scope(|scope| {
+            let (one, two) = (store.clone(), store.clone());
+            let first = scope.spawn(|| one.close());
+            hook.recv().unwrap();
+            let second = scope.spawn(move || {
+                let answer = two.close();
+                _ = closed.send(());
+                answer
+            });
+            assert_eq!([first, second].map(|thread| thread.join().unwrap().is_ok()), [true; 2]);
+        });
+        let players = open().profiles_with("coins", 0_u64).open().unwrap();
+        assert_eq!(*players.start(42).unwrap().read(), 8);
+    }
 }
