@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use savehold_wal::env::Threads;
-use savehold_wal::{Lsn, schedule};
+use savehold_wal::{Lsn, Placed, schedule};
 
 use crate::core::Core;
 use crate::debt::Due;
@@ -60,12 +60,13 @@ impl Core {
 
     /// Notes what a commit makes due. No lock is held.
     #[inline]
-    pub(crate) fn owe(&self, bytes: u64, versions: u64, key_bytes: u64) {
+    pub(crate) fn owe(&self, placed: Placed, bytes: u64, versions: u64, key_bytes: u64) {
+        let bytes = self.debt.bytes(bytes, placed.end);
         let memory = Due::index_bytes(versions, key_bytes);
         let (before, after) = self.debt.add(Due { replay_ps: self.rates.replay_ps(bytes, versions), memory });
         let crossed = |line: u64| before.replay_ps < line && line <= after.replay_ps;
         if after.reaches(self.due) || crossed(self.least_ps()) {
-            self.owe_much(after);
+            self.owe_much(placed, after);
         }
     }
 
@@ -75,24 +76,39 @@ impl Core {
         self.rates.restart(self.debt.total().replay_ps, unproven)
     }
 
-    /// Holds a commit back where more lapses than compaction gives back, and wakes who sees to it. No lock is held: what was
-    /// placed becomes durable meanwhile.
+    /// Counts a commit where more lapses than compaction gives back, and wakes who sees to it.
     #[inline]
     pub(crate) fn spare(&self, bytes: u64, end: Lsn) {
-        if self.waste.is_over(end) && self.wal.env().threads == Threads::Own {
-            let restraint = self.waste.restrain(bytes, end, self.wal.env().clock.monotonic());
-            if restraint.wake {
-                self.index_bell.ring();
-            }
-            if let Some(pause) = restraint.pause {
-                self.held_back_for_space.fetch_add(1, Ordering::Relaxed);
-                schedule::pause(pause);
-            }
+        if self.waste.is_over(end)
+            && self.wal.env().threads == Threads::Own
+            && self.waste.count(bytes, end, self.wal.env().clock.monotonic())
+        {
+            self.index_bell.ring();
+        }
+    }
+
+    /// Waits for the answer to a commit of a call, and then, where more lapses than compaction gives back, until what was
+    /// committed has had its turn. Nobody is held back who has a turn on a key, ends something, or must not wait: the
+    /// store's own commits, ends of sessions and what tickets are handed out for are waited for by whoever comes here next.
+    #[inline]
+    pub(crate) fn answer(&self, placed: Placed) -> Result<()> {
+        self.wal.wait(placed)?;
+        if self.waste.is_over(placed.end) && self.wal.env().threads == Threads::Own {
+            self.hold_back(placed.end);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn hold_back(&self, end: Lsn) {
+        if let Some(pause) = self.waste.pause(end, self.wal.env().clock.monotonic()) {
+            self.held_back_for_space.fetch_add(1, Ordering::Relaxed);
+            schedule::pause(pause);
         }
     }
 
     #[cold]
-    fn owe_much(&self, tail: Due) {
+    fn owe_much(&self, placed: Placed, tail: Due) {
         if self.wal.env().threads == Threads::None {
             if tail.reaches(self.due) {
                 self.tend_index();
@@ -104,6 +120,7 @@ impl Core {
         if let Some(pause) = pause(total.replay_ps, budget.replay_ps).max(pause(total.memory, budget.memory))
         {
             self.held_back.fetch_add(1, Ordering::Relaxed);
+            drop(self.wal.settle(placed)); // it is written meanwhile
             schedule::pause(pause);
         }
     }
@@ -240,5 +257,41 @@ mod tests {
         assert_eq!([750, 800, 875, 1000].map(us), [0, 40, 250, 1_000].map(Some));
         assert_eq!(us(1_500), Some(9_000));
         assert_eq!(us(u64::MAX), Some(20_000));
+    }
+
+    #[test]
+    fn what_is_held_back_for_the_index_is_written_meanwhile() {
+        let options = crate::Options::new().recovery_budget(Duration::from_nanos(1));
+        let store = options.open_in(savehold_wal::sim::memory(), std::path::Path::new("/store")).unwrap();
+        let coins = store.collection::<u64>("coins").unwrap();
+        coins.set("41", &7).unwrap();
+        let core = &store.core;
+        let _work = core.shelf.work.lock(); // no checkpoint writes it
+        let ran = core.transact(None, core.how(), |tx| tx.set(&coins, "42", &7));
+        let crate::txn::Ran::Placed(placed, _) = ran else { panic!("it is placed") };
+        assert!(core.held_back.load(Ordering::Relaxed) > 0);
+        let clock = &core.wal.env().clock;
+        let until = clock.monotonic() + Duration::from_secs(60);
+        while core.wal.accepted() < placed.end && clock.monotonic() < until {
+            std::thread::yield_now();
+        }
+        assert!(core.wal.accepted() >= placed.end, "nobody asked for it, and it is written");
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_is_held_back_for_space_and_nobody_else_is() {
+        let store = crate::Store::in_memory().unwrap();
+        let (core, coins) = (store.core.clone(), store.collection::<u64>("coins").unwrap());
+        let held_back = || core.held_back_for_space.load(Ordering::Relaxed);
+        coins.set("42", &7).unwrap();
+        let packing = core.packer.work.lock(); // it would say what is dead
+        core.waste.note_dead(1 << 40);
+        (0..9).for_each(|n| _ = coins.set_async("42", &n).wait().unwrap());
+        let holder = store.holder("server").unwrap();
+        (0..9).for_each(|n| holder.acquire([coins.key(n)], crate::Start::new()).unwrap().release().unwrap());
+        assert_eq!(held_back(), 0, "tickets, grants and releases");
+        coins.set("42", &8).unwrap();
+        assert_eq!(held_back(), 1, "it waited for what they committed too");
+        drop(packing);
     }
 }

@@ -75,7 +75,7 @@ impl Core {
                     }
                     let key_bytes =
                         draft.writes.iter().map(|((_, key), _)| key.as_bytes().len() as u64).sum();
-                    self.owe(self.debt.bytes(bytes, placed.end), draft.writes.len() as u64, key_bytes);
+                    self.owe(placed, bytes, draft.writes.len() as u64, key_bytes);
                     self.spare(bytes, placed.end);
                     return Ok(placed);
                 }

@@ -148,7 +148,7 @@ impl Core {
                 if planted::has(Fault::AnswerEarly) {
                     return Ok(Once::Now(modified));
                 }
-                self.wal.wait(placed)?;
+                self.answer(placed)?;
                 self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
                 Ok(Once::Now(modified))
             }

@@ -1,4 +1,5 @@
-//! Pure: how much of the log could go, and how long commits wait for it.
+//! Door: how much of the log could go, and how long commits wait for it. All threads share it; what is judged by what was
+//! seen is pure (`Sight`).
 //!
 //! What could go is *dead* in files that may be packed, or has *lapsed* in tables, whose next merge makes it dead. The first
 //! is counted, the second is drawn by a sample now and then. What was committed since the last look is taken to make as much
@@ -72,15 +73,6 @@ enum Woken {
     ToWrite,
 }
 
-/// What a commit does for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Restraint {
-    /// It wakes who writes tables.
-    pub(crate) wake: bool,
-    /// It waits.
-    pub(crate) pause: Option<Duration>,
-}
-
 impl Default for Waste {
     fn default() -> Self {
         Self { line: AtomicU64::new(u64::MAX), sight: Mutex::default() }
@@ -94,9 +86,9 @@ impl Waste {
         end.raw() >= self.line.load(Ordering::Relaxed)
     }
 
-    /// What a commit of so many bytes that ends at `end` does.
+    /// Counts a commit of so many bytes that ends at `end`; whether who writes tables is to be woken.
     #[cold]
-    pub(crate) fn restrain(&self, bytes: u64, end: Lsn, now: Duration) -> Restraint {
+    pub(crate) fn count(&self, bytes: u64, end: Lsn, now: Duration) -> bool {
         self.change(|sight| {
             let woken = match () {
                 () if sight.is_table_due(end) => Woken::ToWrite,
@@ -105,8 +97,15 @@ impl Waste {
             };
             let wake = woken > sight.woken;
             sight.woken = sight.woken.max(woken);
-            Restraint { wake, pause: sight.pause(bytes, end, now) }
+            sight.count(bytes, end, now);
+            wake
         })
+    }
+
+    /// How long whoever has committed up to `end` waits: until everything that was counted has had its turn.
+    #[cold]
+    pub(crate) fn pause(&self, end: Lsn, now: Duration) -> Option<Duration> {
+        self.sight.lock().pause(end, now)
     }
 
     /// Whether what was committed up to `end` is worth a table, so that it can be seen what lapsed by it.
@@ -200,17 +199,27 @@ impl Sight {
         since >= IDLE_TABLE_FROM
     }
 
-    fn pause(&mut self, bytes: u64, end: Lsn, now: Duration) -> Option<Duration> {
-        let over = self.could_go(end).saturating_sub(self.held_from());
-        if over == 0 || self.stuck {
-            return None;
+    /// So much more could go than commits may leave behind without waiting for it.
+    fn over(&self, end: Lsn) -> u64 {
+        if self.stuck { 0 } else { self.could_go(end).saturating_sub(self.held_from()) }
+    }
+
+    /// Takes the turn of a commit behind those that were counted before. What nobody waited for is not owed for ever: else,
+    /// after an hour of too much, a byte over the line would be waited for as if it were all of that.
+    fn count(&mut self, bytes: u64, end: Lsn, now: Duration) {
+        let over = self.over(end);
+        if over == 0 {
+            return;
         }
         let bend = over as f64 / part(self.live, BEND).max(BEND_LEAST) as f64;
         let takes =
             Duration::from_secs_f64((bend * bend * bytes as f64 / BEND_RATE as f64).min(1.0)).min(PAUSE_MAX);
-        let turn = self.next.max(now);
-        self.next = turn + takes;
-        Some(turn.saturating_sub(now).min(PAUSE_MAX)).filter(|pause| *pause >= PAUSE_LEAST)
+        self.next = (self.next.max(now) + takes).min(now + PAUSE_MAX);
+    }
+
+    fn pause(&self, end: Lsn, now: Duration) -> Option<Duration> {
+        let pause = self.next.saturating_sub(now).min(PAUSE_MAX);
+        (self.over(end) > 0 && pause >= PAUSE_LEAST).then_some(pause)
     }
 
     /// The first place at which something is to be done.
@@ -259,18 +268,20 @@ mod tests {
         waste
     }
 
+    fn waits_for(waste: &Waste, bytes: u64, mib: u64, now: Duration) -> Option<Duration> {
+        waste.count(bytes, at(mib), now);
+        waste.pause(at(mib), now)
+    }
+
     #[test]
     fn a_store_that_only_grows_waits_for_nothing() {
         let waste = Waste::default();
         for mib in 0..10_000 {
             waste.note_floor(at(mib));
             waste.note_lapsed(mib * MIB, 0, at(mib));
-            let restraint = waste.restrain(1 << 20, at(mib + 9_000), Duration::ZERO);
-            assert_eq!(
-                restraint,
-                Restraint { wake: true, pause: None },
-                "to look again when nothing more comes"
-            );
+            let wakes = waste.count(1 << 20, at(mib + 9_000), Duration::ZERO);
+            assert!(wakes, "to look again when nothing more comes");
+            assert_eq!(waste.pause(at(mib + 9_000), Duration::ZERO), None);
             assert!(!waste.is_over(at(mib + 9_000)));
         }
         assert_eq!((waste.could_go(at(99_999)), waste.urgency(at(99_999))), (0, 0.0));
@@ -290,7 +301,7 @@ mod tests {
     #[test]
     fn who_writes_tables_is_woken_once_for_each() {
         let waste = overwritten();
-        let wakes = |mib| waste.is_over(at(mib)) && waste.restrain(1000, at(mib), Duration::ZERO).wake;
+        let wakes = |mib| waste.is_over(at(mib)) && waste.count(1000, at(mib), Duration::ZERO);
         assert_eq!([100, 101, 180, 186, 190, 300].map(wakes), [false, true, false, true, false, false]);
         waste.note_floor(at(300));
         assert_eq!([300, 386, 387].map(wakes), [false, true, false]);
@@ -303,11 +314,9 @@ mod tests {
         waste.note_dead(200 * MIB);
         let held = |mib: u64| {
             let mut waits = Duration::ZERO;
-            for n in 0..1000 {
+            for _ in 0..1000 {
                 let now = Duration::from_secs(mib * 10) + waits; // each comes when the one before has gone on
-                let pause = waste.restrain(1100, at(mib), now).pause;
-                assert!(pause.is_none() || n > 0, "the first of them does not wait");
-                waits += pause.unwrap_or_default();
+                waits += waits_for(&waste, 1100, mib, now).unwrap_or_default();
             }
             waits.as_millis()
         };
@@ -315,7 +324,7 @@ mod tests {
         let (some, much, most) = (held(300), held(400), held(600));
         assert!((1..40).contains(&some) && (80..200).contains(&much) && most > 400, "{some} {much} {most}");
         waste.note_stuck();
-        assert!(!waste.is_over(at(600)) || waste.restrain(1100, at(600), Duration::ZERO).pause.is_none());
+        assert!(!waste.is_over(at(600)) || waits_for(&waste, 1100, 600, Duration::ZERO).is_none());
         waste.note_dead(0);
         assert_eq!(held(400), 0, "what was packed is no longer waited for");
     }
@@ -325,9 +334,26 @@ mod tests {
         let waste = overwritten();
         waste.note_dead(100 * GIB);
         for n in 0..100 {
-            let pause = waste.restrain(64 * MIB, at(200), Duration::ZERO).pause;
+            let pause = waits_for(&waste, 64 * MIB, 200, Duration::ZERO);
             assert!(pause.is_none_or(|pause| pause <= PAUSE_MAX), "{n}: {pause:?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_waited_for_is_forgotten_once_it_is_given_back() {
+        let waste = overwritten();
+        waste.note_dead(900 * MIB); // four times as far behind the line as the bend is
+        for tenth in 0..600 {
+            let now = Duration::from_millis(100 * tenth);
+            (0..64).for_each(|_| {
+                assert!(waits_for(&waste, 1100, 200, now).is_none_or(|pause| pause <= PAUSE_MAX))
+            });
+        }
+        let later = |ms: u64| Duration::from_millis(60_000 + ms);
+        waste.note_dead(0);
+        assert_eq!(waits_for(&waste, 1100, 200, later(0)), None);
+        waste.note_dead(part(GIB, HELD_FROM) - 200 * MIB + 1);
+        assert_eq!(waits_for(&waste, 1100, 200, later(100)), None, "a byte over the line");
     }
 
     #[test]

@@ -124,6 +124,9 @@ pub(super) trait Ground: Clone + Send + Sync + 'static {
 
     // --- answers
 
+    /// Waits until what was placed is as durable as the store's level says, and longer where commits are held back.
+    fn answer(&self, placed: Placed) -> Result<()>;
+
     /// Waits until what was placed is as durable as the store's level says.
     fn wait(&self, placed: Placed) -> Result<()>;
 
@@ -297,6 +300,10 @@ impl Ground for Engine {
 
     fn remove(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<bool> {
         tx.remove_from(&self.0, key)
+    }
+
+    fn answer(&self, placed: Placed) -> Result<()> {
+        self.0.core.answer(placed)
     }
 
     fn wait(&self, placed: Placed) -> Result<()> {

@@ -151,7 +151,7 @@ impl<T: Playable> Profile<T> {
         self.run_before_save();
         let save = live.save(Cause::Explicit, live.shared.how()).inspect_err(|e| live.shared.trouble(e))?;
         match &save {
-            Save::Placed(placed) => ground.wait(*placed)?,
+            Save::Placed(placed) => ground.answer(*placed)?,
             Save::Unchanged(lsn) => ground.wait_for(*lsn)?,
         }
         Ok(save.lsn().into())

@@ -49,7 +49,7 @@ impl Core {
         let begun = self.wal.env().clock.monotonic();
         match self.transact(id, self.how(), f) {
             Ran::Placed(placed, done) => {
-                self.wal.wait(placed).map_err(Error::from)?;
+                self.answer(placed)?;
                 self.commits.note(self.wal.env().clock.monotonic().saturating_sub(begun));
                 Ok(Once::Now(done))
             }

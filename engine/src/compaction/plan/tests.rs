@@ -154,7 +154,12 @@ impl Overwritten {
         self.keys.push(key);
         let (end, now) = (place(self.keys.len()), Duration::from_secs_f64(self.now));
         let took = RECORD as f64 / (speed.commits * MIB as f64);
-        let pause = if self.waste.is_over(end) { self.waste.restrain(RECORD, end, now).pause } else { None };
+        let pause = if self.waste.is_over(end) {
+            self.waste.count(RECORD, end, now);
+            self.waste.pause(end, now)
+        } else {
+            None
+        };
         self.held_back += u64::from(pause.is_some());
         self.pass(took + pause.unwrap_or_default().as_secs_f64(), speed);
     }
