@@ -135,8 +135,11 @@ impl Core {
         let terms = shelf.manifest.lock().terms.clone();
         let Ok(_) = moments.change(|_, _| Ok::<_, Infallible>(terms));
         let leases = Leases::new(wal.env().entropy.next_u64());
-        let waste = Waste::default();
-        waste.note_floor(shelf.manifest.lock().through().max(wal.span().start));
+        let waste = {
+            let manifest = shelf.manifest.lock();
+            let listed = manifest.tables.iter().flat_map(|table| &table.listed).map(|(_, bytes)| bytes).sum();
+            Waste::new(listed, manifest.through().max(wal.span().start))
+        };
         Self {
             wal,
             durability: options.durability,

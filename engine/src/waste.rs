@@ -80,6 +80,15 @@ impl Default for Waste {
 }
 
 impl Waste {
+    /// Of a store that is opened: its tables list `listed` bytes, all before `floor`. Nobody has looked yet what of that
+    /// has lapsed.
+    pub(crate) fn new(listed: u64, floor: Lsn) -> Self {
+        let waste = Self::default();
+        waste.note_lapsed(listed, 0, floor);
+        waste.note_floor(floor);
+        waste
+    }
+
     /// Whether a commit that ends at `end` looks more closely.
     #[inline]
     pub(crate) fn is_over(&self, end: Lsn) -> bool {
@@ -354,6 +363,14 @@ mod tests {
         assert_eq!(waits_for(&waste, 1100, 200, later(0)), None);
         waste.note_dead(part(GIB, HELD_FROM) - 200 * MIB + 1);
         assert_eq!(waits_for(&waste, 1100, 200, later(100)), None, "a byte over the line");
+    }
+
+    #[test]
+    fn a_store_that_is_opened_knows_what_lives_before_anybody_has_looked() {
+        let waste = Waste::new(10 * GIB, at(9_000));
+        waste.note_dead(GIB);
+        assert!(!waste.is_over(at(9_000)) && !waste.is_idle_table_due(at(9_000)));
+        assert_eq!(waits_for(&waste, 64 * MIB, 9_001, Duration::ZERO), None);
     }
 
     #[test]
