@@ -285,7 +285,7 @@ mod tests {
         let held_back = || core.held_back_for_space.load(Ordering::Relaxed);
         coins.set("42", &7).unwrap();
         let packing = core.packer.work.lock(); // it would say what is dead
-        core.waste.note_dead(1 << 40);
+        core.waste.note_dead(1 << 40, 0);
         (0..9).for_each(|n| _ = coins.set_async("42", &n).wait().unwrap());
         let holder = store.holder("server").unwrap();
         (0..9).for_each(|n| holder.acquire([coins.key(n)], crate::Start::new()).unwrap().release().unwrap());

@@ -17,6 +17,9 @@ pub(crate) const PACKED_FROM: (u64, u64) = (2, 9);
 /// …and from where on commits are held back. Where little lives there may be more.
 const HELD_FROM: (u64, u64) = (9, 20);
 const HELD_FROM_LEAST: u64 = 64 << 20;
+/// In files that are packed what lives takes more than the tables list: commits are never held back before so much could go
+/// for each byte that it takes there, which is half as much again as what packing begins at.
+const HELD_FROM_FILED: (u64, u64) = (1, 3);
 /// So much over that line is the bend: there commits share a rate of so many bytes a second.
 const BEND: (u64, u64) = (3, 20);
 const BEND_LEAST: u64 = 32 << 20;
@@ -45,6 +48,8 @@ struct Sight {
     /// Bytes that the tables list and that have not lapsed.
     live: u64,
     dead: u64,
+    /// What is not dead in files that may be packed, with all that a file has besides.
+    filed: u64,
     lapsed: u64,
     /// Bytes that the tables listed behind the last merge of all of them.
     merged: u64,
@@ -163,9 +168,9 @@ impl Waste {
         self.change(|sight| (sight.floor, sight.woken) = (floor, Woken::No));
     }
 
-    /// So many bytes are dead in files that may be packed.
-    pub(crate) fn note_dead(&self, dead: u64) {
-        self.change(|sight| (sight.dead, sight.stuck) = (dead, false));
+    /// Files that may be packed have so many bytes that are dead, and so many that are not.
+    pub(crate) fn note_dead(&self, dead: u64, filed: u64) {
+        self.change(|sight| (sight.dead, sight.filed, sight.stuck) = (dead, filed, false));
     }
 
     /// Packing fails: nobody waits for it.
@@ -188,7 +193,7 @@ impl Sight {
     }
 
     fn held_from(&self) -> u64 {
-        part(self.live, HELD_FROM).max(HELD_FROM_LEAST)
+        part(self.live, HELD_FROM).max(part(self.filed, HELD_FROM_FILED)).max(HELD_FROM_LEAST)
     }
 
     fn speaks(&self) -> bool {
@@ -301,7 +306,7 @@ mod tests {
         let waste = overwritten();
         assert_eq!(waste.could_go(at(100)), 100 * MIB);
         assert_eq!(waste.could_go(at(150)), 150 * MIB);
-        waste.note_dead(30 * MIB);
+        waste.note_dead(30 * MIB, 0);
         assert_eq!(waste.could_go(at(150)), 180 * MIB);
         waste.note_merged(GIB, at(150));
         assert_eq!(waste.could_go(at(160)), 40 * MIB);
@@ -320,7 +325,7 @@ mod tests {
     #[test]
     fn commits_are_held_back_beyond_a_line_and_then_more_and_more() {
         let waste = overwritten();
-        waste.note_dead(200 * MIB);
+        waste.note_dead(200 * MIB, 0);
         let held = |mib: u64| {
             let mut waits = Duration::ZERO;
             for _ in 0..1000 {
@@ -334,14 +339,14 @@ mod tests {
         assert!((1..40).contains(&some) && (80..200).contains(&much) && most > 400, "{some} {much} {most}");
         waste.note_stuck();
         assert!(!waste.is_over(at(600)) || waits_for(&waste, 1100, 600, Duration::ZERO).is_none());
-        waste.note_dead(0);
+        waste.note_dead(0, 0);
         assert_eq!(held(400), 0, "what was packed is no longer waited for");
     }
 
     #[test]
     fn no_commit_waits_longer_than_a_moment() {
         let waste = overwritten();
-        waste.note_dead(100 * GIB);
+        waste.note_dead(100 * GIB, 0);
         for n in 0..100 {
             let pause = waits_for(&waste, 64 * MIB, 200, Duration::ZERO);
             assert!(pause.is_none_or(|pause| pause <= PAUSE_MAX), "{n}: {pause:?}");
@@ -351,7 +356,7 @@ mod tests {
     #[test]
     fn what_nobody_waited_for_is_forgotten_once_it_is_given_back() {
         let waste = overwritten();
-        waste.note_dead(900 * MIB); // four times as far behind the line as the bend is
+        waste.note_dead(900 * MIB, 0); // four times as far behind the line as the bend is
         for tenth in 0..600 {
             let now = Duration::from_millis(100 * tenth);
             (0..64).for_each(|_| {
@@ -359,16 +364,16 @@ mod tests {
             });
         }
         let later = |ms: u64| Duration::from_millis(60_000 + ms);
-        waste.note_dead(0);
+        waste.note_dead(0, 0);
         assert_eq!(waits_for(&waste, 1100, 200, later(0)), None);
-        waste.note_dead(part(GIB, HELD_FROM) - 200 * MIB + 1);
+        waste.note_dead(part(GIB, HELD_FROM) - 200 * MIB + 1, 0);
         assert_eq!(waits_for(&waste, 1100, 200, later(100)), None, "a byte over the line");
     }
 
     #[test]
     fn a_store_that_is_opened_knows_what_lives_before_anybody_has_looked() {
         let waste = Waste::new(10 * GIB, at(9_000));
-        waste.note_dead(GIB);
+        waste.note_dead(GIB, 0);
         assert!(!waste.is_over(at(9_000)) && !waste.is_idle_table_due(at(9_000)));
         assert_eq!(waits_for(&waste, 64 * MIB, 9_001, Duration::ZERO), None);
     }
@@ -377,7 +382,7 @@ mod tests {
     fn the_more_could_go_the_more_urgent_it_is() {
         let waste = overwritten();
         let urgency = |dead| {
-            waste.note_dead(dead * MIB);
+            waste.note_dead(dead * MIB, 0);
             (waste.urgency(at(100)) * 100.0).round() as u64
         };
         assert_eq!([0, 100, 128, 244, 361, 9_000].map(urgency), [0, 0, 0, 50, 100, 100]);

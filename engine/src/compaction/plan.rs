@@ -29,7 +29,8 @@ pub(crate) struct File {
 }
 
 impl File {
-    fn live(&self) -> u64 {
+    /// Bytes that would stay.
+    pub(crate) fn live(&self) -> u64 {
         self.bytes.saturating_sub(self.dead)
     }
 

@@ -93,7 +93,9 @@ impl Core {
                 return None;
             }
             let packed = self.look(&mut left, Reach::Before).and_then(|look| {
-                self.waste.note_dead(look.files.iter().map(|file| file.dead).sum());
+                let (dead, filed) =
+                    look.files.iter().fold((0, 0), |(d, l), file| (d + file.dead, l + file.live()));
+                self.waste.note_dead(dead, filed);
                 match plan::due(&look.files) {
                     Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
                     None => Ok(self.reach_further(&mut left, &look)? || self.roll_if_wasteful(&look)?),

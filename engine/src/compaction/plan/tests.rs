@@ -222,7 +222,8 @@ impl Overwritten {
                     .take_while(|file| file.is_some())
                     .flatten()
                     .collect();
-                self.waste.note_dead(seen.iter().map(|file| file.dead).sum());
+                let (dead, filed) = seen.iter().fold((0, 0), |(d, l), file| (d + file.dead, l + file.live()));
+                self.waste.note_dead(dead, filed);
                 if let Some(run) = due(&seen) {
                     let records = self.files[run.clone()].iter().flat_map(|file| &file.records);
                     let stay: Vec<usize> = records.copied().filter(|n| self.lists(*n)).collect();
@@ -302,4 +303,29 @@ fn a_store_takes_about_twice_its_live_data_however_slowly_it_is_packed() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Values of 20 bytes: of a record more stands in a packed file than a table lists.
+#[test]
+fn nobody_waits_where_nothing_is_worth_packing_however_small_the_values_are() {
+    const FILES: u64 = 16;
+    let (records, listed, besides) = (1 << 18, 50, 72);
+    let held = |percent: u64| {
+        let live = records * (listed + besides);
+        let of = |n| File {
+            bytes: live + live * percent / 100,
+            dead: live * percent / 100,
+            packed: true,
+            ..file(n, 0, 0)
+        };
+        let all: Vec<File> = (0..FILES).map(of).collect();
+        let (waste, end) = (Waste::new(FILES * records * listed, place(KEYS)), place(KEYS));
+        waste.note_dead(FILES * live * percent / 100, FILES * live);
+        waste.count(RECORD, end, Duration::ZERO);
+        (due(&all).is_none(), waste.pause(end, Duration::ZERO).is_some())
+    };
+    for percent in 0..100 {
+        assert_ne!(held(percent), (true, true), "{percent} bytes are dead for each hundred that live");
+    }
+    assert_eq!([10, 90].map(held), [(true, false), (false, true)]);
 }
