@@ -50,8 +50,12 @@ impl Core {
             .and_then(|()| self.thin_if_due());
         match tended {
             Err(e) if e.kind() == ErrorKind::Closed => None,
-            Err(_) => Some(RETRY_AFTER),
+            Err(_) => {
+                self.waste.note_tables_stuck();
+                Some(RETRY_AFTER)
+            }
             Ok(look) => {
+                self.waste.note_tables_tended();
                 let idle = self.is_worth_a_table_when_idle(self.debt.total().replay_ps).then_some(IDLE);
                 look.into_iter().chain(idle).min()
             }
@@ -292,6 +296,9 @@ mod tests {
         assert_eq!(held_back(), 0, "tickets, grants and releases");
         coins.set("42", &8).unwrap();
         assert_eq!(held_back(), 1, "it waited for what they committed too");
+        core.waste.note_tables_stuck();
+        coins.set("42", &9).unwrap();
+        assert_eq!(held_back(), 1, "it would wait for nothing");
         drop(packing);
     }
 }

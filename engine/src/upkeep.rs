@@ -42,11 +42,19 @@ impl Core {
         let works: [(_, _, fn(&Self) -> _); 3] = [
             ("savehold-upkeep", &self.bell, Self::tend),
             ("savehold-index", &self.index_bell, |core| {
-                let next = caught(|| core.tend_index()).flatten();
+                let next = caught(|| core.tend_index()).unwrap_or_else(|| {
+                    core.waste.note_tables_stuck();
+                    None
+                });
                 _ = core.see_to_packing();
                 next
             }),
-            ("savehold-packer", &self.packer.bell, |core| caught(|| core.pack_due()).flatten()),
+            ("savehold-packer", &self.packer.bell, |core| {
+                caught(|| core.pack_due()).unwrap_or_else(|| {
+                    core.waste.note_packing_stuck();
+                    None
+                })
+            }),
         ];
         for (name, bell, work) in works.into_iter().skip(threads.len()) {
             let (core, bell) = (Arc::downgrade(self), bell.clone());

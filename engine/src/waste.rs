@@ -61,10 +61,17 @@ struct Sight {
     floor: Lsn,
     /// For how much of what came since whoever writes tables was woken.
     woken: Woken,
-    /// Packing fails: commits would wait for nothing.
-    stuck: bool,
+    /// Tables cannot be written or merged, or packing fails: commits would wait for nothing.
+    stuck: Stuck,
     /// When the next commit that is held back may go on, by the monotonic clock.
     next: Duration,
+}
+
+/// What gives nothing back because it fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stuck {
+    tables: bool,
+    packing: bool,
 }
 
 /// For how much of what no table lists whoever writes them was woken.
@@ -170,12 +177,24 @@ impl Waste {
 
     /// Files that may be packed have so many bytes that are dead, and so many that are not.
     pub(crate) fn note_dead(&self, dead: u64, filed: u64) {
-        self.change(|sight| (sight.dead, sight.filed, sight.stuck) = (dead, filed, false));
+        self.change(|sight| (sight.dead, sight.filed, sight.stuck.packing) = (dead, filed, false));
     }
 
     /// Packing fails: nobody waits for it.
-    pub(crate) fn note_stuck(&self) {
-        self.change(|sight| sight.stuck = true);
+    pub(crate) fn note_packing_stuck(&self) {
+        self.change(|sight| sight.stuck.packing = true);
+    }
+
+    /// Tables cannot be written or merged: nobody waits for it.
+    pub(crate) fn note_tables_stuck(&self) {
+        self.change(|sight| sight.stuck.tables = true);
+    }
+
+    /// Whatever was due for tables is done.
+    pub(crate) fn note_tables_tended(&self) {
+        if self.sight.lock().stuck.tables {
+            self.change(|sight| sight.stuck.tables = false);
+        }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Sight) -> R) -> R {
@@ -215,7 +234,7 @@ impl Sight {
 
     /// So much more could go than commits may leave behind without waiting for it.
     fn over(&self, end: Lsn) -> u64 {
-        if self.stuck { 0 } else { self.could_go(end).saturating_sub(self.held_from()) }
+        if self.stuck != Stuck::default() { 0 } else { self.could_go(end).saturating_sub(self.held_from()) }
     }
 
     /// Takes the turn of a commit behind those that were counted before. What nobody waited for is not owed for ever: else,
@@ -245,7 +264,7 @@ impl Sight {
         };
         let free = self.held_from().saturating_sub(self.dead + self.lapsed);
         let held = match () {
-            () if self.stuck => u64::MAX,
+            () if self.stuck != Stuck::default() => u64::MAX,
             () if free == 0 => 0,
             () if self.share == 0.0 => u64::MAX,
             () => behind(self.seen, (free as f64 / self.share) as u64),
@@ -337,10 +356,17 @@ mod tests {
         assert_eq!([200, 260].map(held), [0, 0], "up to nine twentieths of what lives");
         let (some, much, most) = (held(300), held(400), held(600));
         assert!((1..40).contains(&some) && (80..200).contains(&much) && most > 400, "{some} {much} {most}");
-        waste.note_stuck();
+        waste.note_packing_stuck();
         assert!(!waste.is_over(at(600)) || waits_for(&waste, 1100, 600, Duration::ZERO).is_none());
         waste.note_dead(0, 0);
         assert_eq!(held(400), 0, "what was packed is no longer waited for");
+        waste.note_dead(400 * MIB, 0);
+        assert!(held(400) > 100);
+        waste.note_tables_stuck();
+        waste.note_dead(400 * MIB, 0);
+        assert_eq!(held(400), 0, "what is packed brings no merge about");
+        waste.note_tables_tended();
+        assert!(held(400) > 100);
     }
 
     #[test]

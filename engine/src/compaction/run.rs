@@ -108,7 +108,7 @@ impl Core {
                 Err(e) => Some(e),
             };
             let again = failure.is_some().then_some(RETRY_AFTER);
-            failure.iter().for_each(|_| self.waste.note_stuck());
+            failure.iter().for_each(|_| self.waste.note_packing_stuck());
             *self.packer.failure.lock() = failure;
             return again;
         }
