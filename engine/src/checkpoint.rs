@@ -39,7 +39,7 @@ const REMADE_MAX: usize = 4;
 impl Core {
     /// Does what is due for the index, if nobody else does; says after what time to look again.
     pub(crate) fn tend_index(&self) -> Option<Duration> {
-        let _work = self.shelf.work.try_lock()?;
+        let Some(_work) = self.shelf.work.try_lock() else { return Some(RETRY_AFTER) }; // who has it may not look again
         if self.wal.failure().is_some() {
             return self.remake_damaged().is_err().then_some(RETRY_AFTER); // whoever reads is still served
         }
@@ -261,6 +261,19 @@ mod tests {
         assert_eq!([750, 800, 875, 1000].map(us), [0, 40, 250, 1_000].map(Some));
         assert_eq!(us(1_500), Some(9_000));
         assert_eq!(us(u64::MAX), Some(20_000));
+    }
+
+    #[test]
+    fn who_finds_others_at_work_on_the_index_looks_again() {
+        let store = crate::Store::in_memory().unwrap();
+        let work = store.core.shelf.work.lock();
+        store.collection::<Vec<u8>>("coins").unwrap().set("42", &vec![7; 300 << 10]).unwrap();
+        assert_eq!(
+            store.core.tend_index(),
+            Some(RETRY_AFTER),
+            "nobody rings once more for what was committed"
+        );
+        drop(work);
     }
 
     #[test]
