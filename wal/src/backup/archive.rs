@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Copying, Packing, Taking, locked};
+use super::copy::{Copying, Packing, Taking, check_ours, locked};
 use super::destination::{Destination, Directory, Shelf, put};
 use super::form::is_piece;
 use super::inventory::Inventory;
@@ -76,15 +76,13 @@ impl Archive {
     }
 
     fn stepped(&mut self, wal: &Wal, through: Lsn, attachment: &[u8]) -> Result<Step> {
-        if let Some(state) = &mut self.state
-            && state.own.as_ref().is_some_and(|own| own.through >= through && own.attachment == attachment)
-        {
-            if !state.idle.is_empty() {
-                let destination = Directory::new(&self.env, &self.root);
-                let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;
-                forget(&destination, state)?;
-            }
-            return Ok(Step { through, copied_bytes: 0 });
+        let current = |state: &State| {
+            state.own.as_ref().is_some_and(|own| own.through >= through && own.attachment == attachment)
+        };
+        let done = Step { through, copied_bytes: 0 };
+        let nothing_new = self.state.as_ref().is_some_and(current);
+        if nothing_new && self.state.as_ref().is_some_and(|state| state.idle.is_empty()) {
+            return Ok(done);
         }
         let copying =
             Copying { damaged: Damaged::Keep, packing: self.packing, ..Copying::default() }.check()?;
@@ -94,6 +92,12 @@ impl Archive {
         }
         let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;
         let mut state = self.look(&destination)?;
+        if nothing_new && current(&state) {
+            check_ours(&wal.log, &state.listed)?;
+            forget(&destination, &mut state)?;
+            self.state = Some(state);
+            return Ok(done);
+        }
         let sequence = state.listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(|i| i.sequence);
         let sequence = state.own.as_ref().map_or_else(|| sequence.max().unwrap_or(0) + 1, |own| own.sequence);
         let names = state.pieces.clone();

@@ -201,7 +201,7 @@ impl<'a> Taking<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Foreign`], [`ErrorKind::Superseded`].
+    /// [`ErrorKind::Foreign`], [`ErrorKind::Superseded`]; [`ErrorKind::Io`] of an inventory.
     pub(super) fn new(
         log: &'a Log,
         destination: &'a dyn Destination,
@@ -210,13 +210,7 @@ impl<'a> Taking<'a> {
         copying: Copying,
         one_disk: bool,
     ) -> Result<Self> {
-        let failed =
-            |listed: &Listed| listed.inventory.as_ref().err().filter(|e| e.kind() == ErrorKind::Io).cloned();
-        if let Some(e) = listed.iter().find_map(failed) {
-            return Err(e); // what it holds is there, and must not be taken for lost
-        }
-        check_store(listed, log.store)?;
-        check_timeline(listed, &log.catalog.lock())?;
+        check_ours(log, listed)?;
         if listed.iter().all(|listed| listed.inventory.is_err()) {
             take_lane(log, destination)?;
         }
@@ -435,6 +429,21 @@ fn take_lane(log: &Log, destination: &dyn Destination) -> Result<()> {
     let draw = log.env.entropy.next_u64();
     let lane = if log.read_only.is_some() { drawn_lane(draw) } else { log.give_lane(draw)? };
     destination.claim(&lane_name(lane)).map(drop)
+}
+
+/// Whether the log may go on in a destination that holds these.
+///
+/// # Errors
+///
+/// As [`Taking::new`].
+pub(super) fn check_ours(log: &Log, listed: &[Listed]) -> Result<()> {
+    let failed =
+        |listed: &Listed| listed.inventory.as_ref().err().filter(|e| e.kind() == ErrorKind::Io).cloned();
+    if let Some(e) = listed.iter().find_map(failed) {
+        return Err(e); // what it holds is there, and must not be taken for lost
+    }
+    check_store(listed, log.store)?;
+    check_timeline(listed, &log.catalog.lock())
 }
 
 fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {

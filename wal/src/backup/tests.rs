@@ -941,6 +941,26 @@ fn a_thinned_archive_goes_on_and_takes_nothing_again() {
 }
 
 #[test]
+fn what_a_backup_took_over_meanwhile_stays_when_nothing_new_is_archived() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    log.sync().unwrap();
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    let whole = model.clone();
+    let last = archive.sealed().last().unwrap().end;
+    model.retain(|lsn, _| lsn.raw() % 3 > 0 || *lsn >= last);
+    thin(&mut archive, &model);
+    let done = back_up(&log).unwrap(); // of pieces that the archive needs no more, and will take away
+    archive.step(&log, b"").unwrap();
+    assert!(verify(&sim.env()).faults.is_empty());
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(done.name).unwrap();
+    let (name, cut) = source.choose(Moment::Latest).unwrap();
+    source.restore(name, cut, Path::new(TO), 0, &mut Nothing, &mut go).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), whole);
+}
+
+#[test]
 fn thinning_that_fails_anywhere_leaves_the_archive_before_or_after_and_it_goes_on() {
     let (mut sim, log, mut model) = world();
     commit(&log, &mut model, 40, 500);
