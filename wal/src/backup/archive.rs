@@ -236,9 +236,9 @@ impl State {
 }
 
 /// Takes away the small pieces that a step wrote anew, and what crashes left, where no backup needs them: unless somebody
-/// is reading, then the next step tries again.
+/// is reading, then the next step tries again; and not while a backup cannot be read, of which nobody knows what it needs.
 fn forget(destination: &Directory, state: &mut State) -> Result<()> {
-    if state.idle.is_empty() {
+    if state.idle.is_empty() || state.listed.iter().any(|listed| listed.inventory.is_err()) {
         return Ok(());
     }
     let Some(_taken) = destination.take_pieces()? else { return Ok(()) };

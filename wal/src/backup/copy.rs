@@ -123,7 +123,8 @@ impl Wal {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another log.
+    /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another log. [`ErrorKind::Format`]: a
+    ///   backup there is of a newer program.
     /// - [`ErrorKind::Superseded`]: a newer timeline of this log backs up there. [`ErrorKind::Locked`]: another backup is
     ///   being made there.
     /// - [`ErrorKind::Corrupt`]: the log is damaged where it was to be copied. [`ErrorKind::Aborted`]: `tell` broke.
@@ -201,7 +202,8 @@ impl<'a> Taking<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Foreign`], [`ErrorKind::Superseded`]; [`ErrorKind::Io`] of an inventory.
+    /// [`ErrorKind::Foreign`], [`ErrorKind::Superseded`]. [`ErrorKind::Io`], [`ErrorKind::Format`]: of an inventory, which is
+    /// there and cannot be read by this program.
     pub(super) fn new(
         log: &'a Log,
         destination: &'a dyn Destination,
@@ -437,10 +439,9 @@ fn take_lane(log: &Log, destination: &dyn Destination) -> Result<()> {
 ///
 /// As [`Taking::new`].
 pub(super) fn check_ours(log: &Log, listed: &[Listed]) -> Result<()> {
-    let failed =
-        |listed: &Listed| listed.inventory.as_ref().err().filter(|e| e.kind() == ErrorKind::Io).cloned();
-    if let Some(e) = listed.iter().find_map(failed) {
-        return Err(e); // what it holds is there, and must not be taken for lost
+    let mut unread = listed.iter().filter_map(|listed| listed.inventory.as_ref().err());
+    if let Some(e) = unread.find(|e| e.kind() != ErrorKind::Corrupt) {
+        return Err(e.clone()); // what it holds is there, and must not be taken for lost
     }
     check_store(listed, log.store)?;
     check_timeline(listed, &log.catalog.lock())

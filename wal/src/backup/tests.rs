@@ -961,6 +961,54 @@ fn what_a_backup_took_over_meanwhile_stays_when_nothing_new_is_archived() {
 }
 
 #[test]
+fn what_a_newer_program_backed_up_is_neither_written_over_nor_robbed_of_its_pieces() {
+    for name in ["archive.backup", "00000002.backup"] {
+        let (mut sim, log, mut model) = world();
+        commit(&log, &mut model, 40, 500);
+        let mut archive = archive(&sim.env());
+        archive.step(&log, b"").unwrap();
+        back_up(&log).unwrap();
+        let (disk, path) = (sim.disk(), Path::new("/backups/backups").join(name));
+        let mut newer = disk.read(&path).unwrap();
+        newer[16 + 56] |= 2; // a feature, at its place in the body
+        let end = newer.len() - 4;
+        let crc = crc32fast::hash(&newer[..end]);
+        newer[end..].copy_from_slice(&crc.to_le_bytes());
+        disk.plant(&path, &newer).unwrap();
+        let before = files(&disk, DEST);
+        commit(&log, &mut model, 41, 500);
+        for refused in
+            [archive.step(&log, b"").map(drop), self::archive(&sim.env()).step(&log, b"").map(drop)]
+        {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Format, "{name}: {refused}");
+        }
+        assert_eq!(files(&disk, DEST), before, "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_taken_away_while_a_backup_cannot_be_read() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let mut archive = archive(&sim.env());
+    archive.step(&log, b"").unwrap();
+    back_up(&log).unwrap();
+    let disk = sim.disk();
+    let flip = || disk.flip_bit(Path::new("/backups/backups/00000002.backup"), 40, 1).unwrap();
+    flip();
+    commit(&log, &mut model, 41, 500);
+    archive.step(&log, b"").unwrap();
+    thin(&mut archive, &model);
+    for n in 42..45 {
+        commit(&log, &mut model, n, 500);
+        archive.step(&log, b"").unwrap();
+    }
+    flip();
+    assert!(verify(&sim.env()).faults.is_empty());
+}
+
+#[test]
 fn thinning_that_fails_anywhere_leaves_the_archive_before_or_after_and_it_goes_on() {
     let (mut sim, log, mut model) = world();
     commit(&log, &mut model, 40, 500);
