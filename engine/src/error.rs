@@ -84,7 +84,8 @@ pub enum ErrorKind {
     MailboxFull,
     /// The caller's own check refused the value; nothing was written, in memory neither.
     Refused,
-    /// A newer timeline of the store keeps its backups in that destination; nothing was written there.
+    /// A newer timeline of the store keeps its backups in that destination, or the one that this is an older copy of; nothing
+    /// was written there.
     Superseded,
 }
 

@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Aborted,
     /// The handle only reads: recovery had no space to write what it decided. The message says how much it needs.
     ReadOnly,
-    /// A newer timeline of the log keeps its backups there; nothing was written.
+    /// A newer timeline of the log keeps its backups there, or the one that this is an older copy of; nothing was written.
     Superseded,
 }
 

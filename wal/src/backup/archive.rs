@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Copying, Packing, Taking, check_ours, locked};
-use super::destination::{Destination, Directory, Shelf, put};
+use super::copy::{Copying, Packing, Taking, check_ours, locked, put_inventory};
+use super::destination::{Destination, Directory, Shelf};
 use super::form::is_piece;
 use super::inventory::Inventory;
 use super::listing::{BackupName, Listed, read, read_all};
@@ -165,7 +165,7 @@ impl Archive {
         own.segments.insert(at, held);
         destination.publish_as(Shelf::Pieces, &begun, &name, &*file)?;
         destination.settle(Shelf::Pieces)?;
-        put(&destination, Shelf::Backups, &BackupName::Archive.file_name(), &own.encode())?;
+        put_inventory(&destination, BackupName::Archive, &own)?;
         state.pieces.insert(name);
         let before = state.publish(&destination, own);
         state.note_idle(before); // they are still held: the next step takes them away

@@ -12,7 +12,7 @@
 //! What the log holds before a durable place never changes, so no commit waits for any of this. A crash, or an error,
 //! leaves pieces that no inventory names: the next backup takes them over where they are what it would have copied.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,8 +125,8 @@ impl Wal {
     ///
     /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another log. [`ErrorKind::Format`]: a
     ///   backup there is of a newer program.
-    /// - [`ErrorKind::Superseded`]: a newer timeline of this log backs up there. [`ErrorKind::Locked`]: another backup is
-    ///   being made there.
+    /// - [`ErrorKind::Superseded`]: a newer timeline of this log backs up there, or the one that this is an older copy of.
+    ///   [`ErrorKind::Locked`]: another backup is being made there.
     /// - [`ErrorKind::Corrupt`]: the log is damaged where it was to be copied. [`ErrorKind::Aborted`]: `tell` broke.
     /// - [`ErrorKind::Full`], [`ErrorKind::Io`]: earlier backups are as they were; the next one goes on from here.
     pub fn back_up(
@@ -282,12 +282,7 @@ impl<'a> Taking<'a> {
         let newest = inventory.segments.iter().map(|held| held.last_us).max().unwrap_or(0);
         inventory.time_us = inventory.time_us.max(newest);
         self.destination.settle(Shelf::Pieces)?;
-        let bytes = inventory.encode();
-        if bytes.len() > INVENTORY_BYTES_MAX {
-            let say = "the backup has too many pieces for one inventory: back up into a new directory";
-            return Err(Error::new(ErrorKind::TooLarge, say));
-        }
-        put(self.destination, Shelf::Backups, &name.file_name(), &bytes)?;
+        put_inventory(self.destination, name, &inventory)?;
         let done = BackedUp {
             name,
             through,
@@ -404,6 +399,24 @@ impl<'a> Taking<'a> {
     }
 }
 
+/// Publishes an inventory, durably; one that nobody could read again is refused.
+pub(super) fn put_inventory(
+    destination: &dyn Destination,
+    name: BackupName,
+    inventory: &Inventory,
+) -> Result<()> {
+    let bytes = inventory.encode();
+    if bytes.len() > INVENTORY_BYTES_MAX {
+        let say = "the backup has too many pieces for one inventory: back up into a new directory";
+        return Err(Error::new(ErrorKind::TooLarge, say));
+    }
+    if Inventory::decode(&bytes).is_err() {
+        let say = "what lies there and what the log has make no whole backup: nothing was published; back up into a new directory";
+        return Err(Error::new(ErrorKind::Invalid, say));
+    }
+    put(destination, Shelf::Backups, &name.file_name(), &bytes)
+}
+
 /// How many of a segment's pieces stay when so many bytes come behind them. The archive, which takes a little at a time,
 /// writes small ones anew together with what follows, so that a segment is some twenty pieces at the most.
 fn kept(pieces: &[Piece], lacking: u64, name: BackupName) -> usize {
@@ -444,7 +457,9 @@ pub(super) fn check_ours(log: &Log, listed: &[Listed]) -> Result<()> {
         return Err(e.clone()); // what it holds is there, and must not be taken for lost
     }
     check_store(listed, log.store)?;
-    check_timeline(listed, &log.catalog.lock())
+    let catalog = log.catalog.lock();
+    check_timeline(listed, &catalog)?;
+    check_copy(listed, &catalog, log.durable.get())
 }
 
 fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
@@ -463,6 +478,34 @@ fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
         "{} is of a newer timeline than {own}, in which this store writes, or of another {own}: it was restored or repaired elsewhere, and that \
          one goes on here; name another destination for this one",
         newer.path.display()
+    );
+    Err(Error::new(ErrorKind::Superseded, say))
+}
+
+/// Refuses a log that is an older copy of the one that backs up there, as a snapshot of its disk brings back: what both
+/// wrote at one place is not the same. A log has all that it ever backed up: only what is durable is copied.
+fn check_copy(listed: &[Listed], catalog: &Catalog, durable: Lsn) -> Result<()> {
+    let Some(own) = catalog.timelines.last() else { return Ok(()) };
+    let as_written = catalog.segments.iter().filter(|entry| entry.kind != SegmentKind::Packed);
+    let numbers: HashMap<(Lsn, u32), u64> =
+        as_written.map(|entry| ((entry.base, entry.generation), entry.number)).collect();
+    let foreign = |held: &Held| {
+        let ours = numbers.get(&(held.base, held.generation));
+        !held.is_packed() && ours.is_some_and(|number| *number != held.number)
+    };
+    let other = |i: &Inventory| {
+        let same = i.timelines.last().is_some_and(|t| (t.number, t.offset) == (own.number, own.offset));
+        same && (i.through > durable || i.segments.iter().any(foreign))
+    };
+    let Some((path, through)) = listed.iter().find_map(|listed| {
+        let inventory = listed.inventory.as_ref().ok().filter(|inventory| other(inventory))?;
+        Some((listed.path.display(), inventory.through))
+    }) else {
+        return Ok(());
+    };
+    let say = format!(
+        "{path} goes through {through}, this store through {durable}, and not as a part of that: it is an older copy, perhaps of \
+         a snapshot; to go on with it, name another destination; to have what lies there, restore that"
     );
     Err(Error::new(ErrorKind::Superseded, say))
 }

@@ -813,6 +813,46 @@ fn an_archive_of_an_older_timeline_is_superseded_and_touches_nothing() {
 }
 
 #[test]
+fn an_older_copy_of_a_log_does_not_write_over_its_archive() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let (rolled_back, mut then) = (sim.disk().fork(), model.clone());
+    (20..40).for_each(|n| _ = commit(&log, &mut model, n, 2500));
+    archive(&sim.env()).step(&log, b"").unwrap();
+    for (path, _) in files(&rolled_back, DEST) {
+        rolled_back.uproot(&path).unwrap();
+    }
+    let there = files(&sim.disk(), DEST);
+    there.iter().for_each(|(path, bytes)| rolled_back.plant(path, bytes).unwrap());
+    let env = env_of(&mut sim, &rolled_back);
+    let copy = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+    // one that is behind the archive, and one that wrote as much since
+    for more in [0, 40] {
+        (0..more).for_each(|n| _ = commit(&copy, &mut then, 60 + n, 2500));
+        for refused in [archive(&env).step(&copy, b"").map(drop), back_up(&copy).map(drop)] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
+            assert!(refused.message().contains("older copy"), "{refused}");
+        }
+        assert_eq!(files(&rolled_back, DEST), there);
+    }
+}
+
+#[test]
+fn an_inventory_that_nobody_could_read_again_is_not_published() {
+    let (mut sim, log, _) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let before = files(&sim.disk(), DEST);
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap();
+    let mut inventory = source.inventory(BackupName::Archive).unwrap().clone();
+    inventory.through = inventory.segments.last().unwrap().base;
+    let destination = super::destination::Directory::new(&sim.env(), Path::new(DEST));
+    let refused = super::copy::put_inventory(&destination, BackupName::Archive, &inventory).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert_eq!(files(&sim.disk(), DEST), before);
+}
+
+#[test]
 fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
     let (mut sim, log, mut model) = world();
     let mut archive = archive(&sim.env());
