@@ -1,7 +1,8 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
-//! Locks, in the order in which they are taken: `packing`, `catalog`, then `order`, then the waiters' list; `segments` is a leaf.
-//! No lock is held across a write or a sync but `catalog`, which no commit takes while there is room.
+//! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then `order`, then the waiters' list; `segments` is
+//! a leaf. No lock is held across a write or a sync but `catalog`, which no commit takes while there is room, and with it
+//! `lock`, which only closing takes besides.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -36,6 +37,7 @@ pub(crate) struct Log {
     pub(crate) time: EngineTime,
 
     // under their own locks
+    /// The directory is ours; `None` once it was given up. Held while the catalog is replaced.
     pub(crate) lock: Mutex<Option<Box<dyn DirLock>>>,
     pub(crate) catalog: Mutex<Catalog>,
     /// Held while segments are packed or given up: one at a time.
@@ -174,7 +176,7 @@ impl Log {
     /// Refuses where this handle may not write any more.
     pub(crate) fn check(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the log was closed: open it again"));
+            return Err(closed());
         }
         if raw::process_id() != self.process {
             let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
@@ -260,6 +262,10 @@ impl Log {
         let keep = |s: &&Arc<Segment>| (s.base, s.generation) != (base, generation);
         self.segments.replace(|segments| segments.iter().filter(keep).cloned().collect());
     }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the log was closed: open it again")
 }
 
 /// The segment in the list that holds `lsn`.

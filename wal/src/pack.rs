@@ -240,6 +240,7 @@ impl Log {
             sources.iter().for_each(|source| _ = self.env.vfs.remove(&source.path));
         }
         let mut catalog = self.catalog.lock();
+        self.check()?;
         let mut damaged = entries.iter().zip(sources).filter(|(entry, _)| entry.damaged);
         damaged.try_for_each(|(_, source)| self.quarantine(source)).inspect_err(|_| {
             _ = self.env.vfs.remove(&packed.path); // nothing names it, and it takes the space that is lacking

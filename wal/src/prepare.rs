@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{SegmentHeader, SegmentKind};
 use crate::lane::drawn_lane;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
-use crate::log::Log;
+use crate::log::{Log, closed};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
@@ -210,12 +210,17 @@ impl Log {
         }
     }
 
-    /// Replaces the catalog on disk, then here.
+    /// Replaces the catalog on disk, then here. Meanwhile the directory is not given up; once it was, the catalog there may be
+    /// somebody else's.
     pub(crate) fn name(&self, catalog: &mut Catalog, mut named: Catalog) -> Result<()> {
         #[cfg(feature = "planted")]
         if planted::is(Planted::NameLate) && !self.closed.load(Ordering::Acquire) {
             *catalog = named;
             return Ok(());
+        }
+        let held = self.lock.lock();
+        if held.is_none() {
+            return Err(closed());
         }
         named.generation += 1;
         named.time_us = self.time.now_us(&*self.env.clock);
@@ -232,6 +237,7 @@ impl Log {
     /// Gives a lane to a destination of backups, durably; one that is drawn where there is no space to note it.
     pub(crate) fn give_lane(&self, draw: u64) -> Result<u8> {
         let mut catalog = self.catalog.lock();
+        self.check()?; // whoever asks may have hung on a slow disk, and the log was closed meanwhile
         let mut named = Catalog::clone(&catalog);
         self.note_ends(&mut named);
         let (lane, lanes) = catalog.lanes.give(catalog.timelines.len() == 1, draw);

@@ -853,6 +853,23 @@ fn an_inventory_that_nobody_could_read_again_is_not_published() {
 }
 
 #[test]
+fn a_step_that_outlives_its_log_does_not_touch_the_catalog_of_the_next() {
+    let (mut sim, log, mut model) = world();
+    log.shut().unwrap();
+    let next = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    commit(&next, &mut model, 40, 500);
+    let manifest = sim.dir().join("MANIFEST");
+    let before = sim.disk().read(&manifest).unwrap();
+    let refused = archive(&sim.env()).step(&log, b"").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed, "{refused}");
+    assert_eq!(sim.disk().read(&manifest).unwrap(), before);
+    let named = crate::segment::catalog::Catalog::clone(&log.log.catalog.lock());
+    let refused = log.log.name(&mut log.log.catalog.lock(), named).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed, "{refused}");
+    assert_eq!(sim.disk().read(&manifest).unwrap(), before);
+}
+
+#[test]
 fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
     let (mut sim, log, mut model) = world();
     let mut archive = archive(&sim.env());
