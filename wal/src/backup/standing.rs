@@ -39,12 +39,13 @@ fn border(own: &[Held], n: usize) -> Lsn {
     own.get(n).map_or(end, |next| next.base.min(end))
 }
 
-/// Whether a segment, up to its end, is of the past of a log with these timelines: none was left before by a restore.
+/// Whether a segment, up to its end, is of the past of a log with these timelines: none was left before by a restore, and it
+/// is of none of the same number that began elsewhere.
 pub(super) fn is_past(timelines: &[Timeline], base: Lsn, end: Lsn) -> bool {
     let own = timelines.iter().position(|timeline| timeline.number == base.timeline());
     let Some(own) = own else { return false };
     let left = |next: &Timeline| next.branch != Lsn::NONE && next.branch < end;
-    !timelines[own + 1..].iter().any(left)
+    base >= timelines[own].first() && !timelines[own + 1..].iter().any(left)
 }
 
 #[cfg(test)]
@@ -102,6 +103,32 @@ mod tests {
         }
         assert_eq!(standing(&own, &first, &[]).1, lsn(16));
         assert_eq!(standing(&[], &first, &[there(0, 4, true)]), (0, Lsn::NONE));
+    }
+
+    #[test]
+    fn what_another_restore_of_one_number_wrote_is_nobody_elses_past() {
+        let line = |number, offset, branch| Timeline { number, offset, branch, begun_us: 0 };
+        let lines = [
+            line(7, 0, Lsn::NONE),
+            line(9, 1 << 44, lsn(4)),
+            line(11, 1 << 43, Lsn::new(9, (1 << 44) + 8192)),
+        ];
+        for (what, base, end, past) in [
+            ("before the restore", lsn(0), lsn(4), true),
+            ("undone by it", lsn(4), lsn(5), false),
+            ("of the timeline that it began", Lsn::new(9, 1 << 44), Lsn::new(9, (1 << 44) + 4096), true),
+            (
+                "behind where the next one left that",
+                Lsn::new(9, 1 << 44),
+                Lsn::new(9, (1 << 44) + 12288),
+                false,
+            ),
+            ("of another, in a lane before it", Lsn::new(9, 1 << 43), Lsn::new(9, (1 << 43) + 4096), false),
+            ("of another, in a lane behind it", Lsn::new(9, 3 << 43), Lsn::new(9, (3 << 43) + 4096), false),
+            ("of nobody", Lsn::new(10, 0), Lsn::new(10, 4096), false),
+        ] {
+            assert_eq!(is_past(&lines, base, end), past, "{what}");
+        }
     }
 
     #[test]

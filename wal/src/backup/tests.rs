@@ -1206,6 +1206,17 @@ fn restores_from_two_destinations_never_hand_out_one_place_twice_and_the_later_o
     let refused = archive(&sim.env()).step(second, b"").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
     archive(&sim.env()).step(first, b"again").unwrap();
+    // a later restore of the second goes on there: what the first wrote is none of its past
+    second.back_up(Path::new("/c"), b"", Copying::default(), &mut go).unwrap();
+    let source = Source::open(&sim.env(), Path::new("/c")).unwrap();
+    let (name, cut) = source.choose(Moment::Latest).unwrap();
+    source.restore(name, cut, Path::new("/third"), 0, &mut Nothing, &mut go).unwrap();
+    let third = Wal::open_in(sim.env(), Path::new("/third"), options()).unwrap();
+    third.append(b"third", b"").unwrap().wait().unwrap();
+    archive(&sim.env()).step(&third, b"").unwrap();
+    third.close().unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), contents(&sim.env(), "/third").unwrap());
     // what it becomes, restored and closed and opened again, has its places still
     logs.into_iter().for_each(|(_, log)| log.close().unwrap());
     for n in 0..4 {
