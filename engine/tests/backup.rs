@@ -290,6 +290,18 @@ fn a_link_in_place_of_the_target_is_not_written_through() {
         std::fs::remove_dir_all(world.path("aside")).unwrap();
         _ = std::fs::remove_dir_all(&to);
     }
+    // and one in place of a file that a restore which was cut short left
+    let mine = elsewhere.join("mine");
+    for names in [&["RESTORING"][..], &["RESTORING", "MANIFEST.next"], &["RESTORING", "LOCK"]] {
+        std::fs::create_dir(&to).unwrap();
+        std::fs::write(&mine, b"mine").unwrap();
+        let (link, plain) = names.split_last().unwrap();
+        plain.iter().for_each(|name| std::fs::write(to.join(name), b"").unwrap());
+        symlink(&mine, to.join(link)).unwrap();
+        _ = restore(&dest, &to, At::Now);
+        assert_eq!(std::fs::read(&mine).unwrap(), b"mine", "{link}");
+        std::fs::remove_dir_all(&to).unwrap();
+    }
     restore(&dest, &to, At::Now).unwrap();
     assert_eq!(all(&opened(&to))["42"], 1);
 }

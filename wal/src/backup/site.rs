@@ -69,13 +69,14 @@ impl Site {
     pub(super) fn take(env: &Env, root: &Path) -> Result<Self> {
         Self::check(env, root)?;
         env.vfs.create_dir(root).map_err(|e| failed("making", root, e))?;
-        let held = hold_path(&env.vfs, root).map_err(|e| match is_no_dir(&e) {
+        let refused = |doing: &str, path: &Path, e: io::Error| match is_no_dir(&e) {
             true => {
-                let say = format!("{} is a link: name the directory itself, or a new one", root.display());
+                let say = format!("{} is a link: name the directory itself, or a new one", path.display());
                 Error::new(ErrorKind::Invalid, say)
             }
-            false => failed("opening", root, e),
-        })?;
+            false => failed(doing, path, e),
+        };
+        let held = hold_path(&env.vfs, root).map_err(|e| refused("opening", root, e))?;
         let lock = crate::holder::take(env, root, std::time::Duration::ZERO)?;
         if !is_free(&held.list().map_err(|e| failed("listing", root, e))?) {
             let say = format!("{} is not empty: name a new directory to restore into", root.display());
@@ -83,7 +84,7 @@ impl Site {
         }
         let (sign, dir) = (root.join(RESTORING), root.join(LOG_DIR));
         let made = held.open(RESTORING, OpenMode::Truncate).and_then(|file| file.sync());
-        made.map_err(|e| failed("making", &sign, e))?;
+        made.map_err(|e| refused("making", &sign, e))?;
         held.sync().map_err(|e| failed("syncing", root, e))?;
         held.create_dir(LOG_DIR).map_err(|e| failed("making", &dir, e))?;
         let log = held.hold_dir(LOG_DIR).map_err(|e| failed("opening", &dir, e))?;

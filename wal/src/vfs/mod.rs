@@ -195,7 +195,7 @@ pub enum OpenMode {
     Write,
     /// A file that must not exist yet, to read and write.
     CreateNew,
-    /// A file to read and write, made or emptied.
+    /// A file to read and write, made or emptied: no link is followed in its place.
     Truncate,
 }
 

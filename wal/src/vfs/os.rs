@@ -220,7 +220,7 @@ fn flags_of(mode: OpenMode) -> OFlags {
         OpenMode::Plain => OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
         OpenMode::Write => OFlags::RDWR,
         OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
-        OpenMode::Truncate => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC,
+        OpenMode::Truncate => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW,
     }
 }
 
