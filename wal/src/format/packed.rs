@@ -36,7 +36,8 @@
 use super::checksum::{Binding, Unplaced};
 use super::cursor::{Put, Take};
 use super::frame::{
-    Bad, FRAME_HEADER_BYTES, FrameKind, FrameRef, decode, decode_part, frame_crc, put_header,
+    Bad, FRAME_HEADER_BYTES, FrameKind, FrameRef, PART_HEADER_BYTES, decode, decode_part, frame_crc,
+    put_header,
 };
 use super::header::DATA_OFFSET;
 use crate::error::{Error, ErrorKind, Result};
@@ -112,17 +113,19 @@ impl<'a> PackedRef<'a> {
     /// Whether places and lengths are those of a record that could have been written.
     fn fits(&self) -> bool {
         let ascending = self.places().is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
-        let inside = |(offset, at): (u32, u32)| {
+        let inside = |((offset, at), end): ((u32, u32), usize)| {
+            let whole = (at as usize).checked_add(PART_HEADER_BYTES).is_some_and(|body| body <= end);
             offset >= self.body_offset
                 && (offset as usize) < FRAME_BYTES_MAX
-                && (at as usize) < self.body.len()
+                && whole
+                && end <= self.body.len()
         };
         let head = FRAME_HEADER_BYTES + self.head.len() <= self.body_offset as usize;
         let parts = self.body.is_empty() == self.places.is_empty();
         ascending
             && head
             && parts
-            && self.places().all(inside)
+            && self.places().zip(self.ends()).all(inside)
             && self.lsn.checked_add(2 * FRAME_BYTES_MAX as u64).is_some()
     }
 
@@ -142,9 +145,8 @@ impl<'a> PackedRef<'a> {
 
     /// The same, each with its header and without a look at its checksum.
     pub fn raw_parts(&self) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
-        let (body, ends) = (self.body, self.places().skip(1).map(|(_, at)| at as usize));
-        let ends = ends.chain([self.body.len()]);
-        self.places().zip(ends).map(move |((offset, at), end)| (offset, &body[at as usize..end]))
+        let body = self.body;
+        self.places().zip(self.ends()).map(move |((offset, at), end)| (offset, &body[at as usize..end]))
     }
 
     /// The same record, to be packed again with these parts of it.
@@ -162,6 +164,11 @@ impl<'a> PackedRef<'a> {
 
     fn places(&self) -> impl Iterator<Item = (u32, u32)> + use<'a> {
         self.places.chunks_exact(PLACE_BYTES).map(place)
+    }
+
+    /// Where in the body each part ends.
+    fn ends(&self) -> impl Iterator<Item = usize> + use<'a> {
+        self.places().skip(1).map(|(_, at)| at as usize).chain([self.body.len()])
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::format::checksum::StoreId;
-use crate::format::frame::{Frame, PART_HEADER_BYTES};
+use crate::format::frame::Frame;
 
 const STORE: StoreId = StoreId([7; 16]);
 
@@ -70,6 +70,23 @@ fn a_changed_byte_is_found_and_another_file_is_not_this_one() {
     for len in 0..bytes.len() {
         assert!(PackedRef::decode(&bytes[..len], binding(2)).is_err(), "{len} bytes");
         _ = find_part(&bytes[..len], 50);
+    }
+}
+
+#[test]
+fn a_part_that_has_no_room_for_its_own_header_is_none_of_ours() {
+    for (lens, good) in [(&[8][..], true), (&[8, 9], true), (&[3], false), (&[3, 9], false), (&[9, 7], false)]
+    {
+        let parts: Vec<(u32, &[u8])> = (0..).zip(lens).map(|(n, len)| (99 + n, &[0; 9][..*len])).collect();
+        let survivor =
+            Survivor { lsn: Lsn::new(3, 8192), time_us: 9, body_offset: 99, head: b"", parts: &parts };
+        let mut bytes = Vec::new();
+        survivor.encode(binding(2), &mut bytes).unwrap();
+        let found = PackedRef::decode(&bytes, binding(2));
+        assert_eq!(
+            found.map(|found| found.raw_parts().count()),
+            if good { Ok(lens.len()) } else { Err(Bad::Kind) }
+        );
     }
 }
 
