@@ -183,7 +183,7 @@ impl Archive {
         };
         let ours = |own: &Option<Inventory>| match own {
             None => Ok::<bool, crate::error::Error>(true),
-            Some(own) => Ok(read(destination, BackupName::Archive)?.through == own.through),
+            Some(own) => Ok(read(destination, BackupName::Archive)? == *own),
         };
         if let Some(state) = self.state.take()
             && seen(&state)

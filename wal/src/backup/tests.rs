@@ -870,6 +870,19 @@ fn a_step_that_outlives_its_log_does_not_touch_the_catalog_of_the_next() {
 }
 
 #[test]
+fn a_step_sees_what_another_handle_made_of_the_archive_though_it_goes_no_further() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 40, 500);
+    let (mut first, mut second) = (archive(&sim.env()), archive(&sim.env()));
+    first.step(&log, b"one").unwrap();
+    second.step(&log, b"two").unwrap();
+    thin(&mut second, &model);
+    second.step(&log, b"three").unwrap(); // what it was made of goes
+    first.step(&log, b"four").unwrap();
+    assert!(verify(&sim.env()).faults.is_empty());
+}
+
+#[test]
 fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
     let (mut sim, log, mut model) = world();
     let mut archive = archive(&sim.env());
