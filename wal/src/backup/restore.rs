@@ -58,8 +58,10 @@ pub struct Source {
     root: PathBuf,
     destination: Directory,
     listed: Vec<Listed>,
-    /// Other destinations of the same log, and what they hold.
-    beside: Vec<(Directory, Vec<Listed>)>,
+    /// The highest timeline that any of its backups knows of, in view or not.
+    highest: u16,
+    /// Other destinations of the same log, and the highest timeline that they know of.
+    beside: Vec<(Directory, u16)>,
     /// Nobody takes pieces away meanwhile.
     _kept: Option<Box<dyn DirLock>>,
 }
@@ -82,6 +84,7 @@ impl Source {
             env: env.clone(),
             root: root.to_path_buf(),
             destination,
+            highest: highest(&listed),
             listed,
             beside: Vec::new(),
             _kept: kept,
@@ -130,7 +133,7 @@ impl Source {
         if let Some(own) = own {
             check_store(&listed, own.store)?;
         }
-        self.beside.push((other, listed));
+        self.beside.push((other, highest(&listed)));
         Ok(self)
     }
 
@@ -272,17 +275,16 @@ impl Source {
     /// of this destination: restores from others, which know nothing of this one, begin in theirs.
     fn claim(&self, known: u16) -> Result<(Timeline, bool)> {
         let all = || {
-            let beside = self.beside.iter().map(|(other, listed)| (other, listed));
-            [(&self.destination, &self.listed)].into_iter().chain(beside)
+            let beside = self.beside.iter().map(|(other, highest)| (other, *highest));
+            [(&self.destination, self.highest)].into_iter().chain(beside)
         };
         let mut highest = known;
         let mut lane = None;
-        for (destination, listed) in all() {
+        for (destination, held) in all() {
             let claims = destination.list(Shelf::Claims)?;
             lane = lane.or(claims.iter().filter_map(|name| lane_of(name)).min());
             let claimed = claims.iter().filter_map(|name| name.parse::<u16>().ok());
-            let held = listed.iter().filter_map(|l| l.inventory.as_ref().ok()).map(Inventory::highest);
-            highest = claimed.chain(held).chain([highest]).max().unwrap_or(0);
+            highest = claimed.chain([held, highest]).max().unwrap_or(0);
         }
         let entropy = &self.env.entropy;
         let lane = lane.unwrap_or_else(|| drawn_lane(entropy.next_u64()));
@@ -306,6 +308,11 @@ impl Source {
             return Ok((Timeline { number, offset, ..today }, ours));
         }
     }
+}
+
+fn highest(listed: &[Listed]) -> u16 {
+    let held = listed.iter().filter_map(|listed| listed.inventory.as_ref().ok());
+    held.map(Inventory::highest).max().unwrap_or(0)
 }
 
 pub(super) fn used_up() -> Error {

@@ -274,6 +274,21 @@ fn a_restored_log_backs_up_where_its_past_lies_and_the_old_one_no_more() {
 }
 
 #[test]
+fn a_restore_of_a_backup_that_was_named_goes_on_above_all_the_others() {
+    let (mut sim, log, _) = world();
+    back_up(&log).unwrap();
+    log.back_up(Path::new("/b"), b"", Copying::default(), &mut go).unwrap();
+    let source = Source::open(&sim.env(), Path::new("/b")).unwrap();
+    let (name, cut) = source.choose(Moment::Latest).unwrap();
+    let above = source.restore(name, cut, Path::new("/x"), 30_000, &mut Nothing, &mut go).unwrap().timeline;
+    back_up(&Wal::open_in(sim.env(), Path::new("/x"), options()).unwrap()).unwrap();
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap().only(BackupName::Numbered(1)).unwrap();
+    let (name, cut) = source.choose(Moment::Latest).unwrap();
+    let restored = source.restore(name, cut, Path::new(TO), 0, &mut Nothing, &mut go).unwrap();
+    assert!(restored.timeline > above && above > 30_000, "{restored:?}");
+}
+
+#[test]
 fn what_the_layer_above_carries_stands_first_in_the_new_timeline() {
     struct First(Vec<Lsn>);
     impl Carry for First {
