@@ -312,7 +312,7 @@ fn pack_plain(
         });
         walked.map_err(|bad| damaged(source, bad))?;
         failed?;
-        out.pace(u64::from(group.head.bytes), pace)?;
+        tell(u64::from(group.head.bytes), pace)?;
         at = group.head.next(at).ok_or_else(|| damaged(source, at))?;
     }
     Ok(())
@@ -356,7 +356,7 @@ fn pack_packed(
             let packed = source.packed_record(&bytes, entry.at, entry.lsn)?;
             let parts: Vec<(u32, &[u8])> = packed.raw_parts().collect();
             out.record(packed.survivor(&parts), judge)?;
-            out.pace(bytes.len() as u64, pace)?;
+            tell(bytes.len() as u64, pace)?;
         }
     }
     Ok(())
@@ -408,14 +408,14 @@ impl Out {
         self.done.records += 1;
         Ok(())
     }
+}
 
-    /// Tells how many bytes were gone through.
-    pub(crate) fn pace(&self, bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
-        match pace(bytes) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => {
-                Err(Error::new(ErrorKind::Aborted, "packing was stopped: nothing was changed"))
-            }
+/// Tells `pace` how many bytes were gone through.
+pub(crate) fn tell(bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+    match pace(bytes) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            Err(Error::new(ErrorKind::Aborted, "packing was stopped: nothing was changed"))
         }
     }
 }

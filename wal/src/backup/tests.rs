@@ -1094,6 +1094,42 @@ fn nothing_is_taken_away_while_a_backup_cannot_be_read() {
 }
 
 #[test]
+fn thinning_can_be_stopped_as_long_as_it_goes_through_bytes() {
+    for mode in MODES {
+        let (mut sim, log, mut model) = world_as(*mode);
+        commit(&log, &mut model, 40, 500);
+        let mut archive = Archive::new(&sim.env(), Path::new(DEST), mode.packing());
+        archive.step(&log, b"").unwrap();
+        let judged = Judged { at: archive.sealed().last().unwrap().end, number: 1, note: b"" };
+        let packing = crate::pack::Packing { from: Lsn::NONE, to: Lsn::MAX, judged };
+        let before = files(&sim.disk(), DEST);
+        let stopped_after = |most: u64| {
+            let mut told = 0;
+            let thinned = archive.thinning(packing).unwrap().unwrap().write(
+                packing,
+                &mut |_| Ok(Stay::Whole),
+                &mut |bytes| {
+                    told += bytes;
+                    if told > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            );
+            (told, thinned.map(|thinned| thinned.packed))
+        };
+        let (told, packed) = stopped_after(u64::MAX);
+        let packed = packed.unwrap();
+        assert!(told >= packed.bytes_before + packed.bytes_after, "{mode:?}: {told} {packed:?}");
+        let left = files(&sim.disk(), DEST);
+        for most in [0, packed.bytes_before, told - 1] {
+            assert_eq!(stopped_after(most).1.unwrap_err().kind(), ErrorKind::Aborted, "{mode:?} {most}");
+        }
+        let names =
+            |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&files(&sim.disk(), DEST)), names(&left), "{mode:?}: nothing more is left over");
+        assert!(left.len() == before.len() + 1, "what was thinned, and not put in its place");
+    }
+}
+
+#[test]
 fn thinning_that_fails_anywhere_leaves_the_archive_before_or_after_and_it_goes_on() {
     let (mut sim, log, mut model) = world();
     commit(&log, &mut model, 40, 500);

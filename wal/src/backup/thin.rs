@@ -26,7 +26,7 @@ use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::format::packed::Survivor;
 use crate::lsn::Lsn;
-use crate::pack::{Candidate, Out, Packed, Packing, Sealed, Stay, raw_parts};
+use crate::pack::{Candidate, Out, Packed, Packing, Sealed, Stay, raw_parts, tell};
 use crate::segment::catalog::Timeline;
 use crate::segment::packing::PackedFile;
 use crate::vfs::{DirLock, VfsFile, read_exact_at};
@@ -159,7 +159,7 @@ impl Thinning {
         let (begun, file) = match self.form {
             Form::Plain | Form::Segment => (begun, file),
             Form::Lz4 => {
-                let compressed = self.compressed(&file, &mut held);
+                let compressed = self.compressed(&file, &mut held, pace);
                 self.destination.abandon(Shelf::Pieces, &begun);
                 compressed?
             }
@@ -185,7 +185,7 @@ impl Thinning {
             let mut frames = Frames::new(&self.destination, &self.inventory, source)?;
             bytes_of(&self.destination, source, self.inventory.limit(source), &mut |chunk| {
                 frames.feed(chunk, |link| self.record(&link, &mut out, judge))?;
-                out.pace(chunk.len() as u64, pace)
+                tell(chunk.len() as u64, pace)
             })?;
             frames.finish()?;
         }
@@ -195,12 +195,17 @@ impl Thinning {
         let len = file.len().map_err(|e| failed("asking the length of", &path, e))?;
         let behind = held.base.checked_add(len.saturating_sub(DATA_OFFSET));
         held.pieces[0].to = behind.ok_or_else(|| self.damaged(held.base))?;
-        held.pieces[0].crc = checksum(&**file, len, &path)?;
+        held.pieces[0].crc = checksum(&**file, len, &path, pace)?;
         Ok(done)
     }
 
     /// Writes a file anew in compressed blocks, as a piece of its own.
-    fn compressed(&self, from: &Arc<dyn VfsFile>, held: &mut Held) -> Result<(String, Arc<dyn VfsFile>)> {
+    fn compressed(
+        &self,
+        from: &Arc<dyn VfsFile>,
+        held: &mut Held,
+        pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<(String, Arc<dyn VfsFile>)> {
         let mut piece = Piece { crc: 0, form: Form::Lz4, ..held.pieces[0] };
         let name = held.name(&piece);
         let path = self.destination.place(Shelf::Pieces, &name);
@@ -209,7 +214,8 @@ impl Thinning {
         let mut crc = Hasher::new();
         let written = chunks_of(&**from, DATA_OFFSET..DATA_OFFSET + piece.bytes(), &path, &mut |chunk| {
             crc.update(chunk);
-            sink.take(chunk)
+            sink.take(chunk)?;
+            tell(chunk.len() as u64, pace)
         });
         written.inspect_err(|_| self.destination.abandon(Shelf::Pieces, &name))?;
         piece.crc = crc.finalize();
@@ -247,11 +253,16 @@ impl Thinning {
 }
 
 /// The checksum of a file as it can be read again.
-fn checksum(file: &dyn VfsFile, len: u64, path: &Path) -> Result<u32> {
+fn checksum(
+    file: &dyn VfsFile,
+    len: u64,
+    path: &Path,
+    pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<u32> {
     let mut crc = Hasher::new();
     chunks_of(file, 0..len, path, &mut |chunk| {
         crc.update(chunk);
-        Ok(())
+        tell(chunk.len() as u64, pace)
     })?;
     Ok(crc.finalize())
 }
