@@ -18,9 +18,9 @@ use crate::limits::BLOCK_BYTES;
 use crate::open::sync_above;
 use crate::schedule;
 use crate::segment::catalog::Catalog;
-use crate::segment::manifest::{self, NotReplaced};
+use crate::segment::manifest;
 use crate::segment::name::{
-    LOCK, LOG_DIR, MANIFEST_NEXT, RESTORING, UNFINISHED, parse_segment_name, segment_name,
+    LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, RESTORING, UNFINISHED, parse_segment_name, segment_name,
 };
 use crate::segment::packing::PackedFile;
 use crate::vfs::{DirLock, OpenMode, VfsDir, VfsFile, hold_path};
@@ -216,7 +216,13 @@ impl Site {
             self.settle_one()?;
         }
         self.log.sync().map_err(|e| failed("syncing", &self.path.join(LOG_DIR), e))?;
-        manifest::place(&*self.root, &self.path, catalog).map_err(NotReplaced::into_error)?;
+        manifest::place(&*self.root, &self.path, catalog).map_err(|e| {
+            for name in [MANIFEST, MANIFEST_NEXT] {
+                _ = self.root.remove(name); // before the segments go, which it names
+            }
+            _ = self.root.sync();
+            e.into_error()
+        })?;
         self.made.clear();
         _ = self.root.remove(RESTORING); // beside MANIFEST it says nothing
         Ok(())

@@ -515,6 +515,9 @@ fn is_repeatable(mode: Mode) {
             let found = if dead { rebooted(&hurt, n) } else { hurt.clone() };
             found.heal();
             let env = env_of(&mut sim, &found);
+            let named =
+                env.vfs.list(Path::new(TO)).is_ok_and(|names| names.iter().any(|name| name == "MANIFEST"));
+            assert!(dead || named == outcome.is_ok(), "{fault:?} {n}: {outcome:?}");
             let whole = contents(&env.clone(), TO);
             match (&outcome, dead) {
                 (Ok(_), false) => assert_eq!(whole.unwrap(), model),
