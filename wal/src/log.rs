@@ -78,6 +78,7 @@ pub(crate) struct Log {
     pub(crate) complete: Watermark,
     pub(crate) latch: Latch,
     pub(crate) failure: OnceLock<Error>,
+    /// Set under `order`: nothing is placed after it.
     pub(crate) closed: AtomicBool,
     pub(crate) counters: Counters,
 }

@@ -96,7 +96,10 @@ pub(crate) fn opened(log: &Log) {
 impl Log {
     /// The steps of closing: refuse appends, make everything durable, prove it, say so in the catalog.
     pub(crate) fn close_down(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        let order = self.order.lock(); // whoever places anything looks under it: what has a place then is written below
+        let before = self.closed.swap(true, Ordering::AcqRel);
+        drop(order);
+        if before {
             return Ok(());
         }
         let done = self.settle_down();

@@ -50,8 +50,12 @@ impl Log {
             return Ok(()); // what comes next begins small by itself
         }
         self.prepare_next(&mut catalog, Size::Smallest)?;
-        let begun = self.order.lock().frames.roll();
-        drop(catalog);
+        let mut order = self.order.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(closed());
+        }
+        let begun = order.frames.roll();
+        drop((order, catalog));
         if begun.is_err() {
             return Ok(()); // somebody began it meanwhile, by an append
         }

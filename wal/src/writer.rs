@@ -20,7 +20,7 @@ use crate::format::frame::{Frame, FrameKind, put_own};
 use crate::format::group::GroupHead;
 use crate::group::{Group, NoRoom, Placed};
 use crate::limits::BLOCK_BYTES;
-use crate::log::Log;
+use crate::log::{Log, closed};
 use crate::lsn::Lsn;
 use crate::options::Durability;
 #[cfg(feature = "planted")]
@@ -115,6 +115,9 @@ impl Log {
         self.check().map_err(NotPlaced::Refused)?;
         let bytes = frame.len() as u64;
         let mut order = self.order.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(NotPlaced::Refused(closed())); // since it was looked at: what is placed now, nobody would write
+        }
         let full = order.refusal().is_some() && urgency == Urgency::Ordinary;
         if !order.begun || full {
             return Err(NotPlaced::NoRoom);

@@ -1,5 +1,6 @@
 //! The log as a user meets it, on the real disk.
 
+use std::path::Path;
 use std::time::Duration;
 
 use savehold_wal::{Append, Create, Durability, ErrorKind, Frame, Options, Wal};
@@ -136,4 +137,38 @@ fn never_create_refuses_and_makes_nothing() {
     let options = Options { create: Create::Never, ..Options::default() };
     assert_eq!(Wal::open_with(&root, options).unwrap_err().kind(), ErrorKind::Missing);
     assert!(!root.exists());
+}
+
+#[test]
+fn what_is_appended_while_the_log_closes_is_refused_or_closed_with_it() {
+    for round in 0..50 {
+        let (env, dir) = (savehold_wal::sim::memory(), Path::new("/log"));
+        let options = || Options { mark_after: Duration::from_secs(3600), ..Options::default() };
+        let log = Wal::open_in(env.clone(), dir, options()).unwrap();
+        let append_until_closed = || {
+            let mut kept = Vec::new();
+            loop {
+                match log.append(b"head", b"body").and_then(|ticket| ticket.wait()) {
+                    Ok(lsn) => kept.push(lsn),
+                    Err(e) => break (kept, e.kind()),
+                }
+            }
+        };
+        let ended: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(append_until_closed)).collect();
+            while log.stats().records < round {
+                std::thread::yield_now();
+            }
+            log.shut().unwrap();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ended.iter().all(|(_, kind)| *kind == ErrorKind::Closed), "{ended:?}");
+        let mut kept: Vec<_> = ended.into_iter().flat_map(|(kept, _)| kept).collect();
+        kept.sort_unstable();
+        let log = Wal::open_in(env, dir, options()).unwrap();
+        assert!(log.report().clean, "{}", log.report());
+        let there: Vec<_> =
+            log.replay(savehold_wal::Lsn::NONE).unwrap().map(|record| record.unwrap().lsn).collect();
+        assert_eq!(there, kept);
+    }
 }
