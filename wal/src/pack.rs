@@ -349,7 +349,7 @@ fn pack_packed(
     judge: &mut dyn FnMut(&Candidate<'_>) -> Result<Stay>,
     pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<()> {
-    out.before += source.directory()?.footer.dropped;
+    out.before = out.before.saturating_add(source.directory()?.footer.dropped);
     for block in 0..source.directory()?.blocks() {
         for entry in source.entries(block)? {
             let bytes = source.packed_frame(entry.at)?;
@@ -379,7 +379,7 @@ impl Out {
     /// Ends the file, durable but for its name.
     pub(crate) fn finish(self, judged: Judged<'_>) -> Result<Packed> {
         let Self { file, before, mut done } = self;
-        done.bytes_after = file.finish(judged, before + done.dropped)?;
+        done.bytes_after = file.finish(judged, before.saturating_add(done.dropped))?;
         Ok(done)
     }
 

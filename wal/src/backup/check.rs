@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::inventory::{Held, Inventory};
+use super::inventory::{Held, Inventory, sum};
 use super::listing::{BackupName, Listed};
 use super::meter::Meter;
 use super::read::{Frames, bytes_of, piece_of};
@@ -62,7 +62,7 @@ impl Source {
         let names = segments.values().flat_map(|shared| &shared.all);
         let pieces: BTreeMap<String, u64> =
             names.flat_map(|(_, held)| held.pieces.iter().map(|p| (held.name(p), p.bytes()))).collect();
-        let mut meter = Meter::new(self.env(), pieces.values().sum(), tell);
+        let mut meter = Meter::new(self.env(), sum(pieces.values().copied()), tell);
         meter.advance(0)?;
         for shared in segments.values() {
             self.segment(shared, &mut checked, &mut meter)?;

@@ -48,6 +48,9 @@ const HELD_BYTES: usize = 80;
 /// Largest body of an inventory.
 pub const INVENTORY_BYTES_MAX: usize = 64 << 20;
 
+/// Highest generation of a segment: what is made of it later has a higher one.
+const GENERATION_MAX: u32 = u32::MAX >> 1;
+
 /// What one backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
@@ -136,6 +139,12 @@ impl Held {
         self.base.plus(self.capacity)
     }
 
+    /// Bytes of its pieces.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        sum(self.pieces.iter().map(Piece::bytes))
+    }
+
     /// Everything before it is there.
     #[must_use]
     pub fn covered(&self) -> Lsn {
@@ -183,7 +192,7 @@ impl Inventory {
     /// Bytes of all pieces.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().flat_map(|held| &held.pieces).map(Piece::bytes).sum()
+        sum(self.segments.iter().map(Held::bytes))
     }
 
     /// The timeline in which the log was being written.
@@ -279,6 +288,11 @@ impl Inventory {
     }
 }
 
+/// All of what a destination claims, which may be anything.
+pub(super) fn sum(bytes: impl IntoIterator<Item = u64>) -> u64 {
+    bytes.into_iter().fold(0, u64::saturating_add)
+}
+
 fn decode_held(take: &mut Take<'_>) -> Option<Held> {
     let (base, capacity) = (Lsn::from_raw(take.u64()?), take.u64()?);
     let (number, end, judged) = (take.u64()?, Lsn::from_raw(take.u64()?), Lsn::from_raw(take.u64()?));
@@ -287,6 +301,9 @@ fn decode_held(take: &mut Take<'_>) -> Option<Held> {
     let (kind, zero, count) = (SegmentKind::from_u8(take.u8()?)?, take.u8()?, take.u16()?);
     if zero != 0 || !sizes_are_sane(kind, base, capacity) {
         return None; // only now is there an end of its capacity
+    }
+    if generation > GENERATION_MAX || records > capacity {
+        return None; // each record has a place
     }
     let end = (end != Lsn::NONE).then_some(end);
     let mut held = Held {

@@ -13,6 +13,9 @@ use crate::options::Progress;
 /// Time between two words to the caller.
 const TELL_AFTER: Duration = Duration::from_millis(100);
 
+/// So much longer than it took until now it may take, and no more is said: all that is to come is what a destination claims.
+const LEFT_MAX: f64 = 1e6;
+
 /// Bytes that are done, of all.
 pub(super) struct Meter<'a> {
     clock: Arc<dyn Clock>,
@@ -43,7 +46,8 @@ impl<'a> Meter<'a> {
         }
         self.told = Some(elapsed);
         let left = self.total_bytes.saturating_sub(self.done_bytes) as f64 / self.done_bytes.max(1) as f64;
-        let remaining = if self.done_bytes == 0 { Duration::ZERO } else { elapsed.mul_f64(left) };
+        let remaining =
+            if self.done_bytes == 0 { Duration::ZERO } else { elapsed.mul_f64(left.min(LEFT_MAX)) };
         let (done_bytes, total_bytes) = (self.done_bytes, self.total_bytes);
         match (self.tell)(Progress { done_bytes, total_bytes, elapsed, remaining }) {
             ControlFlow::Continue(()) => Ok(()),

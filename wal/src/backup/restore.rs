@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destination::{Destination, Directory, Shelf};
-use super::inventory::{Held, Inventory, Piece};
+use super::inventory::{Held, Inventory, sum};
 use super::listing::{BackupName, Listed, check_store, read_all};
 use super::making::Making;
 use super::meter::Meter;
@@ -219,7 +219,7 @@ impl Source {
     ) -> Result<Restored> {
         Site::check(&self.env, to)?;
         let inventory = self.inventory(name)?;
-        let total = inventory.segments.iter().map(|held| span(inventory, held)).sum();
+        let total = sum(inventory.segments.iter().map(|held| span(inventory, held)));
         let mut meter = Meter::new(&self.env, total, tell);
         meter.advance(0)?;
         let (timeline, claimed) = self.claim(known)?;
@@ -255,7 +255,7 @@ impl Source {
     /// As [`Source::restore`].
     pub fn rehearse(&self, name: BackupName, cut: Cut, carry: &mut dyn Carry, tell: Tell<'_>) -> Result<()> {
         let inventory = self.inventory(name)?;
-        let total = inventory.segments.iter().map(|held| span(inventory, held)).sum();
+        let total = sum(inventory.segments.iter().map(|held| span(inventory, held)));
         let mut meter = Meter::new(&self.env, total, tell);
         for held in &inventory.segments {
             let mut frames = Frames::new(&self.destination, inventory, held)?;
@@ -348,7 +348,7 @@ fn unwritable(e: &Error) -> bool {
 
 fn span(inventory: &Inventory, held: &Held) -> u64 {
     if held.is_packed() {
-        return held.pieces.iter().map(Piece::bytes).sum();
+        return held.bytes();
     }
     inventory.limit(held).bytes_since(held.base).unwrap_or(0)
 }

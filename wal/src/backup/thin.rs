@@ -38,7 +38,7 @@ pub(super) fn sealed(own: &Inventory) -> Vec<Sealed> {
         base: held.base,
         end: held.end.unwrap_or(held.base),
         space_end: held.capacity_end(),
-        bytes: held.pieces.iter().map(Piece::bytes).sum(),
+        bytes: held.bytes(),
         packed: held.is_packed().then_some(held.records),
         judged: held.judgement,
         first: begins_alone(own, held),
@@ -181,7 +181,7 @@ impl Thinning {
         let path = self.destination.place(Shelf::Pieces, begun);
         let mut out = Out::new(PackedFile::over(file.clone(), &path, &self.header));
         for source in &self.sources {
-            out.done.bytes_before += source.pieces.iter().map(Piece::bytes).sum::<u64>();
+            out.done.bytes_before = out.done.bytes_before.saturating_add(source.bytes());
             let mut frames = Frames::new(&self.destination, &self.inventory, source)?;
             bytes_of(&self.destination, source, self.inventory.limit(source), &mut |chunk| {
                 frames.feed(chunk, |link| self.record(&link, &mut out, judge))?;

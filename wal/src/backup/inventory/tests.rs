@@ -52,7 +52,7 @@ fn what_is_encoded_is_decoded_and_every_changed_byte_is_refused() {
 #[test]
 fn what_no_backup_could_be_is_refused_though_its_checksum_is_right() {
     type Lie = (&'static str, fn(&mut Inventory));
-    let lies: [Lie; 11] = [
+    let lies: [Lie; 13] = [
         ("a gap between pieces", |i| i.segments[0].pieces[1].from = lsn(6)),
         ("a piece beyond its segment", |i| i.segments[1].pieces[0].to = lsn(40)),
         ("no piece", |i| i.segments[0].pieces.clear()),
@@ -63,6 +63,8 @@ fn what_no_backup_could_be_is_refused_though_its_checksum_is_right() {
         ("a segment of no timeline", |i| i.timelines[0].number = 2516),
         ("no timeline", |i| i.timelines.clear()),
         ("places handed out past the frontier", |i| i.frontier = lsn(19)),
+        ("more records than places", |i| i.segments[0].records = 16 * 4096 + 1),
+        ("the last of all generations", |i| i.segments[1].generation = u32::MAX),
         ("time that runs backwards", |i| i.segments[0].last_us = 0),
     ];
     for (what, lie) in lies {
@@ -70,6 +72,15 @@ fn what_no_backup_could_be_is_refused_though_its_checksum_is_right() {
         lie(&mut inventory);
         assert_eq!(Inventory::decode(&inventory.encode()), Err(Bad::Kind), "{what}");
     }
+}
+
+#[test]
+fn more_bytes_than_there_can_be_are_as_many_as_can_be_said() {
+    let mut inventory = inventory();
+    let mut held = Held { kind: SegmentKind::Packed, ..inventory.segments[0].clone() };
+    held.pieces = vec![Piece { to: Lsn::new(2517, Lsn::OFFSET_MAX), ..held.pieces[0] }];
+    inventory.segments = vec![held; 1 << 17];
+    assert_eq!(inventory.bytes(), u64::MAX);
 }
 
 #[test]
