@@ -475,8 +475,8 @@ fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
     let newer = listed.iter().find(|l| l.inventory.as_ref().is_ok_and(newer));
     let Some(newer) = newer else { return Ok(()) };
     let say = format!(
-        "{} is of a newer timeline than {own}, in which this store writes, or of another {own}: it was restored or repaired elsewhere, and that \
-         one goes on here; name another destination for this one",
+        "{} is of a newer timeline than {own}, in which this store writes, or of another {own}: it was restored or repaired \
+         elsewhere, and that one goes on here; name another destination for this one",
         newer.path.display()
     );
     Err(Error::new(ErrorKind::Superseded, say))

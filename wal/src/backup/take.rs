@@ -66,7 +66,8 @@ impl Run<'_> {
         let name = held.name(piece);
         let path = self.destination.place(Shelf::Pieces, &name);
         let file = self.destination.begin(Shelf::Pieces, &name)?;
-        let mut sink = Sink::new(file, path, piece.form, one_disk);
+        let synced = if one_disk { Synced::OnTheWay } else { Synced::AtItsEnd };
+        let mut sink = Sink::new(file, path, piece.form, synced);
         let passed = self.pass(held, piece, damaged, meter, &mut |chunk| sink.take(chunk));
         let done = passed.and_then(|passed| {
             self.destination.publish(Shelf::Pieces, &name, &*sink.file)?;
@@ -243,19 +244,28 @@ impl Look {
     }
 }
 
-/// A new file, synced now and then where log and destination share a disk.
+/// When a new file is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Synced {
+    /// Now and then too: commits that share the disk never wait for much of it.
+    OnTheWay,
+    /// Only when it is whole.
+    AtItsEnd,
+}
+
+/// A new file, written front to back.
 pub(super) struct Sink {
     pub(super) file: Arc<dyn VfsFile>,
     path: PathBuf,
     at: u64,
-    synced: bool,
+    synced: Synced,
     form: Form,
     /// Blocks on their way.
     block: Vec<u8>,
 }
 
 impl Sink {
-    pub(super) fn new(file: Arc<dyn VfsFile>, path: PathBuf, form: Form, synced: bool) -> Self {
+    pub(super) fn new(file: Arc<dyn VfsFile>, path: PathBuf, form: Form, synced: Synced) -> Self {
         Self { file, path, at: 0, synced, form, block: Vec::new() }
     }
 
@@ -276,7 +286,7 @@ impl Sink {
         written.map_err(|e| failed("writing", &self.path, e))?;
         let before = self.at;
         self.at += bytes.len() as u64;
-        if self.synced && before / SYNC_BYTES != self.at / SYNC_BYTES {
+        if self.synced == Synced::OnTheWay && before / SYNC_BYTES != self.at / SYNC_BYTES {
             self.file.sync().map_err(|e| failed("syncing", &self.path, e))?;
         }
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! 1. Choose the neighbours: ended, in one timeline, as for packing the log.
 //! 2. Read them out of the destination, every byte verified, and write what stays under a temporary name.
-//! 3. In a step of the archive: give it its name, publish the inventory that has it in place of its sources, take away the
+//! 3. Where the archive compresses, write that anew in compressed blocks, under a second temporary name.
+//! 4. In a step of the archive: give it its name, publish the inventory that has it in place of its sources, take away the
 //!    pieces that nobody needs any more.
 //!
 //! Whatever fails, and wherever a crash comes, the archive is as it was before or after. What stays is the caller's to judge:
@@ -19,7 +20,7 @@ use super::destination::{Destination, Directory, Shelf, failed};
 use super::form::Form;
 use super::inventory::{Held, Inventory, Piece};
 use super::read::{Frames, bytes_of};
-use super::take::{CHUNK_BYTES, Sink};
+use super::take::{CHUNK_BYTES, Sink, Synced};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
@@ -209,8 +210,12 @@ impl Thinning {
         let mut piece = Piece { crc: 0, form: Form::Lz4, ..held.pieces[0] };
         let name = held.name(&piece);
         let path = self.destination.place(Shelf::Pieces, &name);
-        let mut sink =
-            Sink::new(self.destination.begin(Shelf::Pieces, &name)?, path.clone(), piece.form, true);
+        let mut sink = Sink::new(
+            self.destination.begin(Shelf::Pieces, &name)?,
+            path.clone(),
+            piece.form,
+            Synced::OnTheWay,
+        );
         let mut crc = Hasher::new();
         let written = chunks_of(&**from, DATA_OFFSET..DATA_OFFSET + piece.bytes(), &path, &mut |chunk| {
             crc.update(chunk);
