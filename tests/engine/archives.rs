@@ -72,6 +72,19 @@ impl World {
         self.store.tick();
     }
 
+    /// Whether the archive has this very moment.
+    fn has(&self, version: Version) -> bool {
+        let env = env(&self.disk.fork(), &self.clock);
+        let done = restore_in(
+            &env,
+            Path::new(ARCHIVE),
+            Path::new("/restored"),
+            &At::Version(version),
+            Restore::new(),
+        );
+        done.map_err(|e| assert_eq!(e.kind(), ErrorKind::Gone, "{e}")).is_ok()
+    }
+
     /// What stood as of a version.
     fn then(&self, version: Version) -> State {
         let before = self.commits.iter().rev().find(|(other, _, _)| *other <= version);
@@ -233,4 +246,20 @@ fn an_archive_is_thinned_by_the_plan_of_the_store_and_restores_what_was_or_says_
         assert!(restored(&world, &At::Now, world.commits.last().expect("many").0).0);
         world.store.clone().close().expect("closes");
     }
+}
+
+#[test]
+fn a_file_that_ends_where_the_archive_ends_is_packed_only_when_the_archive_has_its_end() {
+    let mut world = World::new(0);
+    let players = world.store.raw("players").expect("opens");
+    let value = vec![7; 4000].into();
+    let all: Vec<Version> =
+        (0..500).map(|n| players.set(format!("{}", n - n % 8 / 7), &value).expect("writes")).collect();
+    (0..4).for_each(|_| world.pass(minutes(100)));
+    let has = |world: &World| all.iter().rev().step_by(9).filter(|version| world.has(**version)).count();
+    let before = has(&world);
+    world.store.compact(|_| std::ops::ControlFlow::Continue(())).expect("compacts");
+    world.commit();
+    world.pass(minutes(1));
+    assert!(before > 20 && has(&world) == before, "{before} before, then {}", has(&world));
 }

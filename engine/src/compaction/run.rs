@@ -250,9 +250,11 @@ impl Core {
         manifest.terms.partial.values().copied().fold(manifest.terms.every, Lsn::max)
     }
 
-    /// The archive has everything before it, where there is one.
+    /// A file that ends at or before it is in the archive, where there is one, with its end: so the archive ends behind that.
     fn archived(&self) -> Lsn {
-        self.archive.get().map_or(Lsn::MAX, |archive| archive.through())
+        self.archive
+            .get()
+            .map_or(Lsn::MAX, |archive| Lsn::from_raw(archive.through().raw().saturating_sub(1)))
     }
 
     fn pack_in_background(
