@@ -296,6 +296,37 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_held_back_while_tables_cannot_be_written() {
+        let disk = savehold_wal::sim::SimDisk::memory();
+        let env = savehold_wal::env::Env { vfs: Arc::new(disk.clone()), ..savehold_wal::sim::memory() };
+        let store = crate::Options::new().open_in(env, std::path::Path::new("/store")).unwrap();
+        let core = &store.core;
+        let work = core.shelf.work.lock(); // there is no table yet
+        store.collection::<Vec<u8>>("coins").unwrap().set("42", &vec![7; 300 << 10]).unwrap();
+        let _packing = core.packer.work.lock(); // it would say what is dead
+        let is_held_back = || {
+            core.waste.note_dead(1 << 40, 0);
+            let (end, now) = (core.wal.accepted(), core.wal.env().clock.monotonic());
+            core.waste.count(1 << 20, end, now);
+            core.waste.pause(end, now).is_some()
+        };
+        let tend = || {
+            (0..3).for_each(|_| {
+                drop(core.shelf.work.lock()); // whoever is at it is done
+                core.tend_index();
+            });
+        };
+        assert!(is_held_back());
+        disk.set_capacity(Some(0));
+        drop(work);
+        tend();
+        assert!(core.checkpoints.load(Ordering::Relaxed) == 0 && !is_held_back());
+        disk.set_capacity(None);
+        tend();
+        assert!(core.checkpoints.load(Ordering::Relaxed) > 0 && is_held_back());
+    }
+
+    #[test]
     fn who_waits_for_an_answer_is_held_back_for_space_and_nobody_else_is() {
         let store = crate::Store::in_memory().unwrap();
         let (core, coins) = (store.core.clone(), store.collection::<u64>("coins").unwrap());
