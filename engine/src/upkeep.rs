@@ -231,6 +231,7 @@ fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::path::Path;
     use std::sync::mpsc::channel;
 
@@ -238,6 +239,32 @@ mod tests {
 
     use super::*;
     use crate::Options;
+    use crate::desk::Desk;
+
+    #[test]
+    fn a_merge_for_somebody_at_the_desk_gives_up_before_it_is_waited_for() {
+        let (dir, store) = (tempfile::tempdir().unwrap(), crate::Store::in_memory().unwrap());
+        let ((begin, begun), (tell, told)) = (channel(), channel());
+        let core = Arc::downgrade(&store.core);
+        let merge = move |_: &[u8], _: &mut crate::desk::Tell<'_>| {
+            begin.send(()).unwrap();
+            let core = core.upgrade().unwrap();
+            let until = core.boot() + Duration::from_secs(5); // in which it would be done anyway
+            while !core.closing.load(Ordering::Acquire) && core.boot() < until {
+                std::thread::yield_now();
+            }
+            tell.send(core.closing.load(Ordering::Acquire)).unwrap();
+            String::new()
+        };
+        let desk =
+            Desk::open(store.core.wal.env(), dir.path(), "CONTROL", |_| String::new(), Box::new(merge));
+        assert!(store.core.desk.set(Ok(desk.unwrap())).is_ok());
+        let mut client = savehold_wal::socket::connect(dir.path(), "CONTROL").unwrap();
+        client.write_all(b"compact\n").unwrap();
+        begun.recv().unwrap();
+        store.close().unwrap();
+        assert!(told.recv().unwrap());
+    }
 
     #[test]
     fn who_closes_second_waits_for_the_last_saves_of_the_first() {
