@@ -24,10 +24,40 @@ const K5: i64 = 0x1_63cd_6124;
 const P: i64 = 0x1_db71_0641;
 const U: i64 = 0x1_f701_1641;
 
-/// The checksum of what has the checksum `crc` and of `bytes` and `behind` behind it; of [`LEAST_BYTES`] at the least.
+/// The checksum of what has the checksum `crc` and of `bytes`, at least [`LEAST_BYTES`], behind it.
 #[target_feature(enable = "pclmulqdq,ssse3,sse4.1")]
-pub(crate) fn update<const N: usize>(crc: u32, bytes: &[u8], behind: [[u8; BLOCK_BYTES]; N]) -> u32 {
-    debug_assert!(N > 0 || bytes.len() >= LEAST_BYTES);
+pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
+    debug_assert!(bytes.len() >= LEAST_BYTES);
+    match folded(crc, bytes) {
+        (Some(all), _) => reduce(all),
+        (None, _) => crc,
+    }
+}
+
+/// The checksum of `bytes` and the sixteen of `behind` behind them, little-endian. A number travels in registers, and
+/// bytes that were just written in smaller parts would have to be waited for.
+#[target_feature(enable = "pclmulqdq,ssse3,sse4.1")]
+pub(crate) fn of_both(bytes: &[u8], behind: u128) -> u32 {
+    let (before, left) = folded(0, bytes);
+    let last = _mm_xor_si128(vector(behind), word(left));
+    match before {
+        Some(before) => reduce(fold(before, last)),
+        None => reduce(last),
+    }
+}
+
+/// The checksum of what has the checksum `crc` and of the first `BYTES` of `number`, little-endian, behind it: four to
+/// sixteen.
+#[target_feature(enable = "pclmulqdq,ssse3,sse4.1")]
+pub(crate) fn number<const BYTES: usize>(crc: u32, number: u128) -> u32 {
+    const { assert!(BYTES >= LEAST_BYTES && BYTES <= BLOCK_BYTES) };
+    reduce(vector((number ^ u128::from(!crc)) << (8 * (BLOCK_BYTES - BYTES))))
+}
+
+/// Sixteen bytes that have the same checksum as all, and what of the state has to go with what follows.
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3,sse4.1")]
+fn folded(crc: u32, bytes: &[u8]) -> (Option<__m128i>, u32) {
     let odd = bytes.len() % BLOCK_BYTES;
     // The state goes with the first four bytes, wherever these stand.
     let (mut folded, mut left) = match bytes.first_chunk() {
@@ -41,7 +71,7 @@ pub(crate) fn update<const N: usize>(crc: u32, bytes: &[u8], behind: [[u8; BLOCK
             (Some(vector(front)), rest_of(!crc, odd))
         }
     };
-    for block in bytes[odd..].as_chunks::<BLOCK_BYTES>().0.iter().chain(&behind) {
+    for block in bytes[odd..].as_chunks::<BLOCK_BYTES>().0 {
         let next = _mm_xor_si128(vector(u128::from_le_bytes(*block)), word(left));
         folded = match folded {
             None => Some(next),
@@ -49,10 +79,7 @@ pub(crate) fn update<const N: usize>(crc: u32, bytes: &[u8], behind: [[u8; BLOCK
         };
         left = 0;
     }
-    match folded {
-        None => crc,
-        Some(all) => reduce(all),
-    }
+    (folded, left)
 }
 
 /// What of a state does not go with its first bytes.

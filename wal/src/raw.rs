@@ -73,22 +73,33 @@ pub(crate) fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if (fold::LEAST_BYTES..fold::FEW_BYTES).contains(&bytes.len()) && folds() {
         // PROOF. `update` asks for nothing but a processor that has its instructions: `folds` says that this one has.
-        return unsafe { fold::update(crc, bytes, []) };
+        return unsafe { fold::update(crc, bytes) };
     }
     let mut hasher = Hasher::new_with_initial(crc);
     hasher.update(bytes);
     hasher.finalize()
 }
 
-/// CRC-32 of `bytes` and of `behind` behind them.
+/// CRC-32 of `bytes` and of the sixteen of `behind` behind them, little-endian.
 #[inline]
-pub(crate) fn crc32_of_both(bytes: &[u8], behind: [u8; 16]) -> u32 {
+pub(crate) fn crc32_of_both(bytes: &[u8], behind: u128) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if bytes.len() < fold::FEW_BYTES && folds() {
         // PROOF. As above.
-        return unsafe { fold::update(0, bytes, [behind]) };
+        return unsafe { fold::of_both(bytes, behind) };
     }
-    crc32(crc32(0, bytes), &behind)
+    crc32(crc32(0, bytes), &behind.to_le_bytes())
+}
+
+/// CRC-32 of what has the checksum `crc` and of the first `BYTES` of `number`, little-endian, behind it: four to sixteen.
+#[inline]
+pub(crate) fn crc32_of_number<const BYTES: usize>(crc: u32, number: u128) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if folds() {
+        // PROOF. As above.
+        return unsafe { fold::number::<BYTES>(crc, number) };
+    }
+    crc32(crc, &number.to_le_bytes()[..BYTES])
 }
 
 /// Whether this processor has the instructions of `fold`.
@@ -98,6 +109,27 @@ fn folds() -> bool {
     is_x86_feature_detected!("pclmulqdq")
         && is_x86_feature_detected!("ssse3")
         && is_x86_feature_detected!("sse4.1")
+}
+
+/// Has the system give the memory of `room` its pages now, in one call: one by one they cost a fault each. What cannot be
+/// done so is done when they are touched.
+pub fn populate<T>(room: &mut [T]) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        use rustix::mm::{Advice, madvise};
+        let page = rustix::param::page_size();
+        let (start, bytes) = (room.as_mut_ptr().cast::<u8>(), size_of_val(room));
+        let skipped = start.align_offset(page);
+        if let Some(whole) =
+            bytes.checked_sub(skipped).map(|bytes| bytes / page * page).filter(|whole| *whole > 0)
+        {
+            // PROOF. The range begins `skipped` bytes into `room` and ends inside it: ours alone, by the `&mut`. This
+            // advice makes pages present as if they had been written to, and changes no byte of them.
+            _ = unsafe { madvise(start.wrapping_add(skipped).cast(), whole, Advice::LinuxPopulateWrite) };
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = room;
 }
 
 /// The number of this process, as [`std::process::id`] says, without asking the system each time: a child made by a

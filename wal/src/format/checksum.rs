@@ -49,17 +49,15 @@ impl Unplaced {
     #[must_use]
     #[inline]
     pub fn frame_at(self, lsn: Lsn, binding: Binding) -> u32 {
-        raw::crc32(self.0, &frame_place(lsn, binding))
+        raw::crc32_of_number::<16>(self.0, frame_place(lsn, binding))
     }
 
     /// Ends a part's checksum with its record and its offset there.
     #[must_use]
     #[inline]
     pub fn part_at(self, lsn: Lsn, offset: u32) -> u32 {
-        let mut place = [0; 12];
-        place[..8].copy_from_slice(&lsn.raw().to_le_bytes());
-        place[8..].copy_from_slice(&offset.to_le_bytes());
-        raw::crc32(self.0, &place)
+        let place = u128::from(lsn.raw()) | u128::from(offset) << 64;
+        raw::crc32_of_number::<12>(self.0, place)
     }
 }
 
@@ -70,12 +68,10 @@ pub fn frame(bytes: &[u8], lsn: Lsn, binding: Binding) -> u32 {
     raw::crc32_of_both(bytes, frame_place(lsn, binding))
 }
 
+/// Sixteen bytes, little-endian: the LSN, then the binding.
 #[inline]
-fn frame_place(lsn: Lsn, binding: Binding) -> [u8; 16] {
-    let mut place = [0; 16];
-    place[..8].copy_from_slice(&lsn.raw().to_le_bytes());
-    place[8..].copy_from_slice(&binding.0.to_le_bytes());
-    place
+fn frame_place(lsn: Lsn, binding: Binding) -> u128 {
+    u128::from(lsn.raw()) | u128::from(binding.0) << 64
 }
 
 #[cfg(test)]
