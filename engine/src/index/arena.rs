@@ -25,6 +25,9 @@ pub(super) const NODE_BYTES_MAX: usize = node_bytes(RESERVED_KEY_BYTES_MAX);
 /// Bytes that [`Arena::append_staged`] may read past the end of a node.
 pub(super) const SLACK_BYTES: usize = COPY_BYTES;
 
+/// Bytes of a chunk that memory is got for at a time: a commit may have to wait for it.
+const STEP_BYTES: usize = 64 << 10;
+
 const UNIT: usize = 4;
 const COPY_BYTES: usize = 64;
 const CHUNK_UNITS_MIN: u32 = 4096 / UNIT as u32;
@@ -116,6 +119,8 @@ pub(super) struct Arena {
     chunks: Vec<Vec<u8>>,
     /// Place of the last chunk's first byte.
     last: u32,
+    /// Bytes of the last chunk that may be written to without asking for memory first.
+    ready: usize,
 }
 
 impl Arena {
@@ -150,6 +155,9 @@ impl Arena {
             self.begin_chunk();
         }
         let last = self.chunks.len() - 1;
+        if self.chunks[last].len() + bytes + SLACK_BYTES > self.ready {
+            self.make_ready();
+        }
         let chunk = &mut self.chunks[last];
         let start = chunk.len();
         write(chunk, start + bytes);
@@ -198,10 +206,22 @@ impl Arena {
         self.chunks.iter().map(Vec::len).sum()
     }
 
+    /// Gets memory for what comes next: a page at a time would cost a fault for every hundred nodes.
+    #[cold]
+    fn make_ready(&mut self) {
+        let Some(chunk) = self.chunks.last_mut() else { return };
+        let (written, room) = (chunk.len(), chunk.spare_capacity_mut());
+        let step = room.len().min(STEP_BYTES);
+        if room.len() >= STEP_BYTES {
+            raw::populate(&mut room[..step]);
+        }
+        self.ready = written + step;
+    }
+
     #[cold]
     fn begin_chunk(&mut self) {
         let index = self.chunks.len();
-        self.last = first_place(index);
+        (self.last, self.ready) = (first_place(index), 0);
         let units = CHUNK_UNITS_MIN << (index as u32).min(DOUBLINGS);
         assert!(self.last.checked_add(units).is_some(), "a partition of the index ends at 16 GiB");
         let mut chunk = Vec::with_capacity(units as usize * UNIT);

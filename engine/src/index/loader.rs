@@ -1,7 +1,7 @@
 //! Pure: bulk insertion for replay: entries gather in a buffer for each partition and enter it a batch at a time.
 //!
-//! A batch takes its partition's lock once and goes over its entries three times: fetch the slots, fetch the nodes
-//! that those name, insert. So the misses of a batch overlap instead of following each other.
+//! Batches are so long that the slots of a partition are fetched once for several of its entries, and a batch takes its
+//! partition's lock once. Slots and nodes are fetched some entries ahead, so that their misses overlap.
 
 use savehold_wal::Lsn;
 
@@ -11,12 +11,16 @@ use super::hash::{Hashed, PARTITIONS};
 use super::tail::TailIndex;
 
 /// Most entries of a batch.
-const BATCH: usize = 64;
-/// Bytes of the nodes of a batch: as many as fit when keys have 16 bytes, two of the longest.
+const BATCH: usize = 2048;
+/// Bytes of the nodes of a batch: as many as fit when keys have 16 bytes, two of the longest at the least.
 const BATCH_BYTES: usize = BATCH * arena::node_bytes(16);
 
+/// Entries between fetching a slot, or the node that it names, and inserting.
+const SLOTS_AHEAD: usize = 32;
+const NODES_AHEAD: usize = 16;
+
 const _: () = assert!(BATCH_BYTES >= NODE_BYTES_MAX);
-const _: () = assert!(BATCH_BYTES <= u16::MAX as usize);
+const _: () = assert!(BATCH_BYTES <= u32::MAX as usize);
 const _: () = assert!(PARTITIONS <= 1 << u8::BITS, "a partition's number is a u8 in an ordered view");
 
 /// Inserts many entries, in any order, for one thread of a replay. Several may load the same index at once.
@@ -25,7 +29,9 @@ const _: () = assert!(PARTITIONS <= 1 << u8::BITS, "a partition's number is a u8
 /// [`flush`](Loader::flush) or once the loader is dropped, not before.
 pub struct Loader<'i> {
     index: &'i TailIndex,
-    batches: Box<[Batch]>,
+    batches: [Batch; PARTITIONS],
+    /// The tags of each batch; only what is used of it takes memory, and so of the next.
+    tags: Box<[u32]>,
     /// The nodes of each batch, and what [`arena::Arena::append_staged`] may read past the last.
     nodes: Box<[u8]>,
     /// The newest of all versions pushed.
@@ -35,11 +41,11 @@ pub struct Loader<'i> {
 }
 
 /// What waits for one partition.
+#[derive(Clone, Copy, Default)]
 struct Batch {
-    len: u16,
+    len: u32,
     /// Bytes of its nodes.
-    bytes: u16,
-    tags: [u32; BATCH],
+    bytes: u32,
 }
 
 impl TailIndex {
@@ -48,7 +54,8 @@ impl TailIndex {
     pub fn loader(&self) -> Loader<'_> {
         Loader {
             index: self,
-            batches: (0..PARTITIONS).map(|_| Batch { len: 0, bytes: 0, tags: [0; BATCH] }).collect(),
+            batches: [Batch::default(); PARTITIONS],
+            tags: vec![0; PARTITIONS * BATCH].into_boxed_slice(),
             nodes: vec![0; PARTITIONS * BATCH_BYTES + SLACK_BYTES].into_boxed_slice(),
             newest: Lsn::NONE,
             largest: 0,
@@ -64,18 +71,17 @@ impl Loader<'_> {
         let Entry { collection, key, version } = entry;
         let Hashed { partition, tag } = self.index.hasher.hash(collection, key);
         let bytes = arena::node_bytes(key.len());
-        let mut batch = &mut self.batches[partition];
-        if usize::from(batch.len) == BATCH || usize::from(batch.bytes) + bytes > BATCH_BYTES {
+        let mut batch = self.batches[partition];
+        if batch.len as usize == BATCH || batch.bytes as usize + bytes > BATCH_BYTES {
             self.flush_partition(partition);
-            batch = &mut self.batches[partition];
+            batch = Batch::default();
         }
-        let start = partition * BATCH_BYTES + usize::from(batch.bytes);
+        let start = partition * BATCH_BYTES + batch.bytes as usize;
         let node = &mut self.nodes[start..start + HEAD_BYTES + key.len()];
         node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), collection, key.len()));
         node[HEAD_BYTES..].copy_from_slice(key);
-        batch.tags[usize::from(batch.len)] = tag;
-        batch.len += 1;
-        batch.bytes += bytes as u16;
+        self.tags[partition * BATCH + batch.len as usize] = tag;
+        self.batches[partition] = Batch { len: batch.len + 1, bytes: batch.bytes + bytes as u32 };
         self.newest = self.newest.max(version.lsn);
         self.largest = self.largest.max(collection);
     }
@@ -91,17 +97,23 @@ impl Loader<'_> {
 
     #[inline(never)]
     fn flush_partition(&mut self, number: usize) {
-        let batch = &mut self.batches[number];
-        let tags = &batch.tags[..usize::from(batch.len)];
-        let mut nodes = &self.nodes[number * BATCH_BYTES..][..usize::from(batch.bytes) + SLACK_BYTES];
+        let batch = std::mem::take(&mut self.batches[number]);
+        let tags = &self.tags[number * BATCH..][..batch.len as usize];
+        let mut nodes = &self.nodes[number * BATCH_BYTES..][..batch.bytes as usize + SLACK_BYTES];
         let watched = self.index.recent.announce(self.newest);
         self.index.note_collection(self.largest);
         let mut partition = self.index.partitions[number].0.write();
         partition.reserve(tags.len());
-        tags.iter().for_each(|&tag| partition.prefetch_slot(tag));
-        tags.iter().for_each(|&tag| partition.prefetch_node(tag));
+        tags.iter().take(SLOTS_AHEAD).for_each(|&tag| partition.prefetch_slot(tag));
+        tags.iter().take(NODES_AHEAD).for_each(|&tag| partition.prefetch_node(tag));
         let telling = watched || self.index.views.any();
-        for &tag in tags {
+        for (n, &tag) in tags.iter().enumerate() {
+            if let Some(&tag) = tags.get(n + SLOTS_AHEAD) {
+                partition.prefetch_slot(tag);
+            }
+            if let Some(&tag) = tags.get(n + NODES_AHEAD) {
+                partition.prefetch_node(tag);
+            }
             let inserted = partition.insert_staged(tag, nodes);
             let node = Node::at(nodes);
             if telling {
@@ -111,8 +123,6 @@ impl Loader<'_> {
             }
             nodes = &nodes[node.bytes()..];
         }
-        batch.len = 0;
-        batch.bytes = 0;
     }
 }
 

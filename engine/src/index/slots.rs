@@ -8,6 +8,8 @@ use savehold_wal::raw;
 
 /// Slots of the smallest table.
 const SLOTS_MIN: usize = 16;
+/// A table of so many slots gets its memory at once.
+const SLOTS_POPULATED: usize = (64 << 10) / size_of::<u64>();
 /// Slots that move at a time when a table is doubled.
 const PART: usize = 64;
 
@@ -93,6 +95,9 @@ impl Slots {
     #[cold]
     fn grow(&mut self, slots: usize) {
         let old = std::mem::replace(&mut self.slots, vec![0; slots]);
+        if slots >= SLOTS_POPULATED {
+            raw::populate(&mut self.slots); // all of them are touched, in no order
+        }
         self.shift = u32::BITS - slots.trailing_zeros();
         for part in old.chunks(PART) {
             // Which slots are vacant is chance: gathering the others without a branch is faster than asking.
