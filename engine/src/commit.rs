@@ -17,6 +17,7 @@ use crate::apply::{Live, apply};
 use crate::core::Core;
 use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
+use crate::inflight::Forgotten;
 use crate::lease::{Barred, Noted};
 use crate::planted::{self, Fault};
 
@@ -69,7 +70,8 @@ impl Core {
         let append = Append { durability: how.durability, urgency: urgency_of(draft) };
         loop {
             match self.try_place(draft, &mut frame, append) {
-                Ok((placed, told)) => {
+                Ok((placed, told, forgotten)) => {
+                    drop(forgotten); // the lock is free by now
                     if told {
                         self.attend();
                     }
@@ -85,13 +87,13 @@ impl Core {
         }
     }
 
-    /// Says beside the place whether somebody who waits for a lease is to be told.
+    /// Says beside the place whether somebody who waits for a lease is to be told, and what may be freed.
     fn try_place(
         &self,
         draft: &Draft<'_>,
         frame: &mut Frame,
         append: Append,
-    ) -> Result<(Placed, bool), Refused> {
+    ) -> Result<(Placed, bool, Forgotten), Refused> {
         let _order = self.order.lock();
         if let Some(keys) = draft.conflicts(&self.index)? {
             return Err(Refused::Conflict(keys));
@@ -112,13 +114,14 @@ impl Core {
             Refused::Log(e)
         })?;
         let mut noted = Noted::default();
-        self.in_flight
-            .push(placed.lsn, frame, self.wal.accepted(), |frame| noted = self.show(placed.lsn, frame));
+        let accepted = self.wal.accepted();
+        let forgotten =
+            self.in_flight.push(placed.lsn, frame, accepted, |frame| noted = self.show(placed.lsn, frame));
         let leased = !noted.is_empty() || draft.claim.is_some();
         let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
         draft.memory.inspect(|memory| memory.apply(placed));
         self.raise_sequenced(placed.lsn);
-        Ok((placed, told))
+        Ok((placed, told, forgotten))
     }
 
     /// Whether the leases that stand allow it. Under the commit lock.

@@ -19,22 +19,36 @@ struct Placed {
     frame: FrameBytes,
 }
 
+/// Records that one push forgets at the most: whoever places one is waited for.
+const FORGOTTEN_MAX: usize = 4;
+
+/// What was forgotten, to be freed where nobody waits for it.
+pub(crate) type Forgotten = [Option<FrameBytes>; FORGOTTEN_MAX];
+
 /// Records on their way, in the order of their places.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(Mutex<VecDeque<Placed>>);
 
 impl InFlight {
     /// Adds a placed record and lets `show` put its versions where readers find them; called in commit order. A reader
-    /// who finds one of them meanwhile waits here until the record is there. Forgets records that the system has.
-    pub(crate) fn push(&self, lsn: Lsn, frame: &mut Frame, accepted: Lsn, show: impl FnOnce(&Frame)) {
+    /// who finds one of them meanwhile waits here until the record is there. Forgets a few records that the system has.
+    pub(crate) fn push(
+        &self,
+        lsn: Lsn,
+        frame: &mut Frame,
+        accepted: Lsn,
+        show: impl FnOnce(&Frame),
+    ) -> Forgotten {
         let mut list = self.0.lock();
-        while list.front().is_some_and(|first| first.lsn < accepted) {
-            list.pop_front();
-        }
+        let forgotten = std::array::from_fn(|_| {
+            let had = list.pop_front_if(|first| first.lsn < accepted);
+            had.map(|placed| placed.frame)
+        });
         show(frame);
         if !planted::has(Fault::LoseInFlight) {
             list.push_back(Placed { lsn, frame: frame.take_bytes() });
         }
+        forgotten
     }
 
     /// The part at `offset` in the record at `lsn`, if that record is still on its way.
