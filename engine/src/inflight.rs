@@ -41,8 +41,8 @@ impl InFlight {
     ) -> Forgotten {
         let mut list = self.0.lock();
         let forgotten = std::array::from_fn(|_| {
-            let had = list.pop_front_if(|first| first.lsn < accepted);
-            had.map(|placed| placed.frame)
+            let old = list.front().is_some_and(|first| first.lsn < accepted);
+            if old { list.pop_front().map(|placed| placed.frame) } else { None }
         });
         show(frame);
         if !planted::has(Fault::LoseInFlight) {

