@@ -227,7 +227,7 @@ impl Recovery<'_> {
         let segment =
             Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
         let mut window = Window::new(&segment, segment.capacity_end(), WINDOW_BYTES, Vec::new())?;
-        if window.probe(segment.base, segment.capacity_end())?.is_some() {
+        if window.has_groups()? {
             return Err(corrupt(path, "holds records and is not named in MANIFEST"));
         }
         self.remove(path)?;

@@ -218,20 +218,34 @@ impl<'s> Window<'s> {
         })
     }
 
-    /// Hops over the groups of the segment and looks behind where they end.
+    /// Hops over the groups of the segment and looks behind where they end. Space that was got for what was never written is
+    /// not read: a segment may have 64 MiB of it, which would all become pages of zeros.
     pub(crate) fn skim(&mut self) -> Result<Skim> {
+        let written = self.segment.written()?;
         let mut skim = Skim::at(self.segment.base);
         while let Some(group) = self.group(skim.chain_end)?
             && let Some(next) = group.head.next(group.lsn)
         {
             skim.follow(&group, next);
         }
-        let mut from = skim.chain_end;
-        while let Some(group) = self.probe(from, Lsn::MAX)? {
-            skim.find(&group);
-            from = group.lsn.plus(BLOCK_BYTES);
+        for run in written {
+            let mut from = run.start.max(skim.chain_end);
+            while let Some(group) = self.probe(from, run.end)? {
+                skim.find(&group);
+                from = group.lsn.plus(BLOCK_BYTES);
+            }
         }
         Ok(skim)
+    }
+
+    /// Whether a group begins at any block boundary.
+    pub(crate) fn has_groups(&mut self) -> Result<bool> {
+        for run in self.segment.written()? {
+            if self.probe(run.start, run.end)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

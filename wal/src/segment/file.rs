@@ -1,6 +1,7 @@
 //! Door: one segment file, prepared, written at its end, read anywhere. Never truncated, never reused.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,7 @@ use crate::format::checksum::{Binding, StoreId};
 use crate::format::frame::Bad;
 use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
+use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
@@ -241,6 +243,25 @@ impl Segment {
     #[must_use]
     pub fn file_offset(&self, lsn: Lsn) -> u64 {
         DATA_OFFSET + lsn.bytes_since(self.base).expect("the caller looked the segment up")
+    }
+
+    /// Where anything may stand that was ever written, in order, from block to block. To be asked before anything is read:
+    /// what is read counts as written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`].
+    pub(crate) fn written(&self) -> Result<Vec<Range<Lsn>>> {
+        let (mut runs, mut at, end) = (Vec::new(), DATA_OFFSET, DATA_OFFSET.saturating_add(self.there));
+        while at < end {
+            let run = self.file.written(at);
+            let run = run.map_err(|e| Error::io(ErrorKind::Io, "looking for data in", &self.path, e))?;
+            let Some(run) = run.filter(|run| run.start < end && run.end > at) else { break };
+            let first = (run.start - DATA_OFFSET) / BLOCK_BYTES * BLOCK_BYTES;
+            runs.push(self.base.plus(first)..self.base.plus(run.end.min(end) - DATA_OFFSET));
+            at = run.end;
+        }
+        Ok(runs)
     }
 
     /// Bytes of data that the file has.

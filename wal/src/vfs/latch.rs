@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::{Advice, Map, VfsFile};
@@ -99,6 +100,10 @@ impl VfsFile for Latched {
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         self.latch.check()?;
         self.file.allocate(bytes)
+    }
+
+    fn written(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        self.file.written(offset)
     }
 
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {

@@ -14,6 +14,7 @@ pub mod sim;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -176,6 +177,12 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// Allocates space for, and extends the file to, `bytes`; never shortens it. `StorageFull` or `QuotaExceeded`
     /// (see [`is_full`]) where there is none; the file may then be of any length up to `bytes`.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// The first range at or behind `offset` in which anything may stand that was ever written: what lies between is zeros
+    /// that nobody wrote, and reading them would only make memory of them, and that count as written. `None` where nothing
+    /// follows. A disk that cannot tell answers everything.
+    fn written(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(offset..u64::MAX))
+    }
     /// Tells the system how a range will be used; 0 `bytes` reach to the end. Advice only, but [`Advice::Drop`]
     /// must be tried.
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()>;

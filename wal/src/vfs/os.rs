@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -171,6 +172,10 @@ impl VfsFile for OsFile {
         }
     }
 
+    fn written(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        written(&self.0, offset)
+    }
+
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
         advise(&self.0, offset, NonZeroU64::new(bytes).filter(|b| i64::try_from(b.get()).is_ok()), advice)
     }
@@ -291,6 +296,25 @@ fn allocate(file: &File, bytes: u64) -> rustix::io::Result<()> {
 #[cfg(target_os = "macos")]
 fn allocate(_: &File, _: u64) -> rustix::io::Result<()> {
     Err(Errno::OPNOTSUPP) // its preallocation promises no space that a later write could rely on
+}
+
+/// Nobody uses the place in a file that this moves.
+#[cfg(target_os = "linux")]
+fn written(file: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
+    use rustix::fs::SeekFrom;
+    let seek = |to| retry_on_intr(|| rustix::fs::seek(file, to));
+    let start = match seek(SeekFrom::Data(offset)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Some(offset..u64::MAX)),
+        Err(e) => return Err(e.into()),
+    };
+    Ok(Some(start..seek(SeekFrom::Hole(start))?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn written(_: &File, offset: u64) -> io::Result<Option<Range<u64>>> {
+    Ok(Some(offset..u64::MAX))
 }
 
 #[cfg(not(target_os = "macos"))]

@@ -172,3 +172,32 @@ fn disk_of_the_test_is_local_and_has_space() {
     assert_eq!(OsVfs.medium(&dir).unwrap(), Medium::Local);
     assert!(OsVfs.free_bytes(&dir).unwrap() > 0);
 }
+
+/// What is passed over reads as zeros, and what was written is not passed over, durable or not.
+#[test]
+fn what_was_never_written_is_told_from_what_was() {
+    let (_keep, dir) = dir();
+    let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+    file.allocate(1 << 20).unwrap();
+    let ask = |offset: u64| file.written(offset).unwrap();
+    for synced in [false, true] {
+        let place = if synced { 700 << 10 } else { 512 << 10 };
+        file.write_at(&mut [IoSlice::new(&[7; 5000])], place).unwrap();
+        if synced {
+            file.sync().unwrap();
+        }
+        for offset in [0, 4096, place - 1, place, place + 4999] {
+            let found = ask(offset).unwrap();
+            assert!((offset..=offset.max(place)).contains(&found.start), "{offset}: {found:?}");
+            assert!(
+                found.end >= place + 5000 || found.end <= place && found.end > found.start,
+                "{offset}: {found:?}"
+            );
+            let mut between = vec![1; usize::try_from(found.start - offset).unwrap()];
+            assert_eq!(file.read_at(&mut between, offset).unwrap(), between.len());
+            assert!(between.iter().all(|byte| *byte == 0), "{offset}");
+        }
+    }
+    assert!(ask(900 << 10).is_none_or(|found| found.start >= 900 << 10));
+    assert!(ask(2 << 20).is_none_or(|found| found.start == 2 << 20), "behind the end");
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -180,6 +181,12 @@ impl VfsFile for SimFile {
         let change = state.change();
         state.image.allocate(change, self.number, bytes)?;
         state.end(fault)
+    }
+
+    fn written(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        let found = state.image.file(self.number).cache.written(offset);
+        state.end(fault).map(|()| found)
     }
 
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {

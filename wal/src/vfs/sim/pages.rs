@@ -1,6 +1,7 @@
 //! Pure: the bytes of one simulated file, in pages that copies share until one of them writes.
 
 use std::fmt;
+use std::ops::Range;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -90,6 +91,15 @@ impl Pages {
     pub(super) fn sector(&self, page: usize, sector: usize) -> &[u8] {
         let page = self.page(page).unwrap_or(&ZEROS);
         &page[sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES]
+    }
+
+    /// The first pages at or behind `offset` that were written to, up to one that was not.
+    pub(super) fn written(&self, offset: u64) -> Option<Range<u64>> {
+        let first = usize::try_from(offset).unwrap_or(usize::MAX) / PAGE_BYTES;
+        let mut pages = first..page_count(self.len());
+        let start = pages.find(|&page| self.page(page).is_some())?;
+        let end = pages.find(|&page| self.page(page).is_none()).unwrap_or(page_count(self.len()));
+        Some(offset.max((start * PAGE_BYTES) as u64)..(end * PAGE_BYTES) as u64)
     }
 
     /// Reads up to the end of the file.
