@@ -92,8 +92,8 @@ impl Core {
     }
 
     /// Waits for the answer to a commit of a call, and then, where more lapses than compaction gives back, until what was
-    /// committed has had its turn. Nobody is held back who has a turn on a key, ends something, or must not wait: the
-    /// store's own commits, ends of sessions and what tickets are handed out for are waited for by whoever comes here next.
+    /// committed has had its turn. Nobody is held back who has a turn on a key, or ends something: the store's own commits
+    /// and ends of sessions are waited for by whoever comes here next, and so is what tickets are handed out for, as a rule.
     #[inline]
     pub(crate) fn answer(&self, placed: Placed) -> Result<()> {
         self.wal.wait(placed)?;
@@ -101,6 +101,17 @@ impl Core {
             self.hold_back(placed.end);
         }
         Ok(())
+    }
+
+    /// A ticket for a commit of a call. Whoever takes it must not wait, unless so much could go that nothing else would
+    /// bound the disk's use: many tickets may be taken before anybody waits for one.
+    pub(crate) fn ticket(&self, placed: Placed) -> savehold_wal::Ticket {
+        let ticket = self.wal.settle(placed);
+        let over = self.waste.is_over(placed.end) && self.wal.env().threads == Threads::Own;
+        if over && self.waste.is_far_over(placed.end) {
+            self.hold_back(placed.end);
+        }
+        ticket
     }
 
     #[cold]
@@ -333,16 +344,21 @@ mod tests {
         let held_back = || core.held_back_for_space.load(Ordering::Relaxed);
         coins.set("42", &7).unwrap();
         let packing = core.packer.work.lock(); // it would say what is dead
-        core.waste.note_dead(1 << 40, 0);
+        core.waste.note_dead(120 << 20, 0);
         (0..9).for_each(|n| _ = coins.set_async("42", &n).wait().unwrap());
+        assert_eq!(held_back(), 0, "tickets, a little over the line");
+        core.waste.note_dead(1 << 40, 0);
         let holder = store.holder("server").unwrap();
         (0..9).for_each(|n| holder.acquire([coins.key(n)], crate::Start::new()).unwrap().release().unwrap());
-        assert_eq!(held_back(), 0, "tickets, grants and releases");
+        assert_eq!(held_back(), 0, "grants and releases");
         coins.set("42", &8).unwrap();
         assert_eq!(held_back(), 1, "it waited for what they committed too");
+        coins.set_async("42", &8).wait().unwrap();
+        assert_eq!(held_back(), 2, "a ticket, so far over it that nothing else bounds the disk's use");
         core.waste.note_tables_stuck();
         coins.set("42", &9).unwrap();
-        assert_eq!(held_back(), 1, "it would wait for nothing");
+        coins.set_async("42", &9).wait().unwrap();
+        assert_eq!(held_back(), 2, "they would wait for nothing");
         drop(packing);
     }
 }

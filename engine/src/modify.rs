@@ -162,7 +162,7 @@ impl Core {
     /// Runs `decide` on a key and hands out a ticket for the answer.
     pub(crate) fn modify_async(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Ticket<Modified> {
         match self.run(call, decide) {
-            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.wal.settle(placed), Ok(modified)),
+            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.ticket(placed), Ok(modified)),
             Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, Ok(modified)),
             Ok(Outcome::Before(lsn)) => {
                 self.told_with(lsn, Ok(Modified { wrote: false, version: lsn, entry: None }))

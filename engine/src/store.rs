@@ -177,7 +177,7 @@ impl Store {
     pub fn transaction_async<R>(&self, f: impl FnMut(&Tx<'_>) -> Result<R>) -> Ticket<Done<R>> {
         let core = &*self.core;
         match core.transact(None, core.how_async(), f) {
-            Ran::Placed(placed, done) => Ticket::waiting(core.wal.settle(placed), Ok(done)),
+            Ran::Placed(placed, done) => Ticket::waiting(core.ticket(placed), Ok(done)),
             Ran::Read(lsn, done) => core.told_with(lsn, Ok(done)),
             Ran::Before(_) => unreachable!("only a call with an id is done once"),
             Ran::Refused(lsn, e) | Ran::Barred(lsn, e) => core.told_with(lsn, Err(e)),

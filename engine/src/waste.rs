@@ -24,6 +24,8 @@ const HELD_FROM_FILED: (u64, u64) = (1, 3);
 const BEND: (u64, u64) = (3, 20);
 const BEND_LEAST: u64 = 32 << 20;
 const BEND_RATE: u64 = 8 << 20;
+/// So many bends over the line whoever takes tickets waits too.
+const FAR_BENDS: u64 = 2;
 /// A table is worth it when so much was committed since the last one, where that makes anything lapse to speak of.
 const TABLE_FROM: (u64, u64) = (1, 12);
 const TABLE_FROM_LEAST: u64 = 16 << 20;
@@ -127,6 +129,13 @@ impl Waste {
     #[cold]
     pub(crate) fn pause(&self, end: Lsn, now: Duration) -> Option<Duration> {
         self.sight.lock().pause(end, now)
+    }
+
+    /// Whether so much could go that whoever takes tickets waits too.
+    #[cold]
+    pub(crate) fn is_far_over(&self, end: Lsn) -> bool {
+        let sight = self.sight.lock();
+        sight.over(end) >= FAR_BENDS * sight.bend()
     }
 
     /// Whether what was committed up to `end` is worth a table, so that it can be seen what lapsed by it.
@@ -237,6 +246,10 @@ impl Sight {
         if self.stuck != Stuck::default() { 0 } else { self.could_go(end).saturating_sub(self.held_from()) }
     }
 
+    fn bend(&self) -> u64 {
+        part(self.live, BEND).max(BEND_LEAST)
+    }
+
     /// Takes the turn of a commit behind those that were counted before. What nobody waited for is not owed for ever: else,
     /// after an hour of too much, a byte over the line would be waited for as if it were all of that.
     fn count(&mut self, bytes: u64, end: Lsn, now: Duration) {
@@ -244,7 +257,7 @@ impl Sight {
         if over == 0 {
             return;
         }
-        let bend = over as f64 / part(self.live, BEND).max(BEND_LEAST) as f64;
+        let bend = over as f64 / self.bend() as f64;
         let takes =
             Duration::from_secs_f64((bend * bend * bytes as f64 / BEND_RATE as f64).min(1.0)).min(PAUSE_MAX);
         self.next = (self.next.max(now) + takes).min(now + PAUSE_MAX);
