@@ -139,7 +139,8 @@ pub struct Stats {
     /// Commits that were held back since open, because writing the index out could not keep up with the recovery
     /// budget.
     pub held_back: u64,
-    /// Commits that were held back since open, because compaction could not keep up with what they overwrote.
+    /// Calls that were held back behind their commit's answer since open, and tickets where far too much could go, because
+    /// compaction could not keep up with what was overwritten.
     pub held_back_for_space: u64,
     /// Bytes of the log that could go, about: dead ones in segments that may be packed, and what the next merge of index
     /// tables makes dead. Commits are held back where this is close to half of what lives.

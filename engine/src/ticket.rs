@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// as durable as was asked for.
 ///
 /// Commits stand in the order of the calls, whatever is awaited first. Dropping a ticket loses the answer only. As a
-/// future it runs on any executor.
+/// future it runs on any executor. The call that hands it out waits for no disk, but it may be held back: for up to 20 ms where
+/// the index falls behind the recovery budget, for up to 100 ms where far more of the log could go than compaction gives back.
 #[must_use = "the commit is durable only once the ticket resolves"]
 pub struct Ticket<T>(State<T>);
 

@@ -219,7 +219,8 @@ impl<'s> Window<'s> {
     }
 
     /// Hops over the groups of the segment and looks behind where they end. Space that was got for what was never written is
-    /// not read: a segment may have 64 MiB of it, which would all become pages of zeros.
+    /// not read: a segment may have 64 MiB of it, which would all become pages of zeros. Recovery has synced the segment
+    /// before, so that what the system says of it does not hang on what it has in memory.
     pub(crate) fn skim(&mut self) -> Result<Skim> {
         let written = self.segment.written()?;
         let mut skim = Skim::at(self.segment.base);

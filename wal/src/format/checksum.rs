@@ -1,10 +1,9 @@
 //! Pure: checksums, and what binds bytes to their place.
 //!
 //! The function is the CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as `crc32fast` computes it, and `fold` that
-//! of few bytes. A frame's
-//! checksum ends with sixteen bytes that are not stored beside it: the frame's LSN and the *binding* of its file.
-//! So a stale frame, a frame at the wrong place, of another file or of another store never validates. They come last
-//! so that a committing thread can checksum its frame before it knows where the frame will stand.
+//! of few bytes. A frame's checksum ends with sixteen bytes that are not stored beside it: the frame's LSN and the
+//! *binding* of its file. So a stale frame, a frame at the wrong place, of another file or of another store never validates.
+//! They come last so that a committing thread can checksum its frame before it knows where the frame will stand.
 
 use crate::lsn::Lsn;
 use crate::raw;
