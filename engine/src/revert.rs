@@ -60,6 +60,15 @@ pub struct Revert<'a> {
 /// Told how many keys were set back so far; breaking stops it.
 type Told<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
 
+/// How far a revert has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Far {
+    /// Keys that were looked at.
+    pub(crate) looked_at: u64,
+    /// Keys among them that were set back, or in a dry run would be.
+    pub(crate) set_back: u64,
+}
+
 impl<'a> Revert<'a> {
     /// Who plays a key that is to be set back has 10 s to save and release it; nobody is told how far it is.
     pub fn new() -> Self {
@@ -73,7 +82,8 @@ impl<'a> Revert<'a> {
         self
     }
 
-    /// Told after each transaction how many keys were set back so far; `Break` stops there.
+    /// Told after each transaction, and after each 1,000 keys that were looked at, how many keys were set back so far;
+    /// `Break` stops there.
     pub fn progress(mut self, told: &'a mut dyn FnMut(u64) -> ControlFlow<()>) -> Self {
         self.progress = Some(told);
         self
@@ -94,8 +104,13 @@ impl fmt::Debug for Revert<'_> {
 
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    For { handoff: Duration },
+pub(crate) enum Mode {
+    /// Keys are set back, and who plays one has this long to release it.
+    For {
+        /// Zero asks nobody.
+        handoff: Duration,
+    },
+    /// Nothing is.
     Dry,
 }
 
@@ -138,7 +153,9 @@ impl Store {
     ) -> Result<Vec<Reverted>> {
         let mut silent = |_| ControlFlow::Continue(());
         let told = how.progress.unwrap_or(&mut silent);
-        self.reverting(&selection, &at.into(), Mode::For { handoff: how.handoff }, told, Location::caller())
+        let mut told = |far: Far| told(far.set_back);
+        let mode = Mode::For { handoff: how.handoff };
+        self.reverting(&selection, &at.into(), mode, &mut told, Location::caller())
     }
 
     /// What [`Store::revert`] would do now; nothing is written.
@@ -148,16 +165,17 @@ impl Store {
     /// As [`Store::revert`].
     #[track_caller]
     pub fn revert_preview(&self, selection: Selection, at: impl Into<At>) -> Result<Vec<Reverted>> {
-        let mut silent = |_| ControlFlow::Continue(());
+        let mut silent = |_: Far| ControlFlow::Continue(());
         self.reverting(&selection, &at.into(), Mode::Dry, &mut silent, Location::caller())
     }
 
-    fn reverting(
+    /// [`Store::revert_with`] or [`Store::revert_preview`], by the mode, and tells both counts.
+    pub(crate) fn reverting(
         &self,
         selection: &Selection,
         at: &At,
         mode: Mode,
-        told: Told<'_>,
+        told: &mut dyn FnMut(Far) -> ControlFlow<()>,
         place: &'static Location<'static>,
     ) -> Result<Vec<Reverted>> {
         let collection = self.any(&selection.collection)?;
@@ -171,15 +189,23 @@ impl Store {
         let held = Snapshot::at(&self.core, at, place)?;
         let moment = held.version().lsn();
         let chosen = Chosen::new(self, selection, id)?;
-        let mut done: Vec<Reverted> = Vec::new();
+        let (mut done, mut far) = (Vec::<Reverted>::new(), Far::default());
+        let mut tell = |far| match told(far) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(stopped(mode, far)),
+        };
         let mut chosen_keys = chosen.keys(selection, &collection)?;
         loop {
             let mut keys = Vec::with_capacity(BATCH);
             while keys.len() < BATCH
                 && let Some(key) = chosen_keys.next().transpose()?
             {
+                far.looked_at += 1;
                 if chosen.wants(self, &key)? {
                     keys.push(key);
+                }
+                if keys.len() < BATCH && far.looked_at.is_multiple_of(BATCH as u64) {
+                    tell(far)?;
                 }
             }
             if keys.is_empty() {
@@ -187,10 +213,8 @@ impl Store {
             }
             let batch = Batch { collection: &collection, id, keys: &keys, moment };
             done.extend(self.revert_batch(&batch, mode)?);
-            if told(done.len() as u64).is_break() {
-                let say = format!("stopped: {} keys are set back; the same call goes on", done.len());
-                return Err(Error::new(ErrorKind::Aborted, say));
-            }
+            far.set_back = done.len() as u64;
+            tell(far)?;
         }
     }
 
@@ -275,6 +299,15 @@ impl Store {
             }
         }
     }
+}
+
+#[cold]
+fn stopped(mode: Mode, far: Far) -> Error {
+    let say = match mode {
+        Mode::For { .. } => format!("stopped: {} keys are set back; the same call goes on", far.set_back),
+        Mode::Dry => format!("stopped after {} keys; nothing was written", far.looked_at),
+    };
+    Error::new(ErrorKind::Aborted, say)
 }
 
 /// Which of the keys are meant.

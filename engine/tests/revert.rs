@@ -267,3 +267,28 @@ fn a_planted_deploy_that_zeroes_3000_of_10000_players_is_undone_by_one_call() {
         assert_eq!(value, before[&key] + earned.get(&key).copied().unwrap_or(0), "{key}");
     }
 }
+
+/// Where few of very many keys are meant, no transaction may come for a long time.
+#[test]
+fn a_revert_that_still_looks_for_its_keys_can_be_stopped() {
+    let store = Store::in_memory().unwrap();
+    let write = |n: i64, keys: std::ops::Range<i64>| {
+        let mut batch = store.batch();
+        keys.for_each(|key| _ = batch.set(&players(&store), format!("{key:04}"), &n).unwrap());
+        batch.commit().unwrap().unwrap()
+    };
+    let then = write(1, 0..3000);
+    write(2, 2999..3000);
+    let hurt = || Selection::collection("players").since(then);
+    let mut told = Vec::new();
+    let mut tell = |keys: u64, next: ControlFlow<()>| {
+        told.push(keys);
+        next
+    };
+    let mut stop = |keys| tell(keys, ControlFlow::Break(()));
+    let stopped = store.revert_with(hurt(), then, Revert::new().progress(&mut stop));
+    assert_eq!((stopped.unwrap_err().kind(), all(&store)["2999"]), (ErrorKind::Aborted, 2));
+    let mut go = |keys| tell(keys, ControlFlow::Continue(()));
+    assert_eq!(store.revert_with(hurt(), then, Revert::new().progress(&mut go)).unwrap().len(), 1);
+    assert_eq!((told, all(&store)["2999"]), (vec![0, 0, 0, 0, 1], 1));
+}
