@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const WITH_END: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
 const KEYS: &str = "{msg} {wide_bar} {human_pos}/{human_len} {eta}";
 const WITHOUT_END: &str = "{msg} {spinner} {binary_bytes} {elapsed}";
+const KEYS_WITHOUT_END: &str = "{msg} {spinner} {human_pos} {elapsed}";
 
 /// A bar that fills while work is done.
 #[derive(Debug)]
@@ -18,20 +19,20 @@ impl Progress {
     /// A bar for `bytes` of work, or a count upwards where nobody knows how much there is.
     #[must_use]
     pub fn of_bytes(doing: &'static str, bytes: Option<u64>) -> Self {
-        let bar = ProgressBar::with_draw_target(bytes, target());
-        let template = if bytes.is_some() { WITH_END } else { WITHOUT_END };
+        Self::drawn(doing, bytes, if bytes.is_some() { WITH_END } else { WITHOUT_END })
+    }
+
+    /// A bar for so many keys, or a count upwards where nobody knows how many there are.
+    #[must_use]
+    pub fn of_keys(doing: &'static str, keys: Option<u64>) -> Self {
+        Self::drawn(doing, keys, if keys.is_some() { KEYS } else { KEYS_WITHOUT_END })
+    }
+
+    fn drawn(doing: &'static str, end: Option<u64>, template: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(end, target());
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        bar.set_message(doing);
-        Self(bar)
-    }
-
-    /// A bar for so many keys.
-    #[must_use]
-    pub fn of_keys(doing: &'static str, keys: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(keys), target());
-        bar.set_style(ProgressStyle::with_template(KEYS).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(doing);
         Self(bar)
     }
@@ -63,19 +64,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_bars_are_ones_that_the_library_understands() {
-        for template in [WITH_END, WITHOUT_END, KEYS] {
+    fn every_bar_is_one_that_the_library_understands() {
+        for template in [WITH_END, WITHOUT_END, KEYS, KEYS_WITHOUT_END] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 
     #[test]
     fn work_is_counted_with_and_without_a_known_end() {
-        for bytes in [Some(10), None] {
-            let progress = Progress::of_bytes("loading", bytes);
-            progress.advance(3);
-            progress.advance(4);
-            assert_eq!(progress.done(), 7);
+        for end in [Some(10), None] {
+            for progress in [Progress::of_bytes("loading", end), Progress::of_keys("migrating", end)] {
+                progress.advance(3);
+                progress.advance(4);
+                assert_eq!(progress.done(), 7);
+            }
         }
     }
 }

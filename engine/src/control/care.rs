@@ -1,42 +1,57 @@
 //! Corridor: verbs that look after a store: backups, many keys set back, what needs a person.
 
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
-use super::wire::{Asked, wrong};
+use super::wire::{Advance, Asked, wrong};
 use crate::at::At;
 use crate::backup::{BackupName, BackupOptions, Damaged, Packing, Restore};
 use crate::error::Result;
+use crate::handing::HANDOFF;
 use crate::key::Key;
 use crate::options::Progress;
 use crate::range::Range;
-use crate::revert::{Revert, Reverted};
+use crate::revert::{Far, Mode, Reverted};
 use crate::selection::Selection;
 use crate::store::Store;
 use crate::table::VersionInfo;
 use crate::value::{Map, Value};
 
 /// Who is told how far a verb has come.
-pub(super) type Told<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+pub(super) type Told<'a> = &'a mut dyn FnMut(Advance) -> ControlFlow<()>;
 
 /// Times between two lines of progress.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
 
-/// Lines of progress where the request asks for them, not too many of them; the last one always.
+/// Lines of progress where the request asks for them, not too many of them; of bytes the last one always.
 fn told_now_and_then<'a>(
     asked: Asked<'_>,
     progress: Told<'a>,
-) -> Result<impl FnMut(Progress) -> ControlFlow<()> + use<'a>> {
+) -> Result<impl FnMut(Advance) -> ControlFlow<()> + use<'a>> {
     let (telling, mut told) = (asked.flag("progress")?, None::<Duration>);
-    Ok(move |at: Progress| {
-        let soon = told.is_some_and(|told| told <= at.elapsed && at.elapsed < told + TOLD_EVERY);
-        if !telling || soon && at.done_bytes < at.total_bytes {
+    Ok(move |at: Advance| {
+        let (elapsed, last) = match at {
+            Advance::Bytes(at) => (at.elapsed, at.done_bytes >= at.total_bytes),
+            Advance::Keys { elapsed, .. } => (elapsed, false), // nobody knows how many there are
+        };
+        let soon = told.is_some_and(|told| told <= elapsed && elapsed < told + TOLD_EVERY);
+        if !telling || soon && !last {
             return ControlFlow::Continue(());
         }
-        told = Some(at.elapsed);
+        told = Some(elapsed);
         progress(at)
     })
+}
+
+/// [`told_now_and_then`] of a verb that counts bytes.
+fn told_bytes<'a>(
+    asked: Asked<'_>,
+    progress: Told<'a>,
+) -> Result<impl FnMut(Progress) -> ControlFlow<()> + use<'a>> {
+    let mut told = told_now_and_then(asked, progress)?;
+    Ok(move |at| told(Advance::Bytes(at)))
 }
 
 /// `{"do": "backup", "to": directory, "keep_damaged": bool, "compress": bool, "progress": bool}` → the `backup`'s name, its
@@ -47,16 +62,27 @@ pub(super) fn backup(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Res
     let to = rooted(asked, "to")?;
     let damaged = if asked.flag("keep_damaged")? { Damaged::Keep } else { Damaged::Refuse };
     let packing = if asked.flag("compress")? { Packing::Lz4 } else { Packing::Plain };
-    let mut told = told_now_and_then(asked, progress)?;
+    let mut told = told_bytes(asked, progress)?;
     let how = BackupOptions::new().damaged(damaged).packing(packing).progress(&mut told);
     Ok(store.backup_with(to, how)?.as_map())
 }
 
 /// `{"do": "revert", "collection": c, "to": moment, "prefix": p, "keys": […], "origin": o, "since": moment,
-/// "handoff_us": n, "dry_run": bool}` → `keys`: each with its new `version`, the moment `to` that it is back at, whether it
-/// is `removed`, who it is `played_by`, and the commits `undone`.
-pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
-    asked.only(&["collection", "to", "prefix", "keys", "origin", "since", "handoff_us", "dry_run"])?;
+/// "handoff_us": n, "dry_run": bool, "progress": bool}` → `keys`: each with its new `version`, the moment `to` that it is
+/// back at, whether it is `removed`, who it is `played_by`, and the commits `undone`. `progress` counts keys; it stops
+/// between two transactions where nobody takes the lines.
+pub(super) fn revert(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Result<Map> {
+    asked.only(&[
+        "collection",
+        "to",
+        "prefix",
+        "keys",
+        "origin",
+        "since",
+        "handoff_us",
+        "dry_run",
+        "progress",
+    ])?;
     let mut selection = selection(asked)?;
     if let Some(origin) = asked.text_if("origin")? {
         selection = selection.origin(origin);
@@ -65,14 +91,17 @@ pub(super) fn revert(store: &Store, asked: Asked<'_>) -> Result<Map> {
         selection = selection.since(asked.at("since")?);
     }
     let to: At = asked.at("to")?;
-    let done = match asked.flag("dry_run")? {
-        true => store.revert_preview(selection, to)?,
-        false => {
-            let how = Revert::new();
-            let how = handoff(asked)?.map_or(how, |time| Revert::new().handoff(time));
-            store.revert_with(selection, to, how)?
-        }
+    let mode = match asked.flag("dry_run")? {
+        true => Mode::Dry,
+        false => Mode::For { handoff: handoff(asked)?.unwrap_or(HANDOFF) },
     };
+    let (mut told, clock) = (told_now_and_then(asked, progress)?, &store.core.wal.env().clock);
+    let begun = clock.monotonic();
+    let mut told = |Far { looked_at, set_back }| {
+        let elapsed = clock.monotonic().saturating_sub(begun);
+        told(Advance::Keys { looked_at, set_back, elapsed })
+    };
+    let done = store.reverting(&selection, &to, mode, &mut told, Location::caller())?;
     Ok(Map::from([("keys", done.into_iter().map(reverted).collect::<Value>())]))
 }
 
@@ -93,7 +122,7 @@ pub(super) fn restore_keys(store: &Store, asked: Asked<'_>, progress: Told<'_>) 
         "progress",
     ])?;
     let (from, selection, to) = (rooted(asked, "from")?, selection(asked)?, asked.at("to")?);
-    let mut told = told_now_and_then(asked, progress)?;
+    let mut told = told_bytes(asked, progress)?;
     let mut how = Restore::new().progress(&mut told);
     if let Some(name) = asked.text_if("backup")? {
         let name = BackupName::named(name).ok_or_else(|| wrong(format!("{name:?} names no backup")))?;
@@ -170,7 +199,7 @@ fn undone(info: VersionInfo) -> Map {
 /// that were `dropped` whole; `progress` as for `backup`, of each round.
 pub(super) fn compact(store: &Store, asked: Asked<'_>, progress: Told<'_>) -> Result<Map> {
     asked.only(&["progress"])?;
-    let done = store.compact(told_now_and_then(asked, progress)?)?;
+    let done = store.compact(told_bytes(asked, progress)?)?;
     let mut said = Map::new();
     said.insert("bytes_before", done.bytes_before);
     said.insert("bytes_after", done.bytes_after);

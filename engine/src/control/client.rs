@@ -9,10 +9,9 @@ use std::time::Duration;
 use savehold_wal::segment::name::CONTROL;
 use savehold_wal::socket;
 
-use super::wire::{self, Line};
+use super::wire::{self, Advance, Line};
 use crate::desk::LINE_BYTES_MAX;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Progress;
 use crate::value::{Map, Value};
 
 /// How long the holder may say nothing: longer than it waits for anybody.
@@ -91,7 +90,7 @@ impl Client {
     pub fn ask_telling(
         &self,
         request: &Map,
-        progress: impl FnMut(Progress) -> ControlFlow<()>,
+        progress: impl FnMut(Advance) -> ControlFlow<()>,
     ) -> Result<Map> {
         let stream = socket::connect(&self.dir, CONTROL).map_err(|e| match nobody(&e) {
             true => {
@@ -107,7 +106,7 @@ impl Client {
         &self,
         mut stream: UnixStream,
         request: &Map,
-        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+        mut progress: impl FnMut(Advance) -> ControlFlow<()>,
     ) -> Result<Map> {
         let line = wire::write(&request.clone().into())? + "\n";
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();

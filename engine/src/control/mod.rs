@@ -28,13 +28,12 @@ use savehold_wal::segment::name::CONTROL;
 use crate::core::Core;
 use crate::desk::{CLIENTS_MAX, Desk, LINE_BYTES_MAX, Refusal, Tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Progress;
 use crate::share::Share;
 use crate::store::Store;
 use crate::value::{Map, Value};
 
 pub use client::Client;
-pub use wire::PROTOCOL;
+pub use wire::{Advance, PROTOCOL};
 use wire::{Asked, wrong};
 
 /// Answers one request in this process.
@@ -55,7 +54,7 @@ pub fn answer(store: &Store, request: &Map) -> Result<Map> {
 pub fn answer_telling(
     store: &Store,
     request: &Map,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(Advance) -> ControlFlow<()>,
 ) -> Result<Map> {
     let asked = Asked(request);
     match asked.text("do")? {
@@ -76,7 +75,7 @@ pub fn answer_telling(
         "remove" => write::remove(store, asked),
         "load" => write::load(store, asked),
         "backup" => care::backup(store, asked, progress),
-        "revert" => care::revert(store, asked),
+        "revert" => care::revert(store, asked, progress),
         "restore_keys" => care::restore_keys(store, asked, progress),
         "digest" => care::digest(store, asked),
         "compact" => care::compact(store, asked, progress),

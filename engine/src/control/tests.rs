@@ -279,6 +279,13 @@ fn the_moment_of_pages_is_held_from_one_to_the_next() {
     assert_eq!(next(false).unwrap_err().kind(), ErrorKind::Gone, "nobody holds it any more");
 }
 
+fn bytes(at: Advance) -> crate::Progress {
+    match at {
+        Advance::Bytes(at) => at,
+        other => panic!("it counts bytes: {other:?}"),
+    }
+}
+
 /// Packing takes long where much is dead: whoever asks for it is told how far it is, and may stop it.
 #[test]
 fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
@@ -293,7 +300,7 @@ fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
     let stopped = (0..100).find_map(|_| {
         overwrite(); // again where the store has packed it by itself already
         let answer = world.client.ask_telling(&asked, |at| {
-            told.push(at);
+            told.push(bytes(at));
             Break(())
         });
         answer.err()
@@ -302,7 +309,7 @@ fn packing_tells_how_far_it_is_and_stops_where_nobody_listens() {
     overwrite();
     told.clear();
     let done = world.client.ask_telling(&asked, |at| {
-        told.push(at);
+        told.push(bytes(at));
         Continue(())
     });
     assert!(done.unwrap().get("dropped").is_some());
@@ -323,8 +330,8 @@ fn a_backup_beside_the_server_tells_how_far_it_is_and_stops_where_nobody_listens
     let stopped = world.client.ask_telling(&asked, |_| Break(()));
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
     let mut told = Vec::new();
-    let mut tell = |at: crate::Progress| {
-        told.push(at);
+    let mut tell = |at| {
+        told.push(bytes(at));
         Continue(())
     };
     let made = loop {
@@ -341,6 +348,45 @@ fn a_backup_beside_the_server_tells_how_far_it_is_and_stops_where_nobody_listens
     );
     assert!(world.client.ask_telling(&request(&keys), &mut tell).unwrap().get("unchanged").is_some());
     assert!(told.len() >= 2 && told.iter().all(|at| at.done_bytes <= at.total_bytes), "{told:?}");
+}
+
+/// Many keys set back: whoever asks is told how many were looked at and how many of them are back, in a dry run too.
+#[test]
+fn a_revert_counts_its_keys_and_stops_between_two_transactions_where_nobody_listens() {
+    use std::ops::ControlFlow::{Break, Continue};
+    let world = World::new();
+    let counts = world.store.any("a").unwrap();
+    let write = |n: i64| {
+        let mut batch = world.store.batch();
+        (0..2500).for_each(|key| _ = batch.set(&counts, key, &n.into()).unwrap());
+        batch.commit().unwrap().unwrap()
+    };
+    let back = || counts.scan("").filter(|entry| entry.as_ref().unwrap().value == 1.into()).count();
+    let then = write(1);
+    write(2);
+    let asked = |more| request(&format!(r#"{{"do":"revert","collection":"a","to":"{then}"{more}}}"#));
+    let mut told = Vec::new();
+    let mut tell = |at, next| {
+        let Advance::Keys { looked_at, set_back, .. } = at else { panic!("it counts keys: {at:?}") };
+        told.push((looked_at, set_back));
+        next
+    };
+    let planned =
+        world.client.ask_telling(&asked(r#","dry_run":true,"progress":true"#), |at| tell(at, Continue(())));
+    assert_eq!(planned.unwrap().get("keys").and_then(Value::as_list).map(<[_]>::len), Some(2500));
+    let telling = asked(r#","progress":true"#);
+    let stopped = answer_telling(&world.store, &telling, &mut |at| tell(at, Break(())));
+    assert_eq!((stopped.unwrap_err().kind(), back()), (ErrorKind::Aborted, 1000));
+    let stopped = world.client.ask_telling(&telling, |at| tell(at, Break(())));
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Aborted);
+    world.client.ask_telling(&telling, |at| tell(at, Continue(()))).unwrap();
+    assert_eq!(back(), 2500, "the same call goes on");
+    assert_eq!(told[0], (1000, 1000), "of the dry run");
+    assert!(told.iter().all(|(looked_at, set_back)| set_back <= looked_at && *looked_at <= 2500), "{told:?}");
+    write(2);
+    let silent =
+        answer_telling(&world.store, &asked(""), &mut |at| panic!("nobody asked how far it is: {at:?}"));
+    assert!(silent.is_ok());
 }
 
 struct Said(Map);

@@ -8,6 +8,7 @@
 //! {"ok": {"entry": {"key": "42", "value": {"coins": 100}, "version": "2517.40960", …}}}
 //! {"error": {"kind": "Locked", "next": "Retry", "message": "…", "version": null, "older": null}}
 //! {"progress": {"done_bytes": 4096, "total_bytes": 65536, "elapsed_us": 1500, "remaining_us": 22500}}
+//! {"progress": {"looked_at_keys": 9000, "set_back_keys": 2000, "elapsed_us": 1500}}
 //! ```
 //!
 //! Lines of progress stand before an answer, where the request asked for them.
@@ -59,15 +60,39 @@ pub(crate) fn answer(answer: Result<Map>) -> String {
     })
 }
 
+/// How far a verb has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advance {
+    /// A verb that reads or writes files.
+    Bytes(Progress),
+    /// A verb that sets keys back.
+    Keys {
+        /// Keys that were looked at.
+        looked_at: u64,
+        /// Keys among them that were set back, or in a dry run would be.
+        set_back: u64,
+        /// Time so far.
+        elapsed: Duration,
+    },
+}
+
 /// The line that says how far something has come.
-pub(crate) fn progress(at: &Progress) -> String {
+pub(crate) fn progress(at: &Advance) -> String {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let said = Map::from([
-        ("done_bytes", at.done_bytes),
-        ("total_bytes", at.total_bytes),
-        ("elapsed_us", micros(at.elapsed)),
-        ("remaining_us", micros(at.remaining)),
-    ]);
+    let said = match at {
+        Advance::Bytes(at) => Map::from([
+            ("done_bytes", at.done_bytes),
+            ("total_bytes", at.total_bytes),
+            ("elapsed_us", micros(at.elapsed)),
+            ("remaining_us", micros(at.remaining)),
+        ]),
+        Advance::Keys { looked_at, set_back, elapsed } => Map::from([
+            ("looked_at_keys", *looked_at),
+            ("set_back_keys", *set_back),
+            ("elapsed_us", micros(*elapsed)),
+        ]),
+    };
     write(&Map::from([("progress", said)]).into()).unwrap_or_default() // numbers are nested nowhere
 }
 
@@ -77,7 +102,7 @@ pub(crate) enum Line {
     /// It is done.
     Answer(Map),
     /// It goes on.
-    Progress(Progress),
+    Progress(Advance),
 }
 
 /// What a line of the other side says.
@@ -98,14 +123,19 @@ pub(crate) fn line(line: &[u8]) -> Result<Line> {
     }
 }
 
-fn progress_of(said: &Map) -> Progress {
+fn progress_of(said: &Map) -> Advance {
     let count = |name: &'static str| said.get(name).and_then(Value::as_u64).unwrap_or(0);
-    Progress {
+    let elapsed = Duration::from_micros(count("elapsed_us"));
+    if said.contains_key("looked_at_keys") {
+        let (looked_at, set_back) = (count("looked_at_keys"), count("set_back_keys"));
+        return Advance::Keys { looked_at, set_back, elapsed };
+    }
+    Advance::Bytes(Progress {
         done_bytes: count("done_bytes"),
         total_bytes: count("total_bytes"),
-        elapsed: Duration::from_micros(count("elapsed_us")),
+        elapsed,
         remaining: Duration::from_micros(count("remaining_us")),
-    }
+    })
 }
 
 #[cold]

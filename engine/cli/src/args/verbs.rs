@@ -285,7 +285,7 @@ Examples:
     ///
     /// The keys get new versions with the values of that moment, a thousand at a time; a key that is as it was stays.
     /// For each key the commits are listed that this undoes, with their idempotency ids: those purchases must be granted
-    /// again by hand. Asks first, or wants `--yes`.
+    /// again by hand. Asks first, or wants `--yes`. Shows progress on a terminal.
     #[command(after_help = "\
 Examples:
   savehold revert players --origin 'build 813*' --since 21:39 --to 21:39 --dry-run

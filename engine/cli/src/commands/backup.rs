@@ -8,7 +8,7 @@ use savehold::{Map, Restore, Version};
 use serde_json::{Value, json};
 
 use super::open;
-use super::verify::bar;
+use super::verify::{bar, link_bar};
 use super::{print, when};
 use crate::answer::Said;
 use crate::args::{Args, Backup, BackupVerb, Drill, Make, Prune};
@@ -61,7 +61,7 @@ fn made(args: &Args, make: &Make) -> Result<Exit, Failure> {
     let mut request = Map::from([("do", "backup"), ("to", to)]);
     request.insert("keep_damaged", make.keep_damaged);
     request.insert("compress", make.compress);
-    let answer = link.ask_telling(request, bar("backing up"))?;
+    let answer = link.ask_telling(request, link_bar("backing up"))?;
     let said = Said(&answer);
     let fields = [
         (column("Backup", "backup"), Cell::Text(said.text("backup")?.to_owned())),

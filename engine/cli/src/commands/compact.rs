@@ -6,7 +6,7 @@ use savehold::Map;
 use super::backup::column;
 use super::open;
 use super::print;
-use super::verify::bar;
+use super::verify::link_bar;
 use crate::answer::Said;
 use crate::args::Args;
 use crate::exit::{Exit, Failure};
@@ -19,7 +19,7 @@ use crate::output::{Cell, record};
 /// There is no store; the disk is full or fails. Nothing is lost by it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let link = open::existing(args)?;
-    let answer = link.ask_telling(Map::from([("do", "compact")]), bar("packing"))?;
+    let answer = link.ask_telling(Map::from([("do", "compact")]), link_bar("packing"))?;
     let said = Said(&answer);
     let fields = [
         (column("Log before", "bytes_before"), Cell::Bytes(said.count("bytes_before")?)),

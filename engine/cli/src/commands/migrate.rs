@@ -47,7 +47,7 @@ pub fn run(args: &Args, migrate: &Migrate) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
     }
     let mut tally = Tally { last: after(migrate)?, ..Tally::default() };
-    let progress = Progress::of_keys("migrating", keys);
+    let progress = Progress::of_keys("migrating", Some(keys));
     let all = pages(&link, migrate, &mut tally, &progress);
     drop(progress);
     if let (Err(_), Some(last)) = (&all, &tally.last) {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use savehold::control::{self, Client};
+use savehold::control::{self, Advance, Client};
 use savehold::{Control, Create, Error, ErrorKind, Map, Options, Store, Value};
 use savehold_wal::clock::{Clock, OsClock};
 use savehold_wal::schedule;
@@ -74,7 +74,7 @@ impl Link {
     pub fn ask_telling(
         &self,
         mut request: Map,
-        mut progress: impl FnMut(savehold::Progress) -> ControlFlow<()>,
+        mut progress: impl FnMut(Advance) -> ControlFlow<()>,
     ) -> savehold::Result<Map> {
         request.insert("progress", true);
         match self {

@@ -6,7 +6,7 @@ use savehold::{At, Key, Map, Restored};
 use serde_json::{Value, json};
 
 use super::backup::{column, rooted};
-use super::verify::bar;
+use super::verify::{bar, link_bar};
 use super::{open, print, when};
 use crate::answer::Said;
 use crate::args::{Args, Restore};
@@ -81,7 +81,7 @@ fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit
     }
     let link = open::existing(args)?;
     request.insert("dry_run", true);
-    let planned = link.ask_telling(request.clone(), bar("reading the backup"))?;
+    let planned = link.ask_telling(request.clone(), link_bar("reading the backup"))?;
     let said = Said(&planned);
     let (written, removed) = (said.count("written")?, said.count("removed")?);
     let what = format!("set {written} keys of {collection} back and remove {removed}");
@@ -96,7 +96,7 @@ fn keys(args: &Args, restore: &Restore, collection: &str, at: At) -> Result<Exit
         return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
     }
     request.insert("dry_run", false);
-    counts(args.format, Said(&link.ask_telling(request, bar("setting keys back"))?))
+    counts(args.format, Said(&link.ask_telling(request, link_bar("setting keys back"))?))
 }
 
 fn counts(format: Format, said: Said<'_>) -> Result<Exit, Failure> {

@@ -1,8 +1,10 @@
 //! Corridor: `savehold revert`.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
+use savehold::control::Advance;
 use savehold::{Key, Map, Value};
 
 use super::input::Lines;
@@ -12,6 +14,7 @@ use crate::args::{Args, Revert};
 use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, Format, Rows};
+use crate::progress::Progress;
 
 const KEYS: &[Column] = &[
     Column { title: "Key", name: "key" },
@@ -47,7 +50,8 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
         request.insert("handoff_us", u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
     request.insert("dry_run", true);
-    let planned = link.ask_all(&request)?;
+    let looking = Progress::of_keys("looking at keys", None);
+    let planned = link.ask_telling(request.clone(), moving(looking, Count::LookedAt))?;
     let [count, played, receipts] = counts(Said(&planned))?;
     let what = format!(
         "set {count} keys of {} back ({played} in play, handed off first), undoing {receipts} receipts",
@@ -64,8 +68,30 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
     }
     request.insert("dry_run", false);
-    let done = link.ask_all(&request)?;
+    let setting = Progress::of_keys("setting keys back", Some(count as u64));
+    let done = link.ask_telling(request, moving(setting, Count::SetBack))?;
     answer(args.format, &revert.collection, Said(&done))
+}
+
+/// Which keys a bar counts.
+#[derive(Clone, Copy)]
+enum Count {
+    LookedAt,
+    SetBack,
+}
+
+/// Moves a bar as far as the store says.
+fn moving(bar: Progress, count: Count) -> impl FnMut(Advance) -> ControlFlow<()> {
+    move |at| {
+        if let Advance::Keys { looked_at, set_back, .. } = at {
+            let done = match count {
+                Count::LookedAt => looked_at,
+                Count::SetBack => set_back,
+            };
+            bar.advance(done.saturating_sub(bar.done()));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The keys in a file, one a line, written as they are shown.

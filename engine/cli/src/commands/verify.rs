@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
+use savehold::control::Advance;
 use savehold::inspect::{Damage, DamagedVersion, Weight};
 use savehold::{ErrorKind, Verified, Version};
 use serde_json::{Value, json};
@@ -77,6 +78,15 @@ pub(super) fn bar(doing: &'static str) -> impl FnMut(savehold::Progress) -> Cont
         shown.advance(at.done_bytes - done);
         done = at.done_bytes;
         ControlFlow::Continue(())
+    }
+}
+
+/// [`bar`] for what is asked of whoever has the store.
+pub(super) fn link_bar(doing: &'static str) -> impl FnMut(Advance) -> ControlFlow<()> {
+    let mut bar = bar(doing);
+    move |at| match at {
+        Advance::Bytes(at) => bar(at),
+        _ => ControlFlow::Continue(()), // no count of bytes
     }
 }
 

@@ -13,10 +13,13 @@ fn answered(said: &[u8]) -> Result<Map> {
 #[test]
 fn how_far_something_has_come_travels() {
     let ms = Duration::from_millis;
-    let at = Progress { done_bytes: 7, total_bytes: 1 << 60, elapsed: ms(3), remaining: ms(40) };
-    let told = progress(&at);
-    assert!(!told.contains('\n'), "{told}");
-    assert_eq!(line(told.as_bytes()).unwrap(), Line::Progress(at));
+    let bytes = Progress { done_bytes: 7, total_bytes: 1 << 60, elapsed: ms(3), remaining: ms(40) };
+    let keys = Advance::Keys { looked_at: 1 << 60, set_back: 7, elapsed: ms(3) };
+    for at in [Advance::Bytes(bytes), keys] {
+        let told = progress(&at);
+        assert!(!told.contains('\n'), "{told}");
+        assert_eq!(line(told.as_bytes()).unwrap(), Line::Progress(at));
+    }
 }
 
 #[test]
