@@ -95,6 +95,8 @@ fn packed_segment_is_drawn_anew_from_its_values_to_the_last_byte() {
     words.iter().for_each(|word| end.extend_from_slice(&word.to_le_bytes()));
     end.extend_from_slice(&u32::try_from(NOTE.len()).expect("small").to_le_bytes());
     end.extend_from_slice(&crc32fast::hash(NOTE).to_le_bytes());
+    let newest = entries.last().expect("it was kept").lsn;
+    end.extend_from_slice(&(newest.raw() + 1).to_le_bytes());
     drawn.extend(block(&end, drawn.len(), binding));
     assert!(drawn == file, "the file differs from what its values draw");
     assert!(golden("packed").join("MANIFEST").is_file());

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
+use crate::format::header::SegmentKind;
 use crate::iterate::damaged;
 use crate::log::Log;
 use crate::lsn::Lsn;
@@ -166,7 +167,8 @@ impl Follower {
         }
         for segment in list.iter() {
             let end = segment.end().unwrap_or(segment.capacity_end()).min(limit);
-            if end <= segment.base || end <= place || end <= complete {
+            let packed = segment.kind == SegmentKind::Packed; // nothing at or behind `complete` stood in it
+            if packed || end <= segment.base || end <= place || end <= complete {
                 continue;
             }
             let at = match self.at {

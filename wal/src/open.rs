@@ -13,7 +13,6 @@ use std::thread::JoinHandle;
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
-use crate::format::header::SegmentKind;
 use crate::group::Sequencer;
 use crate::holder;
 use crate::limits::BLOCK_BYTES;
@@ -23,7 +22,7 @@ use crate::options::{Create, Options};
 use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::schedule;
-use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
+use crate::segment::catalog::{Catalog, Timeline};
 use crate::segment::file::{Access, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
@@ -287,6 +286,7 @@ fn build(
     if let Some(next) = recovered.next {
         frames.set_next(next);
     }
+    let complete = recovered.segments.iter().map(|segment| segment.complete()).max();
     let order = Order {
         frames,
         handed: false,
@@ -305,7 +305,7 @@ fn build(
         read_only,
         lock: Mutex::new(Some(lock)),
         packing: Mutex::new(()),
-        complete: Watermark::new(complete_from(&catalog)),
+        complete: Watermark::new(complete.unwrap_or(Lsn::NONE)),
         catalog: Mutex::new(catalog),
         order: Mutex::new(order),
         segments: Copies::new(&recovered.segments),
@@ -328,10 +328,4 @@ fn build(
         counters: Counters::default(),
         env,
     }
-}
-
-/// Behind the last place from which something may have been dropped.
-fn complete_from(catalog: &Catalog) -> Lsn {
-    let packed = catalog.segments.iter().filter(|e| e.kind == SegmentKind::Packed);
-    packed.map(SegmentEntry::capacity_end).max().unwrap_or(Lsn::NONE)
 }

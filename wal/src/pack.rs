@@ -257,7 +257,7 @@ impl Log {
             }
             return Err(e);
         }
-        self.complete.raise(packed.capacity_end());
+        self.complete.raise(packed.complete());
         self.swap_segments(sources, &packed);
         self.name_again(&mut catalog)?; // where it fails the sources stay, unnamed: the next open removes them
         #[cfg(feature = "planted")]
@@ -305,10 +305,12 @@ fn pack_plain(
         let bytes = source.read(at, group.head.bytes as usize)?;
         let span = Span { base: at, binding: source.binding, data: &bytes };
         let mut failed = Ok(());
-        let walked = span.walk(group, Verify::Heads, |lsn, frame| {
-            if frame.kind == FrameKind::Record && failed.is_ok() {
+        let walked = span.walk(group, Verify::Heads, |lsn, frame| match frame.kind {
+            FrameKind::Record if failed.is_ok() => {
                 failed = pack_record(out, source, lsn, group.head.time_us, &frame, judge);
             }
+            FrameKind::Lost => out.stood_before(lsn.plus(frame.bytes() as u64)),
+            _ => {}
         });
         walked.map_err(|bad| damaged(source, bad))?;
         failed?;
@@ -350,6 +352,7 @@ fn pack_packed(
     pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<()> {
     out.before = out.before.saturating_add(source.directory()?.footer.dropped);
+    out.stood_before(source.complete());
     for block in 0..source.directory()?.blocks() {
         for entry in source.entries(block)? {
             let bytes = source.packed_frame(entry.at)?;
@@ -367,19 +370,26 @@ pub(crate) struct Out {
     file: PackedFile,
     /// Records that were dropped before from what is packed again.
     before: u64,
+    /// No record stood at or behind it in what is packed.
+    complete: Lsn,
     pub(crate) done: Packed,
 }
 
 impl Out {
     /// Nothing yet, into this file.
     pub(crate) fn new(file: PackedFile) -> Self {
-        Self { file, before: 0, done: Packed::default() }
+        Self { file, before: 0, complete: Lsn::NONE, done: Packed::default() }
+    }
+
+    /// Notes that records may have stood before this place that nobody can see any more.
+    pub(crate) fn stood_before(&mut self, complete: Lsn) {
+        self.complete = self.complete.max(complete);
     }
 
     /// Ends the file, durable but for its name.
     pub(crate) fn finish(self, judged: Judged<'_>) -> Result<Packed> {
-        let Self { file, before, mut done } = self;
-        done.bytes_after = file.finish(judged, before.saturating_add(done.dropped))?;
+        let Self { file, before, complete, mut done } = self;
+        done.bytes_after = file.finish(judged, before.saturating_add(done.dropped), complete)?;
         Ok(done)
     }
 
@@ -393,6 +403,7 @@ impl Out {
         let parts: Vec<(u32, u32)> =
             record.parts.iter().map(|(offset, part)| (*offset, bytes(part))).collect();
         let Survivor { lsn, head, body_offset, .. } = record;
+        self.stood_before(lsn.plus(1));
         match judge(&Candidate { lsn, head, body_offset, parts: &parts })? {
             Stay::Whole => self.file.put(&record)?,
             Stay::Nothing => {

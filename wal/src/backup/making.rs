@@ -123,8 +123,9 @@ impl Making<'_> {
         if kept == 0 {
             return self.site.abandon(&header);
         }
+        let complete = footer.complete_in(held.base..held.capacity_end()).min(gone);
         let judged = Judged { at: footer.judged, number: footer.judgement, note: &note };
-        let bytes = file.finish(judged, footer.dropped)?;
+        let bytes = file.finish(judged, footer.dropped, complete)?;
         self.site.finish_packed(&header)?;
         self.catalog.name(entry_of(&header));
         self.done.end = gone;

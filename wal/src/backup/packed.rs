@@ -49,6 +49,14 @@ impl Walk {
         }
     }
 
+    /// No record that was dropped from it before stood at or behind it.
+    pub(super) fn complete(&self) -> Lsn {
+        match self {
+            Self::Chain(_) => Lsn::NONE,
+            Self::Packed(packed) => packed.footer.complete_in(packed.owns.0..packed.owns.1),
+        }
+    }
+
     /// As [`Chain::finish`].
     pub(super) fn finish(&self) -> Result<(), Broken> {
         match self {

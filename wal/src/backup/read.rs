@@ -322,6 +322,11 @@ impl<'a> Frames<'a> {
         Ok(Self { inventory, held, path, walk: Walk::new(held, held.base, inventory.store, footer) })
     }
 
+    /// No record that was dropped from the segment before stood at or behind it.
+    pub(super) fn complete(&self) -> Lsn {
+        self.walk.complete()
+    }
+
     /// Takes the next bytes.
     pub(super) fn feed(&mut self, bytes: &[u8], mut visit: impl FnMut(Link<'_>) -> Result<()>) -> Result<()> {
         let fed = self.walk.feed(bytes, |link| visit(link).map_err(Ended::Said));

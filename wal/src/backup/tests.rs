@@ -1241,6 +1241,30 @@ fn what_an_ending_ended_does_not_begin_again_where_originals_stand_in() {
     assert!(!there.contains_key(&begun), "it began again");
 }
 
+#[test]
+fn who_was_told_everything_goes_on_in_a_log_that_was_restored_from_a_thinned_archive() {
+    let (mut sim, log, mut model) = world();
+    let mut archive = archive(&sim.env());
+    let mut last = Lsn::NONE;
+    for n in 40..43 {
+        (0..9).for_each(|_| _ = commit(&log, &mut model, n, 1500));
+        archive.step(&log, b"").unwrap();
+        let ended = archive.sealed().last().unwrap().end;
+        last = *model.range(..ended).next_back().unwrap().0;
+        let gone: Vec<Lsn> = model.range(..ended).map(|(lsn, _)| *lsn).collect();
+        let less: Model =
+            model.iter().filter(|(lsn, _)| !gone.contains(lsn)).map(|(l, r)| (*l, r.clone())).collect();
+        thin(&mut archive, &less);
+    }
+    archive.step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    assert_eq!(restored.complete(), last.plus(1));
+    let mut follower = restored.follow(last.plus(1));
+    let told = std::iter::from_fn(|| follower.try_next().unwrap()).map(|record| record.lsn);
+    assert!(told.eq(model.range(last.plus(1)..).map(|(lsn, _)| *lsn)));
+}
+
 /// Two destinations of one log know nothing of each other, and neither does who restores from them on one day.
 #[test]
 fn restores_from_two_destinations_never_hand_out_one_place_twice_and_the_later_one_is_superseded() {

@@ -184,6 +184,7 @@ impl Thinning {
         for source in &self.sources {
             out.done.bytes_before = out.done.bytes_before.saturating_add(source.bytes());
             let mut frames = Frames::new(&self.destination, &self.inventory, source)?;
+            out.stood_before(frames.complete());
             bytes_of(&self.destination, source, self.inventory.limit(source), &mut |chunk| {
                 frames.feed(chunk, |link| self.record(&link, &mut out, judge))?;
                 tell(chunk.len() as u64, pace)
@@ -246,6 +247,10 @@ impl Thinning {
             Link::Packed(packed) => {
                 let parts: Vec<(u32, &[u8])> = packed.raw_parts().collect();
                 out.record(packed.survivor(&parts), judge)
+            }
+            Link::Frame { lsn, frame, .. } if frame.kind == FrameKind::Lost => {
+                out.stood_before(lsn.plus(frame.bytes() as u64));
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -19,10 +19,10 @@
 //!           +--------+---------+------+-----------+-----------+---------+---------+------------+--------+----------+
 //!           | magic  | version | zero | judged at | judgement | records | dropped | frames end | blocks | note len |
 //!           +--------+---------+------+-----------+-----------+---------+---------+------------+--------+----------+
-//!           68           72      4092
-//!           +------------+-- … --+-------+
-//!           | note crc32 | zeros | crc32 |
-//!           +------------+-- … --+-------+
+//!           68           72         80      4092
+//!           +------------+----------+-- … --+-------+
+//!           | note crc32 | complete | zeros | crc32 |
+//!           +------------+----------+-- … --+-------+
 //! ```
 //!
 //! A frame is one of kind 5 (`frame`), its head everything from the LSN on; its crc32 ends with its own LSN and the file's
@@ -31,7 +31,10 @@
 //! The crc32 of a block ends with the block's file offset, in place of an LSN, and the file's binding. Frames and entries
 //! of the directory ascend by LSN. *judged at*: what was dropped was no longer listed at this place of the log.
 //! *judgement*: the number of the judgement, the caller's. *dropped*: records that are gone whole. *note*: bytes of the
-//! caller, at most 64 KiB. magic is `SAVEPACK`. Little-endian, for ever.
+//! caller, at most 64 KiB. *complete*: no record ever stood in these places at or behind it, kept or not; the base where
+//! none did. magic is `SAVEPACK`. Little-endian, for ever.
+
+use std::ops::Range;
 
 use super::checksum::{Binding, Unplaced};
 use super::cursor::{Put, Take};
@@ -321,6 +324,8 @@ pub struct Footer {
     pub note_bytes: u32,
     /// Their checksum.
     pub note_crc: u32,
+    /// Behind the newest record that ever stood in the places of the file, kept or not; its base where none did.
+    pub complete: Lsn,
 }
 
 impl Footer {
@@ -342,12 +347,24 @@ impl Footer {
         self.note() + u64::from(self.note_bytes).next_multiple_of(BLOCK_BYTES)
     }
 
+    /// No record that ever stood in these places, which are the file's, stood at or behind it; [`Lsn::NONE`]: none did.
+    /// Where the footer says what cannot be, any may have.
+    #[must_use]
+    pub fn complete_in(&self, places: Range<Lsn>) -> Lsn {
+        match self.complete {
+            base if base == places.start => Lsn::NONE,
+            complete if complete > places.start && complete <= places.end => complete,
+            _ => places.end,
+        }
+    }
+
     /// The block.
     #[must_use]
     pub fn encode(&self, binding: Binding) -> Vec<u8> {
         let mut put = Put::default();
         put.bytes(MAGIC).u32(VERSION).u32(0).u64(self.judged.raw()).u64(self.judgement).u64(self.records);
         put.u64(self.dropped).u64(self.frames_end).u64(self.blocks).u32(self.note_bytes).u32(self.note_crc);
+        put.u64(self.complete.raw());
         sealed(put.0, self.offset(), binding)
     }
 
@@ -372,6 +389,7 @@ impl Footer {
             blocks: take.u64()?,
             note_bytes: take.u32()?,
             note_crc: take.u32()?,
+            complete: Lsn::from_raw(take.u64()?),
         };
         (&magic == MAGIC && version == VERSION && zero == 0).then_some(footer)
     }

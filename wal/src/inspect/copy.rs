@@ -222,7 +222,8 @@ impl Inspector {
             note: &book.note,
         });
         let dropped = book.footer.map_or(0, |footer| footer.dropped);
-        copied.bytes += file.finish(judged.unwrap_or_default(), dropped)?;
+        // What else was lost, and how far, nobody can say: a feed begins behind all of it.
+        copied.bytes += file.finish(judged.unwrap_or_default(), dropped, header.end)?;
         copied.segments += 1;
         let named = self.env.vfs.rename(&unfinished, &path).and_then(|()| self.env.vfs.sync_dir(&dir));
         named.map_err(|e| not_written(&path, e))

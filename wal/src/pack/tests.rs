@@ -213,10 +213,10 @@ fn a_log_whose_records_are_all_gone_takes_next_to_nothing() {
             log.close().unwrap();
             log = open(&mut sim);
         }
-        let before = log.durable();
         log.roll().unwrap();
         log.pack(all_of(&log), |_| Ok(Stay::Nothing), |_| Continue(())).unwrap().unwrap();
-        assert!(log.complete() >= before, "the last segment was sealed too");
+        let newest = *all.last_key_value().unwrap().0;
+        assert_eq!(log.complete(), newest.plus(1), "the last segment was sealed too");
         assert!(log.stats().capacity < (5 * 16) << 10, "{}", log.stats().capacity);
         all.clear();
         fill(&log, &mut Draw::from_seed(7), 9, &mut all);
@@ -479,5 +479,72 @@ fn verify_reads_every_byte_of_a_packed_segment_and_repair_keeps_it_packed() {
     all.remove(&first);
     let log = Wal::open_in(sim.env(), to, options()).unwrap();
     check(&log, &all);
-    assert_eq!(log.complete(), end);
+    assert_eq!(log.complete(), entry.capacity_end(), "a repair cannot tell what stood there");
+    assert!(log.complete() > end);
+}
+
+#[test]
+fn who_was_told_everything_goes_on_behind_packed_segments_after_a_restart_too() {
+    for (seed, stay) in (0..12).flat_map(|seed| [(seed, Stay::Whole), (seed, Stay::Nothing)]) {
+        let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
+        for _ in 0..4 {
+            let log = open(&mut sim);
+            let newest = |all: &Log| all.last_key_value().map(|(lsn, _)| *lsn);
+            if let Some(last) = newest(&all) {
+                let mut told = log.follow(last.plus(1));
+                assert_eq!(told.try_next().unwrap(), None);
+                let gone = log.follow(last).try_next().unwrap_err();
+                assert_eq!((gone.kind(), gone.lsn()), (ErrorKind::Gone, Some(last.plus(1))));
+                fill(&log, &mut draw, 1, &mut all);
+                assert_eq!(told.try_next().unwrap().map(|record| record.lsn), newest(&all));
+            }
+            fill(&log, &mut draw, 30, &mut all);
+            log.roll().unwrap();
+            log.pack(all_of(&log), |_| Ok(stay.clone()), |_| Continue(())).unwrap().unwrap();
+            assert_eq!(Some(log.complete()), newest(&all).map(|lsn| lsn.plus(1)));
+            match draw.below(3) {
+                0 => log.close().unwrap(),
+                1 => sim.kill(),
+                _ => sim.cut_power(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_packed_segment_in_which_no_record_ever_stood_hides_none() {
+    let (mut sim, mut all) = (Sim::new(3), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(3), 60, &mut all);
+    log.roll().unwrap();
+    log.roll().unwrap();
+    let empty = log.sealed().unwrap().last().unwrap().base;
+    assert!(empty > *all.last_key_value().unwrap().0);
+    pack(&log, Packing { from: empty, ..all_of(&log) }, 3).unwrap();
+    let whole = |log: &Wal| {
+        let mut follower = log.follow(*all.first_key_value().unwrap().0);
+        let told = std::iter::from_fn(|| follower.try_next().unwrap()).map(|record| record.lsn);
+        log.complete() == Lsn::NONE && told.eq(all.keys().copied())
+    };
+    assert!(whole(&log));
+    drop(log);
+    assert!(whole(&open(&mut sim)));
+}
+
+#[test]
+fn what_a_repair_found_lost_behind_the_last_record_is_not_taken_for_nothing() {
+    let (mut sim, mut all) = (Sim::new(4), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(4), 60, &mut all);
+    let lost = log.append(b"of several blocks", &[7; 9000]).unwrap().wait().unwrap();
+    log.close().unwrap(); // with a mark behind it
+    let to = Path::new("/repaired");
+    let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+    let inspection = inspector.inspect(&mut |_| Continue(()), |_| Ok(())).unwrap();
+    let keep = |seen: &crate::inspect::Seen<'_>| Ok(if seen.lsn == lost { Keep::No } else { Keep::Yes });
+    inspector.copy(&inspection, to, &mut |_| Continue(()), keep).unwrap();
+    let log = Wal::open_in(sim.env(), to, options()).unwrap();
+    fill(&log, &mut Draw::from_seed(5), 1, &mut Log::new());
+    log.pack(Packing { to: lost, ..all_of(&log) }, |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
+    assert!(log.complete() > lost, "{} {lost}", log.complete());
 }

@@ -64,6 +64,8 @@ pub struct Segment {
     there: u64,
     /// Of a packed segment, once it was asked for.
     pub(super) packed: OnceLock<Directory>,
+    /// Of a packed segment: see [`Segment::complete`].
+    complete: Lsn,
     end: AtomicU64,
     judged: AtomicU64,
     mapped: OnceLock<Option<Map>>,
@@ -171,13 +173,15 @@ impl Segment {
         let packed = entry.kind == SegmentKind::Packed;
         let data = len.saturating_sub(DATA_OFFSET);
         let there = if packed { data } else { data.min(entry.capacity) };
-        let segment = Self::over(file, path, entry, there, store, access);
+        let mut segment = Self::over(file, path, entry, there, store, access);
         // Its length was durable before it was named: where it is shorter, what is missing may have been anything.
         let held = entry.end.and_then(align).and_then(|end| end.bytes_since(entry.base));
         let made = match (entry.kind, held) {
             (SegmentKind::Rest, Some(held)) => held.min(entry.capacity),
             (SegmentKind::Packed, _) => {
-                segment.set_judged(segment.footer()?.judgement); // it stands at the very end
+                let footer = segment.footer()?; // it stands at the very end
+                segment.set_judged(footer.judgement);
+                segment.complete = footer.complete_in(segment.base..segment.capacity_end());
                 return Ok(segment);
             }
             _ => entry.capacity,
@@ -203,6 +207,7 @@ impl Segment {
             file,
             there,
             packed: OnceLock::new(),
+            complete: Lsn::NONE,
             end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
             judged: AtomicU64::new(0),
             mapped: OnceLock::new(),
@@ -237,6 +242,12 @@ impl Segment {
     /// States that nothing in it is to be dropped by this judgement.
     pub fn set_judged(&self, judgement: u64) {
         self.judged.fetch_max(judgement, Ordering::AcqRel);
+    }
+
+    /// No record that may have been given up ever stood in its places at or behind it; [`Lsn::NONE`]: none was.
+    #[must_use]
+    pub fn complete(&self) -> Lsn {
+        self.complete
     }
 
     /// Where the byte at `lsn` stands in the file.

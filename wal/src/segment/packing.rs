@@ -36,6 +36,8 @@ pub struct PackedFile {
     file: Arc<dyn VfsFile>,
     path: PathBuf,
     binding: Binding,
+    /// Its first place.
+    base: Lsn,
     buffer: Vec<u8>,
     /// Where the buffer begins in the file.
     at: u64,
@@ -61,6 +63,7 @@ impl PackedFile {
             file,
             path: path.to_path_buf(),
             binding: header.binding(),
+            base: header.base,
             buffer: header.encode(),
             at: 0,
             unsynced: 0,
@@ -81,17 +84,19 @@ impl PackedFile {
         self.write_over(WRITE_BYTES)
     }
 
-    /// Ends the file and makes it durable, all but its name; says how many bytes it has.
+    /// Ends the file and makes it durable, all but its name; says how many bytes it has. `complete`: no record ever stood
+    /// in its places at or behind it; [`Lsn::NONE`]: none did.
     ///
     /// # Errors
     ///
     /// As [`PackedFile::new`]; [`ErrorKind::TooLarge`]: the note is too long.
-    pub fn finish(mut self, judged: Judged<'_>, dropped: u64) -> Result<u64> {
+    pub fn finish(mut self, judged: Judged<'_>, dropped: u64, complete: Lsn) -> Result<u64> {
         if judged.note.len() > NOTE_BYTES_MAX {
             let say = format!("a note of {} bytes is over {NOTE_BYTES_MAX}: shorten it", judged.note.len());
             return Err(Error::new(ErrorKind::TooLarge, say));
         }
         let entries = std::mem::take(&mut self.entries);
+        debug_assert!(entries.last().is_none_or(|last| last.lsn < complete));
         let footer = Footer {
             judged: judged.at,
             judgement: judged.number,
@@ -101,6 +106,7 @@ impl PackedFile {
             blocks: entries.len().div_ceil(ENTRIES_MAX) as u64,
             note_bytes: u32::try_from(judged.note.len()).expect("NOTE_BYTES_MAX"),
             note_crc: crc32fast::hash(judged.note),
+            complete: complete.max(self.base),
         };
         self.pad(footer.directory());
         for block in entries.chunks(ENTRIES_MAX) {

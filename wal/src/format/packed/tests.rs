@@ -90,6 +90,18 @@ fn a_part_that_has_no_room_for_its_own_header_is_none_of_ours() {
     }
 }
 
+const EMPTY: Footer = Footer {
+    judged: Lsn::NONE,
+    judgement: 0,
+    records: 0,
+    dropped: 0,
+    frames_end: DATA_OFFSET,
+    blocks: 0,
+    note_bytes: 0,
+    note_crc: 0,
+    complete: Lsn::NONE,
+};
+
 #[test]
 fn directory_and_footer_are_bound_to_their_file_and_their_place() {
     let entry = |n: u64| DirectoryEntry { lsn: Lsn::new(1, 100 * n), at: DATA_OFFSET + 60 * n };
@@ -114,27 +126,37 @@ fn directory_and_footer_are_bound_to_their_file_and_their_place() {
     for (records, frames_end) in [(0, DATA_OFFSET), (1, DATA_OFFSET + 17), (700, DATA_OFFSET + 60_000)] {
         let blocks = u64::div_ceil(records, ENTRIES_MAX as u64);
         let (note_bytes, note_crc) = (records as u32 * 9, 77);
-        let footer =
-            Footer { judged, judgement: 9, records, dropped: 3, frames_end, blocks, note_bytes, note_crc };
+        let (dropped, complete) = (3, judged.plus(records));
+        let footer = Footer {
+            judged,
+            judgement: 9,
+            records,
+            dropped,
+            frames_end,
+            blocks,
+            note_bytes,
+            note_crc,
+            complete,
+        };
         let block = footer.encode(binding(5));
         assert_eq!(Footer::decode(&block, footer.offset(), binding(5)), Ok(footer));
         assert_eq!(Footer::decode(&block, footer.offset() + BLOCK_BYTES, binding(5)), Err(Bad::Checksum));
     }
-    let small = Footer {
-        judged,
-        judgement: 0,
-        records: 0,
-        dropped: 0,
-        frames_end: DATA_OFFSET,
-        blocks: 0,
-        note_bytes: 0,
-        note_crc: 0,
-    };
-    let records = Footer { records: u64::MAX, blocks: 1, ..small };
-    let note = Footer { note_bytes: NOTE_BYTES_MAX as u32 + 1, ..small };
+    let records = Footer { records: u64::MAX, blocks: 1, ..EMPTY };
+    let note = Footer { note_bytes: NOTE_BYTES_MAX as u32 + 1, ..EMPTY };
     for lies in [records, note] {
         assert_eq!(Footer::decode(&lies.encode(binding(5)), lies.offset(), binding(5)), Err(Bad::Kind));
     }
+}
+
+#[test]
+fn where_a_footer_cannot_be_right_any_record_may_have_stood_there() {
+    let (base, end) = (Lsn::new(3, 4096), Lsn::new(3, 12_288));
+    let said = |complete| Footer { complete, ..EMPTY }.complete_in(base..end);
+    let places = [4097, 5000, 12_288].map(|at| Lsn::new(3, at));
+    assert_eq!(places.map(said), places);
+    assert_eq!(said(base), Lsn::NONE, "none did");
+    assert_eq!([Lsn::NONE, Lsn::new(3, 4095), Lsn::new(3, 12_289), Lsn::MAX].map(said), [end; 4]);
 }
 
 #[test]
