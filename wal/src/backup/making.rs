@@ -100,7 +100,7 @@ impl Making<'_> {
         header.generation += 1;
         let mut file = self.site.begin_packed(&header)?;
         let mut gone = self.cut.last.checked_add(1).unwrap_or(Lsn::MAX).min(held.capacity_end());
-        let mut kept = 0_u64;
+        let (mut kept, behind) = (0_u64, self.done.undone > 0); // the cut lies in a segment before
         let mut frames = Frames::new(destination, self.inventory, held)?;
         bytes_of(destination, held, held.covered(), &mut |chunk| {
             frames.feed(chunk, |link| {
@@ -120,10 +120,11 @@ impl Making<'_> {
             meter.advance(chunk.len() as u64)
         })?;
         frames.finish()?;
-        if kept == 0 {
+        // What was dropped may have stood before the cut: a file of which nothing else stays says so still, to feeds.
+        let complete = footer.complete_in(held.base..held.capacity_end()).min(gone);
+        if kept == 0 && (behind || complete <= held.base) {
             return self.site.abandon(&header);
         }
-        let complete = footer.complete_in(held.base..held.capacity_end()).min(gone);
         let judged = Judged { at: footer.judged, number: footer.judgement, note: &note };
         let bytes = file.finish(judged, footer.dropped, complete)?;
         self.site.finish_packed(&header)?;

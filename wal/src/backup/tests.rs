@@ -1241,6 +1241,41 @@ fn what_an_ending_ended_does_not_begin_again_where_originals_stand_in() {
     assert!(!there.contains_key(&begun), "it began again");
 }
 
+/// What compaction dropped before the moment is told to nobody: a packed file of which nothing else is restored says so.
+#[test]
+fn who_lacks_what_was_dropped_before_the_moment_is_told_so_in_the_restored_log() {
+    let (mut sim, log, mut model) = world();
+    (20..60).for_each(|n| _ = commit(&log, &mut model, n, 1500));
+    let sealed = log.sealed().unwrap();
+    let border = sealed[sealed.len() / 2].base;
+    let told = *model.range(..border).next_back().unwrap().0;
+    let moment = *model.range(border..).nth(2).unwrap().0;
+    for (from, to) in [(Lsn::NONE, border), (border, Lsn::MAX)] {
+        let judged = Judged { at: moment, number: 1, note: b"" };
+        let stays = |candidate: &crate::pack::Candidate<'_>| {
+            Ok(if (border..=moment).contains(&candidate.lsn) { Stay::Nothing } else { Stay::Whole })
+        };
+        log.pack(crate::pack::Packing { from, to, judged }, stays, |_| ControlFlow::Continue(())).unwrap();
+    }
+    back_up(&log).unwrap();
+    assert_eq!(restore(&sim.env(), Moment::At(moment), TO).unwrap().end, moment.plus(1));
+    let restored = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let gone = restored.follow(told.plus(1)).try_next().unwrap_err();
+    assert_eq!((gone.kind(), gone.lsn()), (ErrorKind::Gone, Some(moment.plus(1))));
+    assert_eq!(restored.follow(moment.plus(1)).try_next().unwrap(), None);
+    // a moment before all of it leaves nothing of it
+    let judged = Judged { at: told, number: 2, note: b"" };
+    let packing = crate::pack::Packing { from: border, to: Lsn::MAX, judged };
+    log.pack(packing, |_| Ok(Stay::Whole), |_| ControlFlow::Continue(())).unwrap();
+    let first = Judged { at: told, number: 2, note: b"" };
+    let packing = crate::pack::Packing { from: Lsn::NONE, to: border, judged: first };
+    log.pack(packing, |_| Ok(Stay::Whole), |_| ControlFlow::Continue(())).unwrap();
+    back_up(&log).unwrap();
+    restore(&sim.env(), Moment::At(told), "/before").unwrap();
+    let restored = Wal::open_in(sim.env(), Path::new("/before"), options()).unwrap();
+    assert_eq!(restored.complete(), told.plus(1));
+}
+
 #[test]
 fn who_was_told_everything_goes_on_in_a_log_that_was_restored_from_a_thinned_archive() {
     let (mut sim, log, mut model) = world();
