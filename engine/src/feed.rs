@@ -115,7 +115,7 @@ impl Changes {
     pub(crate) fn new(core: Share, at: &At) -> Result<Self> {
         let moment = core.place_asked(at)?;
         let from = Lsn::from_raw(moment.raw() + 1); // behind nothing stands the first that ever was, kept whole or not
-        let follower = core.wal.follow(passed(&core, from).unwrap_or(from));
+        let follower = core.wal.follow(from);
         let (wanted, names) = (Wanted::default(), Names::default());
         Ok(Self { core, follower, wanted, names, until: Lsn::MAX, over: false })
     }
@@ -191,13 +191,7 @@ impl Changes {
                 Ok(Some(followed)) if followed.lsn <= self.until => followed,
                 Ok(Some(_)) => break,
                 Ok(None) => return Ok(None),
-                Err(e) => match passed(&self.core, self.follower.place()) {
-                    Some(place) if e.kind() == savehold_wal::ErrorKind::Gone => {
-                        self.follower = self.core.wal.follow(place);
-                        continue;
-                    }
-                    _ => return Err(self.end(e)),
-                },
+                Err(e) => return Err(self.end(e)),
             };
             match self.commit(&followed) {
                 Ok(Some(commit)) => return Ok(Some(commit)),
@@ -272,7 +266,7 @@ impl Changes {
         self.gone_before(self.core.wal.complete().max(lsn).max(from))
     }
 
-    /// Where all of the log was packed, what is whole begins behind the newest commit: that is what can be asked for.
+    /// Behind a repair what is whole may begin behind the newest commit: that is what can be asked for.
     fn gone_before(&self, complete: Lsn) -> Error {
         gone(complete.min(Lsn::from_raw(self.core.sequenced().raw().saturating_add(1))))
     }
@@ -378,13 +372,6 @@ impl Names {
         }
         Ok(self.origins.get(&number).cloned())
     }
-}
-
-/// Where a feed from `place` goes on, if no commit stands there or behind it: what was packed there held nothing that it is
-/// not told. How far was packed is asked before what was committed: what is committed meanwhile lies behind that.
-fn passed(core: &Core, place: Lsn) -> Option<Lsn> {
-    let complete = core.wal.complete();
-    (place > core.sequenced()).then(|| place.max(complete))
 }
 
 fn gone(complete: Lsn) -> Error {

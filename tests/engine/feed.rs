@@ -1,10 +1,12 @@
 //! The change feed: a replica that is fed by it, through crashes of both sides, is the store.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow::Continue;
 use std::time::Duration;
 
+use bytes::Bytes;
 use savehold::sim::Sim;
-use savehold::{At, Changes, Durability, ErrorKind, Options, Result, Store, Version};
+use savehold::{At, Changes, Durability, ErrorKind, Moments, Options, Result, Retention, Store, Version};
 use savehold_wal::sim::Draw;
 
 use crate::damage::hurt_where;
@@ -168,6 +170,57 @@ fn a_feed_goes_on_at_the_cursor_of_one_that_has_caught_up() -> Result<()> {
         let written = counts.set("a", &n)?;
         let next = store.changes(cursor)?.try_next()?.expect("a commit behind the cursor");
         assert_eq!(next.version, written);
+    }
+    Ok(())
+}
+
+/// The commit at which it stands was packed too, with all before it: after a restart as before it, it missed nothing.
+#[test]
+fn a_feed_that_had_caught_up_goes_on_after_a_restart_though_everything_was_packed() -> Result<()> {
+    let ends: [fn(&mut Sim, Store) -> Result<()>; 3] = [
+        |_, store| store.close(),
+        |sim, store| {
+            sim.kill();
+            drop(store);
+            Ok(())
+        },
+        |sim, store| {
+            sim.cut_power();
+            drop(store);
+            Ok(())
+        },
+    ];
+    for (end, removed) in ends.iter().flat_map(|end| [(end, false), (end, true)]) {
+        let mut sim = Sim::new(12);
+        let store = sim.open()?;
+        store.set_moments(Moments::NONE)?;
+        store.set_retention("counts", Retention::NewestOnly)?;
+        let mut versions = Vec::new();
+        for n in 0..400 {
+            versions.push(store.raw("counts")?.set(n % 40, &Bytes::from(vec![7; 4_000]))?);
+        }
+        if removed {
+            versions.push(store.raw("counts")?.remove_async(7).wait()?);
+        }
+        let mut feed = store.changes(At::Time(0))?;
+        while feed.try_next()?.is_some() {}
+        let [.., short, last] = versions[..] else { unreachable!("many") };
+        let cursors = [last, feed.cursor()];
+        assert!(store.compact(|_| Continue(()))?.dropped > 0);
+        drop(feed);
+        end(&mut sim, store)?;
+        let store = sim.open()?;
+        let mut feeds: Vec<Changes> =
+            cursors.iter().map(|cursor| store.changes(*cursor)).collect::<Result<_>>()?;
+        for feed in &mut feeds {
+            assert_eq!(feed.try_next()?, None);
+        }
+        let gone = store.changes(short)?.try_next().expect_err("a commit behind it may be gone");
+        assert_eq!((gone.kind(), gone.oldest()), (ErrorKind::Gone, Some(last)));
+        let next = store.raw("counts")?.set("next", &Bytes::from_static(b"value"))?;
+        for feed in &mut feeds {
+            assert_eq!(feed.try_next()?.map(|commit| commit.version), Some(next));
+        }
     }
     Ok(())
 }
