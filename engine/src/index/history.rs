@@ -2,7 +2,8 @@
 //!
 //! Most keys have few: a chain of links, newest first. From [`CHAIN_MAX`] on they move into a run: blocks of versions
 //! in ascending order, so that a key written a million times is still searched, and filled in any order, in a few
-//! steps. A `u32` names them: zero none, top bit clear a chain's first link, top bit set a run.
+//! steps. A `u32` names them: zero none; top bit set a run; else the length of a chain, and behind it the chain's first
+//! link. So what is newer than all that is there, as live commits make it, goes in without a look at any of it.
 
 use savehold_wal::Lsn;
 
@@ -14,6 +15,11 @@ const CHAIN_MAX: u32 = 8;
 const BLOCK: usize = 128;
 /// Set in a name: it names a run.
 const RUN: u32 = 1 << 31;
+/// A chain's name holds its length above so many bits of its first link.
+const LINK_BITS: u32 = 27;
+const LINKS_MAX: u32 = 1 << LINK_BITS;
+
+const _: () = assert!(CHAIN_MAX < (RUN >> LINK_BITS));
 
 /// Names no versions.
 pub(super) const NONE: u32 = 0;
@@ -22,8 +28,6 @@ struct Link {
     version: Packed,
     /// The next older link, or [`NONE`].
     next: u32,
-    /// Links from here to the end of the chain.
-    length: u32,
 }
 
 /// The older versions of one partition.
@@ -36,17 +40,28 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Adds `version`, which is newer than all that `name` names. Gives their new name.
+    #[inline]
+    pub(super) fn push(&mut self, name: u32, version: Packed) -> u32 {
+        if name & RUN != 0 {
+            self.runs[(name & !RUN) as usize].push(version);
+            return name;
+        }
+        if length(name) == CHAIN_MAX {
+            let run = self.promote(name);
+            return self.push(run, version);
+        }
+        chain_name(length(name) + 1, self.link(version, first(name)))
+    }
+
     /// Adds `version` to those that `name` names. Gives their new name, or `None` if that LSN is among them already.
     pub(super) fn insert(&mut self, name: u32, version: Packed) -> Option<u32> {
         if name & RUN != 0 {
             let run = &mut self.runs[(name & !RUN) as usize];
             return run.insert(version).then_some(name);
         }
-        if name == NONE {
-            return Some(self.link(version, NONE, 1));
-        }
         let mut before = NONE;
-        let mut at = name;
+        let mut at = first(name);
         while at != NONE && self.links[index(at)].version.lsn > version.lsn {
             before = at;
             at = self.links[index(at)].next;
@@ -54,23 +69,16 @@ impl History {
         if at != NONE && self.links[index(at)].version.lsn == version.lsn {
             return None;
         }
-        if self.links[index(name)].length == CHAIN_MAX {
+        if length(name) == CHAIN_MAX {
             let run = self.promote(name);
             return self.insert(run, version);
         }
-        let length = if at == NONE { 0 } else { self.links[index(at)].length };
-        let new = self.link(version, at, length + 1);
-        if before == NONE {
-            return Some(new);
+        let new = self.link(version, at);
+        if before != NONE {
+            self.links[index(before)].next = new;
         }
-        self.links[index(before)].next = new;
-        let mut passed = name;
-        while passed != new {
-            let link = &mut self.links[index(passed)];
-            link.length += 1;
-            passed = link.next;
-        }
-        Some(name)
+        let first = if before == NONE { new } else { first(name) };
+        Some(chain_name(length(name) + 1, first))
     }
 
     /// The newest of the versions of `name` that is not newer than `as_of`.
@@ -97,7 +105,7 @@ impl History {
     }
 
     fn chain(&self, name: u32) -> impl Iterator<Item = Packed> {
-        let mut at = name;
+        let mut at = first(name);
         std::iter::from_fn(move || {
             let link = self.links.get(at.checked_sub(1)? as usize)?;
             at = link.next;
@@ -105,16 +113,16 @@ impl History {
         })
     }
 
-    fn link(&mut self, version: Packed, next: u32, length: u32) -> u32 {
-        let link = Link { version, next, length };
+    fn link(&mut self, version: Packed, next: u32) -> u32 {
+        let link = Link { version, next };
         if self.free != NONE {
             let at = self.free;
             self.free = std::mem::replace(&mut self.links[index(at)], link).next;
             return at;
         }
         self.links.push(link);
-        let at = u32::try_from(self.links.len()).unwrap_or(RUN);
-        assert!(at < RUN, "a partition of the index holds fewer than 2^31 links");
+        let at = u32::try_from(self.links.len()).unwrap_or(LINKS_MAX);
+        assert!(at < LINKS_MAX, "a partition of the index holds fewer than 2^27 links");
         at
     }
 
@@ -122,14 +130,14 @@ impl History {
     fn promote(&mut self, name: u32) -> u32 {
         let mut block: Vec<Packed> = self.chain(name).collect();
         block.reverse();
-        let mut at = name;
+        let mut at = first(name);
         while at != NONE {
             let link = &mut self.links[index(at)];
             let next = std::mem::replace(&mut link.next, self.free);
             self.free = at;
             at = next;
         }
-        self.runs.push(Run { blocks: vec![block] });
+        self.runs.push(Run::new(block));
         RUN | (self.runs.len() - 1) as u32
     }
 }
@@ -138,54 +146,104 @@ fn index(link: u32) -> usize {
     link as usize - 1
 }
 
-/// The older versions of one key that has many, ascending. No block is empty, and there is at least one.
+fn length(chain: u32) -> u32 {
+    chain >> LINK_BITS
+}
+
+fn first(chain: u32) -> u32 {
+    chain & (LINKS_MAX - 1)
+}
+
+fn chain_name(length: u32, first: u32) -> u32 {
+    length << LINK_BITS | first
+}
+
+/// The older versions of one key that has many, ascending. No block is empty, and `last` is one.
 struct Run {
-    blocks: Vec<Vec<Packed>>,
+    /// The newest version's: whatever is newer goes to the end without a look at what stands there.
+    newest: Lsn,
+    earlier: Vec<Vec<Packed>>,
+    last: Vec<Packed>,
 }
 
 impl Run {
+    fn new(block: Vec<Packed>) -> Self {
+        let newest = block.last().map_or(Lsn::NONE, |version| version.lsn);
+        Self { newest, earlier: Vec::new(), last: block }
+    }
+
     /// Adds `version`; false if its LSN is there already.
     fn insert(&mut self, version: Packed) -> bool {
-        let last = self.blocks.len() - 1;
-        let at = self.block_of(version.lsn).unwrap_or(0);
-        let block = &mut self.blocks[at];
-        let Err(slot) = block.binary_search_by_key(&version.lsn, |v| v.lsn) else { return false };
-        if block.len() < BLOCK {
-            block.insert(slot, version);
-        } else if at == last && slot == BLOCK {
-            self.blocks.push(vec![version]);
-        } else {
-            let mut upper = block.split_off(BLOCK / 2);
-            match slot.checked_sub(BLOCK / 2) {
-                Some(slot) => upper.insert(slot, version),
-                None => block.insert(slot, version),
-            }
-            self.blocks.insert(at + 1, upper);
+        if version.lsn <= self.newest {
+            return self.insert_before(version);
         }
+        self.push(version);
         true
     }
 
+    /// Adds a version that is the newest.
+    fn push(&mut self, version: Packed) {
+        if self.last.len() == BLOCK {
+            self.earlier.push(std::mem::take(&mut self.last));
+        }
+        self.newest = version.lsn;
+        self.last.push(version);
+    }
+
+    /// Adds a version that is not the newest.
+    #[cold]
+    fn insert_before(&mut self, version: Packed) -> bool {
+        let mut blocks = std::mem::take(&mut self.earlier);
+        blocks.push(std::mem::take(&mut self.last));
+        let is_new = insert_among(&mut blocks, version);
+        self.last = blocks.pop().expect("one was just put there");
+        self.earlier = blocks;
+        is_new
+    }
+
     fn at(&self, as_of: Lsn) -> Option<Packed> {
-        let block = &self.blocks[self.block_of(as_of)?];
+        let block = match self.last.first() {
+            Some(first) if first.lsn <= as_of => &self.last,
+            _ => &self.earlier[block_of(&self.earlier, as_of)?],
+        };
         let newer = block.partition_point(|v| v.lsn <= as_of);
         block[..newer].last().copied()
     }
 
     fn versions(&self, before: Lsn) -> impl Iterator<Item = Packed> {
-        let end = self.blocks.partition_point(|block| block[0].lsn < before);
-        let tail = end.checked_sub(1).map_or(0, |last| self.blocks[last].partition_point(|v| v.lsn < before));
-        let last = end.saturating_sub(1);
-        let whole = self.blocks[..last].iter().rev().flat_map(|block| block.iter().rev());
-        self.blocks[last][..tail].iter().rev().chain(whole).copied()
-    }
-
-    /// The last block that begins at or before `lsn`.
-    fn block_of(&self, lsn: Lsn) -> Option<usize> {
-        self.blocks.partition_point(|block| block[0].lsn <= lsn).checked_sub(1)
+        let older = move |block: &Vec<Packed>| block.partition_point(|v| v.lsn < before);
+        let begun = self.earlier.partition_point(|block| block[0].lsn < before);
+        let (whole, tail) = self.earlier[..begun].split_at(begun.saturating_sub(1));
+        let tail = tail.iter().flat_map(move |block| block[..older(block)].iter().rev());
+        let whole = whole.iter().rev().flat_map(|block| block.iter().rev());
+        self.last[..older(&self.last)].iter().rev().chain(tail).chain(whole).copied()
     }
 
     fn memory_bytes(&self) -> usize {
-        let versions: usize = self.blocks.iter().map(Vec::capacity).sum();
-        versions * size_of::<Packed>() + self.blocks.capacity() * size_of::<Vec<Packed>>()
+        let versions: usize = self.earlier.iter().chain([&self.last]).map(Vec::capacity).sum();
+        versions * size_of::<Packed>() + self.earlier.capacity() * size_of::<Vec<Packed>>()
     }
+}
+
+/// Adds `version` to the block where it belongs; false if its LSN is there already.
+fn insert_among(blocks: &mut Vec<Vec<Packed>>, version: Packed) -> bool {
+    let at = block_of(blocks, version.lsn).unwrap_or(0);
+    let block = &mut blocks[at];
+    let Err(slot) = block.binary_search_by_key(&version.lsn, |v| v.lsn) else { return false };
+    if block.len() < BLOCK {
+        block.insert(slot, version);
+    } else {
+        let mut upper = block.split_off(BLOCK / 2);
+        match slot.checked_sub(BLOCK / 2) {
+            Some(slot) => upper.insert(slot, version),
+            None => block.insert(slot, version),
+        }
+        blocks.insert(at + 1, upper);
+    }
+    true
+}
+
+/// The last block that begins at or before `lsn`.
+fn block_of(blocks: &[Vec<Packed>], lsn: Lsn) -> Option<usize> {
+    blocks.partition_point(|block| block[0].lsn <= lsn).checked_sub(1)
 }

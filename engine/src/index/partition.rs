@@ -145,18 +145,20 @@ impl Partition {
     fn add_version(&mut self, place: u32, version: Packed) -> Inserted {
         let node = self.arena.node(place);
         let (newest, older) = (node.version(), node.older());
-        if newest.lsn == version.lsn {
-            return Inserted::Nothing;
-        }
-        let (first, second) = if version.lsn > newest.lsn { (version, newest) } else { (newest, version) };
-        match self.history.insert(older, second) {
-            None => Inserted::Nothing,
-            Some(name) => {
-                self.arena.update(place, first, name);
-                self.older += 1;
-                Inserted::Version
+        if version.lsn > newest.lsn {
+            let name = self.history.push(older, newest);
+            self.arena.update(place, version, name);
+        } else {
+            if newest.lsn == version.lsn {
+                return Inserted::Nothing;
+            }
+            match self.history.insert(older, version) {
+                None => return Inserted::Nothing,
+                Some(name) => self.arena.update(place, newest, name),
             }
         }
+        self.older += 1;
+        Inserted::Version
     }
 }
 
