@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{META_BYTES_MAX, META_MAX, USER_ID_BYTES_MAX, USER_IDS_MAX};
@@ -10,59 +11,73 @@ use crate::limits::{META_BYTES_MAX, META_MAX, USER_ID_BYTES_MAX, USER_IDS_MAX};
 ///
 /// At most [`USER_IDS_MAX`] user ids and [`META_MAX`] names of metadata, these with their texts at most
 /// [`META_BYTES_MAX`] bytes; checked when the value is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
+#[derive(Clone, Default)]
+pub struct Attributes(Option<Arc<Held>>);
+
+/// Attributes of a value that has any.
+#[derive(Clone, Default)]
+struct Held {
     user_ids: Vec<UserId>,
     meta: BTreeMap<String, String>,
 }
 
+static NO_META: BTreeMap<String, String> = BTreeMap::new();
+
 impl Attributes {
     /// No user ids and no metadata.
-    pub const NONE: Self = Self { user_ids: Vec::new(), meta: BTreeMap::new() };
+    pub const NONE: Self = Self(None);
 
     /// The same metadata with these user ids in place of all former ones; an id given twice counts once.
     #[must_use]
     pub fn with_user_ids(mut self, ids: impl IntoIterator<Item = impl Into<UserId>>) -> Self {
-        self.user_ids.clear();
+        let mut user_ids = Vec::new();
         for id in ids {
             let id = id.into();
-            if !self.user_ids.contains(&id) {
-                self.user_ids.push(id);
+            if !user_ids.contains(&id) {
+                user_ids.push(id);
             }
         }
+        self.held().user_ids = user_ids;
         self
     }
 
     /// The same attributes with `name` saying `text`.
     #[must_use]
     pub fn with_meta(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.meta.insert(name.into(), text.into());
+        self.held().meta.insert(name.into(), text.into());
         self
     }
 
     /// The same attributes without `name`.
     #[must_use]
     pub fn without_meta(mut self, name: &str) -> Self {
-        self.meta.remove(name);
+        if self.meta().contains_key(name) {
+            self.held().meta.remove(name);
+        }
         self
     }
 
     /// The users whose data the value is, in the order in which they were given.
     #[must_use]
     pub fn user_ids(&self) -> &[UserId] {
-        &self.user_ids
+        self.0.as_ref().map_or(&[], |held| &held.user_ids)
     }
 
     /// Names and texts of the metadata, by name.
     #[must_use]
     pub fn meta(&self) -> &BTreeMap<String, String> {
-        &self.meta
+        self.0.as_ref().map_or(&NO_META, |held| &held.meta)
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.user_ids.is_empty() && self.meta.is_empty()
+        self.user_ids().is_empty() && self.meta().is_empty()
+    }
+
+    /// What is there, to be changed: nobody else's.
+    fn held(&mut self) -> &mut Held {
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 
     /// Whether they may be stored.
@@ -72,17 +87,18 @@ impl Attributes {
     /// - [`ErrorKind::Invalid`]: a user id or a name is empty.
     /// - [`ErrorKind::TooLarge`]: over a limit.
     pub fn check(&self) -> Result<()> {
-        if self.user_ids.len() > USER_IDS_MAX {
-            return Err(over("user ids", self.user_ids.len(), USER_IDS_MAX));
+        let Some(Held { user_ids, meta }) = self.0.as_deref() else { return Ok(()) };
+        if user_ids.len() > USER_IDS_MAX {
+            return Err(over("user ids", user_ids.len(), USER_IDS_MAX));
         }
-        self.user_ids.iter().try_for_each(UserId::check)?;
-        if self.meta.len() > META_MAX {
-            return Err(over("names in the metadata", self.meta.len(), META_MAX));
+        user_ids.iter().try_for_each(UserId::check)?;
+        if meta.len() > META_MAX {
+            return Err(over("names in the metadata", meta.len(), META_MAX));
         }
-        if self.meta.contains_key("") {
+        if meta.contains_key("") {
             return Err(empty("name in the metadata"));
         }
-        match self.meta.iter().map(|(name, text)| name.len() + text.len()).sum() {
+        match meta.iter().map(|(name, text)| name.len() + text.len()).sum() {
             0..=META_BYTES_MAX => Ok(()),
             len => Err(over("bytes of metadata", len, META_BYTES_MAX)),
         }
@@ -91,20 +107,37 @@ impl Attributes {
     /// The same attributes with what is given in place of what was; an id given twice counts once.
     #[must_use]
     pub(crate) fn changed(
-        self,
+        mut self,
         user_ids: Option<Vec<UserId>>,
         meta: Option<BTreeMap<String, String>>,
     ) -> Self {
-        let changed = Self { user_ids: self.user_ids, meta: meta.unwrap_or(self.meta) };
+        if let Some(meta) = meta {
+            self.held().meta = meta;
+        }
         match user_ids {
-            Some(ids) => changed.with_user_ids(ids),
-            None => changed,
+            Some(ids) => self.with_user_ids(ids),
+            None => self,
         }
     }
 
     /// Attributes from their stored form, still to be [checked](Attributes::check).
     pub(crate) fn stored(user_ids: Vec<UserId>, meta: BTreeMap<String, String>) -> Self {
-        Self { user_ids, meta }
+        Self(Some(Arc::new(Held { user_ids, meta })))
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.user_ids() == other.user_ids() && self.meta() == other.meta()
+    }
+}
+
+impl Eq for Attributes {}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Attributes");
+        shown.field("user_ids", &self.user_ids()).field("meta", self.meta()).finish()
     }
 }
 
