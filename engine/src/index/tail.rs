@@ -229,6 +229,9 @@ impl TailIndex {
 
     #[inline]
     fn find(&self, collection: u32, key: &[u8]) -> Option<(RwLockReadGuard<'_, Partition>, u32)> {
+        if collection > self.largest.load(Ordering::Relaxed) {
+            return None; // noted before anything of it is inserted: what is to be seen is behind that
+        }
         let Hashed { partition, tag } = self.hasher.hash(collection, key);
         let partition = self.partitions[partition].0.read();
         let place = partition.find(tag, collection, key)?;
