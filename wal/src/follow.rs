@@ -65,7 +65,8 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Gone`]: what stood here was given up; [`Error::lsn`] says from where on the log is complete.
+    /// - [`ErrorKind::Gone`]: what stood here was given up, or lost before a repair; [`Error::lsn`] says where to begin. Behind
+    ///   a repair more may be lost there: then the next call says so.
     /// - [`ErrorKind::Corrupt`]: it is damaged, and where.
     /// - [`ErrorKind::Closed`], [`ErrorKind::Halted`]: everything durable was handed out, and nothing more will be.
     pub fn try_next(&mut self) -> Result<Option<Followed>> {
@@ -144,15 +145,23 @@ impl Follower {
         let Some((segment, end, at)) = self.locate(limit)? else { return Ok(false) };
         let mut window = Window::new(&segment, end, READ_BYTES, Vec::new())?;
         let group = window.group(at)?.ok_or_else(|| damaged(&segment, at))?;
+        let next = group.head.next(at).ok_or_else(|| damaged(&segment, at))?;
         let (from, ready) = (self.place(), &mut self.ready);
+        let (mut in_gap, mut lost) = (false, false);
         let walked = window.walk(group, Verify::Heads, |lsn, kind, head| {
+            lost |= in_gap && lsn > from;
+            in_gap = kind == FrameKind::Lost;
             if kind == FrameKind::Record && lsn >= from {
                 let body_offset = u32::try_from(FRAME_HEADER_BYTES + head.len()).expect("HEAD_BYTES_MAX");
                 let head = Bytes::copy_from_slice(head); // the file is nobody's while nobody asks
                 ready.push_back(Followed { lsn, time_us: group.head.time_us, head, body_offset });
             }
         })?;
-        self.at = At::Group(group.head.next(at).ok_or_else(|| damaged(&segment, at))?);
+        if lost || in_gap {
+            ready.clear();
+            return Err(gone_before(next)); // a repair found no whole record there
+        }
+        self.at = At::Group(next);
         walked.map_err(|bad| damaged(&segment, bad))?;
         Ok(true)
     }
@@ -162,8 +171,7 @@ impl Follower {
         let (place, list) = (self.place(), self.log.segments.read());
         let complete = self.log.complete.get();
         if place < complete && place != Lsn::NONE {
-            let say = format!("what was written before {complete} is no longer kept whole: begin there");
-            return Err(Error::new(ErrorKind::Gone, say).at(complete));
+            return Err(gone_before(complete));
         }
         for segment in list.iter() {
             let end = segment.end().unwrap_or(segment.capacity_end()).min(limit);
@@ -180,6 +188,12 @@ impl Follower {
         }
         Ok(None)
     }
+}
+
+#[cold]
+fn gone_before(complete: Lsn) -> Error {
+    let say = format!("what was written before {complete} is no longer kept whole: begin there");
+    Error::new(ErrorKind::Gone, say).at(complete)
 }
 
 /// Where the group begins that holds `lsn`, or `end` where none does.

@@ -211,3 +211,40 @@ fn undone_is_what_lies_behind_the_branch_of_a_later_timeline() {
         assert_eq!(catalog.undone(lsn), expected, "{lsn}");
     }
 }
+
+#[test]
+fn where_a_repair_found_records_lost_a_follower_says_so_and_behind_them_goes_on() {
+    use crate::inspect::{Inspector, Keep};
+    use std::ops::ControlFlow;
+    let mut sim = Sim::new(12);
+    let log = open(&mut sim);
+    let places: Vec<Lsn> = (0..9).map(|n| append(&log, &n.to_string(), 500)).collect();
+    log.close().unwrap();
+    let (env, to) = (sim.env(), Path::new("/copy"));
+    let inspector = Inspector::open(&env, sim.dir(), Duration::ZERO).unwrap();
+    let mut go = |_| ControlFlow::Continue(());
+    let inspection = inspector.inspect(&mut go, |_| Ok(())).unwrap();
+    let kept = |lsn| if [places[3], places[4]].contains(&lsn) { Keep::No } else { Keep::Yes };
+    inspector.copy(&inspection, to, &mut go, |seen| Ok(kept(seen.lsn))).unwrap();
+    drop(inspector);
+    let log = Wal::open_in(env, to, Options::default()).unwrap();
+    for from in &places[..5] {
+        let mut follower = log.follow(*from);
+        let mut before = Vec::new();
+        let refused = loop {
+            match follower.try_next() {
+                Ok(record) => before.push(record.expect("it ends with a refusal").lsn),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
+        assert!(before.iter().all(|lsn| *lsn < places[3]), "{before:?}");
+        let on = refused.lsn().unwrap();
+        assert!(on > places[3] && on <= places[5]);
+        match log.follow(on).try_next() {
+            Ok(record) => assert_eq!(record.unwrap().lsn, places[5]),
+            Err(e) => assert!(e.kind() == ErrorKind::Gone && e.lsn() > Some(on), "the next group is lost too"),
+        }
+    }
+    assert_eq!(heads(&mut log.follow(places[5])), ["5", "6", "7", "8"]);
+}

@@ -187,7 +187,7 @@ impl Inspector {
             }
             Ok::<(), Error>(())
         })?;
-        Ok(layout.finish())
+        Ok(layout.finish(plot.entry.end))
     }
 
     /// A packed segment is packed again, with what of it is sound.

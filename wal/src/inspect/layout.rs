@@ -27,8 +27,11 @@ impl Layout {
 
     /// Adds a group's own frame; false, and nothing changes, where it cannot stand at `lsn`.
     pub(super) fn group(&mut self, lsn: Lsn, head: GroupHead) -> bool {
+        self.end_group(lsn);
         let at = self.at();
-        if lsn != at && !(self.group.is_some() && align(at) == Some(lsn)) && !self.fill(lsn) {
+        let in_next_block = self.group.is_some() && align(at) == Some(lsn);
+        let said_so = self.group.is_some_and(|(_, head)| head.padded);
+        if lsn != at && !(in_next_block && said_so) && !self.fill(lsn) && !in_next_block {
             return false;
         }
         let padded = self.at() != lsn;
@@ -47,8 +50,16 @@ impl Layout {
         true
     }
 
-    /// The finished bytes; none where nothing was added.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// The finished bytes; none where nothing was added. `end`: where all that was there ended, if that is known.
+    pub(super) fn finish(mut self, end: Option<Lsn>) -> Vec<u8> {
+        if self.data.is_empty() {
+            return self.data;
+        }
+        self.end_group(end.unwrap_or(Lsn::MAX));
+        let padded = self.group.is_some_and(|(_, head)| head.padded) && align(self.at()) == end;
+        if let Some(end) = end.filter(|end| *end > self.at() && !padded) {
+            self.fill(end);
+        }
         self.close(false);
         self.data
     }
@@ -56,6 +67,14 @@ impl Layout {
     /// Behind the last byte.
     pub(super) fn at(&self) -> Lsn {
         self.base.plus(self.data.len() as u64)
+    }
+
+    /// Says of what the open group said it had besides, before `next`, that it is lost.
+    fn end_group(&mut self, next: Lsn) {
+        let said = self.group.and_then(|(lsn, head)| lsn.checked_add(u64::from(head.bytes)));
+        if let Some(end) = said.filter(|end| *end > self.at() && *end <= next) {
+            self.fill(end);
+        }
     }
 
     /// Says of everything up to `lsn` that it is lost.
