@@ -164,12 +164,38 @@ fn repair_is_right(env: &Env, model: &Model, repaired: &savehold::Repaired, what
             Err(other) => panic!("{what}: {key:?} {other:?}"),
         }
     }
+    feed_is_complete_or_refuses(&store, model, what);
     let newest = model.keys().map(|(_, version)| *version).max().unwrap();
     let new = store.raw("houses").unwrap().set("oak-new", &Bytes::from_static(b"new")).unwrap();
     assert!(new > newest && new > repaired.found.end && new.lsn().timeline() == repaired.timeline, "{what}");
     store.close().unwrap();
     let again = verify_in(env, to, go).unwrap();
     assert!(again.damage.iter().all(|d| d.what == What::Part), "{what}: {:?}", again.damage);
+}
+
+/// A feed from the beginning, begun anew wherever it refuses: what it leaves out stands before a place where it refused.
+fn feed_is_complete_or_refuses(store: &Store, model: &Model, what: &str) {
+    let (mut seen, mut whole, mut changes) = (BTreeSet::new(), None, store.changes(At::Time(0)).unwrap());
+    loop {
+        match changes.try_next() {
+            Ok(Some(commit)) => _ = seen.insert(commit.version),
+            Ok(None) => break,
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::Gone, "{what}: {e}");
+                assert!(e.oldest() > whole, "{what}: it gets on: {e}");
+                whole = e.oldest();
+                let begun = store.changes(whole.unwrap());
+                changes = begun.unwrap_or_else(|e| panic!("{what}: where it said that one can begin: {e}"));
+            }
+        }
+    }
+    for (_, version) in model.keys() {
+        assert!(
+            seen.contains(version) || Some(*version) <= whole,
+            "{what}: {version} is left out of the feed"
+        );
+    }
+    store.changes(changes.cursor()).unwrap_or_else(|e| panic!("{what}: at its own cursor: {e}"));
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use super::*;
+use crate::env::Env;
 use crate::options::{Durability, Options};
 use crate::sim::{self, Sim};
 use crate::{Append, Frame, Wal};
@@ -243,8 +244,46 @@ fn where_a_repair_found_records_lost_a_follower_says_so_and_behind_them_goes_on(
         assert!(on > places[3] && on <= places[5]);
         match log.follow(on).try_next() {
             Ok(record) => assert_eq!(record.unwrap().lsn, places[5]),
-            Err(e) => assert!(e.kind() == ErrorKind::Gone && e.lsn() > Some(on), "the next group is lost too"),
+            Err(e) => {
+                assert!(e.kind() == ErrorKind::Gone && e.lsn() > Some(on), "the next group is lost too")
+            }
         }
     }
     assert_eq!(heads(&mut log.follow(places[5])), ["5", "6", "7", "8"]);
+}
+
+#[test]
+fn a_segment_that_is_lost_whole_is_not_passed_over() {
+    use crate::inspect::{Inspector, Keep};
+    use std::ops::ControlFlow;
+    let mut sim = Sim::new(13);
+    let log = open(&mut sim);
+    let places: Vec<Lsn> = (0..40).map(|n| append(&log, &n.to_string(), 3000)).collect();
+    log.close().unwrap();
+    let (env, disk, dir) = (sim.env(), sim.disk(), sim.dir().join("log"));
+    let mut names = env.vfs.list(&dir).unwrap();
+    names.retain(|name| name.ends_with(".seg"));
+    names.sort();
+    let path = dir.join(&names[1]);
+    for damage in ["missing", "zeroed"] {
+        let hurt = disk.fork();
+        let whole = hurt.read(&path).unwrap();
+        match damage {
+            "missing" => hurt.uproot(&path).unwrap(),
+            _ => hurt.plant(&path, &[&whole[..8192], &vec![0; whole.len() - 8192]].concat()).unwrap(),
+        }
+        let env = Env { vfs: Arc::new(hurt), ..env.clone() };
+        let inspector = Inspector::open(&env, sim.dir(), Duration::ZERO).unwrap();
+        let mut go = |_| ControlFlow::Continue(());
+        let inspection = inspector.inspect(&mut go, |_| Ok(())).unwrap();
+        let to = Path::new("/copy");
+        inspector.copy(&inspection, to, &mut go, |_| Ok(Keep::Yes)).unwrap();
+        drop(inspector);
+        let log = Wal::open_in(env, to, Options::default()).unwrap();
+        let refused = log.follow(places[0]).try_next().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Gone, "{damage}: {refused}");
+        let on = refused.lsn().unwrap();
+        let rest = heads(&mut log.follow(on));
+        assert!(on > places[4] && rest.last().unwrap() == "39" && rest.len() > 20, "{damage}: {on} {rest:?}");
+    }
 }

@@ -352,7 +352,7 @@ impl Footer {
     #[must_use]
     pub fn complete_in(&self, places: Range<Lsn>) -> Lsn {
         match self.complete {
-            base if base == places.start => Lsn::NONE,
+            base if base == places.start && self.records == 0 && self.dropped == 0 => Lsn::NONE,
             complete if complete > places.start && complete <= places.end => complete,
             _ => places.end,
         }

@@ -5,13 +5,14 @@
 //! MANIFEST comes last: a copy that was cut short does not open.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::Path;
 
 use super::bytes::read_data;
 use super::layout::Layout;
 use super::packed;
 use super::walk::{Found, bad_parts, walk};
-use super::{Inspection, Inspector, Pass, Plot, Seen, Tell};
+use super::{Damage, Inspection, Inspector, Pass, Plot, Seen, Tell, What};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::FrameKind;
 use crate::format::group::align;
@@ -20,7 +21,7 @@ use crate::lane::{drawn_lane, offset_in};
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::open::{first_timeline, sync_above};
-use crate::segment::catalog::{Catalog, Timeline};
+use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
 use crate::segment::file::entry_of;
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
@@ -72,7 +73,7 @@ impl Inspector {
         let _lock = crate::holder::take(&self.env, to, std::time::Duration::ZERO)?;
         let mut catalog = Catalog::new(inspection.store, timeline);
         let mut copied = Copied { records: 0, segments: 0, bytes: 0, timeline: timeline.number };
-        let pass = Pass::new(self);
+        let (pass, mut time_us) = (Pass::new(self), 0);
         for (n, plot) in self.stock.plots.iter().enumerate() {
             self.told(n, tell, &pass)?;
             let number = self.env.entropy.next_u64();
@@ -82,8 +83,13 @@ impl Inspector {
                 catalog.name(entry_of(&header));
                 continue;
             }
-            let data = self.lay_out(plot, &header, &mut copied, &mut keep)?;
+            let data = self.lay_out(plot, &header, &mut time_us, &mut copied, &mut keep)?;
             if data.is_empty() {
+                let places = plot.entry.base..plot.entry.end.unwrap_or(plot.entry.capacity_end());
+                let lost = |d: &Damage| d.loses_records() && places.contains(&d.from);
+                if inspection.damage.iter().any(lost) {
+                    catalog.name(self.all_lost(to, &places, plot.entry.generation)?);
+                }
                 continue;
             }
             header.end = header.base.plus(data.len() as u64);
@@ -94,7 +100,19 @@ impl Inspector {
             copied.segments += 1;
             copied.bytes += header.capacity;
         }
+        for damage in &inspection.damage {
+            let places = damage.from..damage.to;
+            let whole = matches!(damage.what, What::Missing | What::Header) && damage.from != Lsn::NONE;
+            let known = |entry: &SegmentEntry| places.contains(&entry.base);
+            if whole && damage.loses_records() && !catalog.segments.iter().any(known) {
+                catalog.name(self.all_lost(to, &places, 0)?);
+            }
+        }
         self.told(self.stock.plots.len(), tell, &pass)?;
+        let end = catalog.segments.iter().filter_map(|entry| entry.end).max();
+        if let (Some(end), Some(own)) = (end, catalog.timelines.last_mut()) {
+            own.branch = own.branch.max(end); // marks of what was lost stand before it too
+        }
         self.finish(to, catalog, inspection)?;
         Ok(copied)
     }
@@ -162,12 +180,13 @@ impl Inspector {
         &self,
         plot: &Plot,
         header: &SegmentHeader,
+        time_us: &mut u64,
         copied: &mut Copied,
         keep: &mut impl FnMut(&Seen<'_>) -> Result<Keep>,
     ) -> Result<Vec<u8>> {
         let (data, _) = read_data(&*plot.file, plot.there);
         let span = plot.cut(plot.span(self.stock.store, &data));
-        let mut layout = Layout::new(header.base, header.binding());
+        let mut layout = Layout::new(header.base, header.binding(), *time_us);
         walk(&span, |found| {
             match found {
                 Found::Group(lsn, head) => {
@@ -183,11 +202,14 @@ impl Inspector {
                 Found::Frame { lsn, frame, bytes, .. } => {
                     layout.frame(lsn, bytes, frame.head.len());
                 }
-                Found::Rubble { .. } | Found::LostGroup(_) | Found::Padding(_) => {}
+                Found::LostGroup(lsn) => layout.lost_group(lsn),
+                Found::Rubble { from, to, .. } if !is_zero(span.from(from), from..to) => layout.rubble(),
+                Found::Rubble { .. } | Found::Padding(_) => {}
             }
             Ok::<(), Error>(())
         })?;
-        Ok(layout.finish(plot.entry.end))
+        *time_us = layout.time_us();
+        Ok(layout.finish(plot.entry.end, plot.entry.capacity_end()))
     }
 
     /// A packed segment is packed again, with what of it is sound.
@@ -227,6 +249,29 @@ impl Inspector {
         copied.segments += 1;
         let named = self.env.vfs.rename(&unfinished, &path).and_then(|()| self.env.vfs.sync_dir(&dir));
         named.map_err(|e| not_written(&path, e))
+    }
+
+    /// Writes a packed segment without a record in the place of one that is lost whole, so that a feed does not pass over it.
+    fn all_lost(&self, to: &Path, places: &Range<Lsn>, generation: u32) -> Result<SegmentEntry> {
+        let bytes = places.end.bytes_since(places.start).unwrap_or(0).next_multiple_of(BLOCK_BYTES);
+        let header = SegmentHeader {
+            kind: SegmentKind::Packed,
+            store: self.stock.store,
+            base: places.start,
+            capacity: bytes,
+            number: self.env.entropy.next_u64(),
+            created_us: self.env.clock.wall_us(),
+            generation,
+            end: places.start.plus(bytes),
+        };
+        let dir = to.join(LOG_DIR);
+        let name = segment_name(header.base, header.generation);
+        let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
+        let file = PackedFile::new(&*self.env.vfs, &unfinished, &header)?;
+        file.finish(Judged::default(), 0, header.end)?;
+        let named = self.env.vfs.rename(&unfinished, &path).and_then(|()| self.env.vfs.sync_dir(&dir));
+        named.map_err(|e| not_written(&path, e))?;
+        Ok(entry_of(&header))
     }
 
     fn write(&self, to: &Path, header: &SegmentHeader, mut data: Vec<u8>) -> Result<()> {
@@ -271,4 +316,10 @@ impl Inspector {
         catalog.time_us = inspection.time_us;
         manifest::replace(&*self.env.vfs, to, &catalog).map_err(NotReplaced::into_error)
     }
+}
+
+/// Whether `bytes`, which stand at these places, are nothing but zeros.
+fn is_zero(bytes: &[u8], places: Range<Lsn>) -> bool {
+    let count = places.end.bytes_since(places.start).and_then(|n| usize::try_from(n).ok());
+    bytes.iter().take(count.unwrap_or(usize::MAX)).all(|&byte| byte == 0)
 }

@@ -20,12 +20,17 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Nothing yet, from `base` on, for the file that `binding` names.
-    pub(super) fn new(base: Lsn, binding: Binding) -> Self {
-        Self { base, binding, data: Vec::new(), group: None, time_us: 0 }
+    /// Nothing yet, from `base` on, for the file that `binding` names. `time_us`: engine time of what stands before it.
+    pub(super) fn new(base: Lsn, binding: Binding, time_us: u64) -> Self {
+        Self { base, binding, data: Vec::new(), group: None, time_us }
     }
 
-    /// Adds a group's own frame; false, and nothing changes, where it cannot stand at `lsn`.
+    /// Engine time of the last group.
+    pub(super) fn time_us(&self) -> u64 {
+        self.time_us
+    }
+
+    /// Adds a group's own frame; false where it cannot stand at `lsn`: what the group before it lost is marked all the same.
     pub(super) fn group(&mut self, lsn: Lsn, head: GroupHead) -> bool {
         self.end_group(lsn);
         let at = self.at();
@@ -41,6 +46,20 @@ impl Layout {
         true
     }
 
+    /// Adds a new frame of a group in the place of one that is lost: its records follow, and all that belongs to it.
+    pub(super) fn lost_group(&mut self, lsn: Lsn) {
+        let (durable_through, bytes) = (Lsn::NONE, GROUP_FRAME_BYTES as u32);
+        let (time_us, frames) = (self.time_us, 0);
+        self.group(lsn, GroupHead { durable_through, time_us, bytes, frames, padded: true, mark: false });
+    }
+
+    /// Bytes that are no frame, and no padding, follow: nobody knows how many of them the open group had.
+    pub(super) fn rubble(&mut self) {
+        if let Some((_, head)) = &mut self.group {
+            head.padded = false;
+        }
+    }
+
     /// Adds any other frame; false, and nothing changes, where it cannot stand at `lsn`.
     pub(super) fn frame(&mut self, lsn: Lsn, bytes: &[u8], head_len: usize) -> bool {
         if (lsn != self.at() || self.group.is_none()) && !self.fill(lsn) {
@@ -50,12 +69,12 @@ impl Layout {
         true
     }
 
-    /// The finished bytes; none where nothing was added. `end`: where all that was there ended, if that is known.
-    pub(super) fn finish(mut self, end: Option<Lsn>) -> Vec<u8> {
+    /// The finished bytes, up to `most`; none where nothing was added. `end`: where all that was there ended, if that is known.
+    pub(super) fn finish(mut self, end: Option<Lsn>, most: Lsn) -> Vec<u8> {
         if self.data.is_empty() {
             return self.data;
         }
-        self.end_group(end.unwrap_or(Lsn::MAX));
+        self.end_group(end.unwrap_or(most));
         let padded = self.group.is_some_and(|(_, head)| head.padded) && align(self.at()) == end;
         if let Some(end) = end.filter(|end| *end > self.at() && !padded) {
             self.fill(end);

@@ -96,7 +96,7 @@ impl PackedFile {
             return Err(Error::new(ErrorKind::TooLarge, say));
         }
         let entries = std::mem::take(&mut self.entries);
-        debug_assert!(entries.last().is_none_or(|last| last.lsn < complete));
+        let behind_last = entries.last().map_or(self.base, |last| last.lsn.plus(1));
         let footer = Footer {
             judged: judged.at,
             judgement: judged.number,
@@ -106,7 +106,7 @@ impl PackedFile {
             blocks: entries.len().div_ceil(ENTRIES_MAX) as u64,
             note_bytes: u32::try_from(judged.note.len()).expect("NOTE_BYTES_MAX"),
             note_crc: crc32fast::hash(judged.note),
-            complete: complete.max(self.base),
+            complete: complete.max(behind_last),
         };
         self.pad(footer.directory());
         for block in entries.chunks(ENTRIES_MAX) {
