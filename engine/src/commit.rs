@@ -72,6 +72,7 @@ impl Core {
             match self.try_place(draft, &mut frame, append) {
                 Ok((placed, told, forgotten)) => {
                     drop(forgotten); // the lock is free by now
+                    frame.reuse();
                     if told {
                         self.attend();
                     }

@@ -42,6 +42,14 @@ impl Write {
             Self::Remove => None,
         }
     }
+
+    /// The value, if it has one.
+    pub(crate) fn into_entry(self) -> Option<Entry> {
+        match self {
+            Self::Put(entry) => Some(entry),
+            Self::Remove => None,
+        }
+    }
 }
 
 /// What one run wants to commit.

@@ -124,6 +124,8 @@ pub(crate) enum Sight {
     Needed,
     /// It writes or removes whatever stands there, a damaged value too, of whose attributes what can be found is kept.
     Blind,
+    /// As `Blind`, and the value is not handed to it either.
+    Unseen,
 }
 
 /// What a run came to.
@@ -290,7 +292,6 @@ impl Core {
             Ok(id) => (id, call.key.clone()),
             Err(e) => return Ok(Outcome::Failed(e)),
         };
-        let entry = write.as_ref().and_then(Write::entry).cloned();
         let wrote = write.is_some();
         let claim = call.right.claim(&full);
         let of_key = (full.clone(), now.lsn);
@@ -305,25 +306,23 @@ impl Core {
                 &two
             }
         };
-        let (alone, tagged);
-        let writes: &[(FullKey, Write)] = match write {
-            None => &[],
-            Some(write) => {
-                let mut tags = self.tags(&full, now.user_ids(), &write);
-                if tags.is_empty() {
-                    alone = [(full, write)];
-                    &alone
-                } else {
-                    tags.insert(0, (full, write));
-                    tagged = tags;
-                    &tagged
-                }
+        let (mut alone, mut tagged) = (None, Vec::new());
+        if let Some(write) = write {
+            tagged = self.tags(&full, now.user_ids(), &write);
+            match tagged.is_empty() {
+                true => alone = Some((full, write)),
+                false => tagged.insert(0, (full, write)),
             }
-        };
+        }
+        let writes = if tagged.is_empty() { alone.as_slice() } else { &tagged };
         let claim = claim.as_ref();
         let draft = Draft { author: *author, writes, reads, ranges: &[], moment, claim, memory: None };
         match self.place(&draft, call.how) {
-            Ok(placed) => Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry })),
+            Ok(placed) => {
+                let written = alone.or_else(|| tagged.into_iter().next());
+                let entry = written.and_then(|(_, write)| write.into_entry());
+                Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry }))
+            }
             Err(NotCommitted::Conflict(_)) => Err(Conflict),
             Err(NotCommitted::Barred(lsn, e, _)) => Ok(Outcome::Refused(lsn, e)),
             Err(NotCommitted::Failed(e)) => Ok(Outcome::Failed(e)),
@@ -347,11 +346,16 @@ impl Core {
     /// What stands there in commit order; nothing, where the collection was never written to.
     fn newest(&self, call: &Call<'_>) -> Result<Standing> {
         let Some(id) = call.table.id()? else { return Ok(Seen { lsn: Lsn::NONE, stored: None }.into()) };
-        match self.read(id, call.key.as_bytes(), Lsn::MAX) {
-            Err(e) if call.sight == Sight::Blind && e.kind() == ErrorKind::Damaged => {
+        let key = call.key.as_bytes();
+        let read = match call.sight {
+            Sight::Unseen => self.beside(id, key),
+            Sight::Needed | Sight::Blind => self.read(id, key, Lsn::MAX).map(Standing::from),
+        };
+        match read {
+            Err(e) if call.sight != Sight::Needed && e.kind() == ErrorKind::Damaged => {
                 self.rescue(&(id, call.key.clone()), &e)
             }
-            read => Ok(read?.into()),
+            read => read,
         }
     }
 

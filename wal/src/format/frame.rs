@@ -19,6 +19,8 @@
 //! Little-endian. Kind numbers are on disk for ever: add, never renumber. A header of zeros is no frame: nothing was
 //! written there.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 
 use super::checksum::{self, Binding, Unplaced};
@@ -310,32 +312,41 @@ impl Frame {
         shared
     }
 
-    /// Takes the bytes of a placed frame away, leaving a frame of no use.
-    pub fn take_bytes(&mut self) -> FrameBytes {
-        std::mem::replace(&mut self.bytes, FrameBytes::Own(Vec::new()))
+    /// The bytes, where the log writes these very ones: a large frame that has its place.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Bytes> {
+        match &self.bytes {
+            FrameBytes::Own(_) => None,
+            FrameBytes::Shared(shared) => Some(shared),
+        }
+    }
+
+    /// Gives its memory up for the next frame that is written on this thread.
+    pub fn reuse(self) {
+        if let FrameBytes::Own(bytes) = self.bytes
+            && bytes.capacity() <= SPARE_BYTES_MAX
+        {
+            _ = SPARE.try_with(|spare| spare.set(bytes)); // a thread that ends keeps nothing
+        }
     }
 }
 
-/// The bytes of a frame, for whoever reads them before the system has them.
+/// The bytes of a frame.
 #[derive(Clone, Debug)]
-pub enum FrameBytes {
+enum FrameBytes {
     /// Of a small frame, which the log copies.
     Own(Vec<u8>),
     /// Of a large frame: the log writes these very bytes.
     Shared(Bytes),
 }
 
-impl FrameBytes {
-    /// The bytes from `start` on, `bytes` of them; `None` outside the frame.
-    #[must_use]
-    pub fn part(&self, start: usize, bytes: usize) -> Option<Bytes> {
-        let range = start..start.checked_add(bytes)?;
-        match self {
-            Self::Own(own) => own.get(range).map(Bytes::copy_from_slice),
-            Self::Shared(shared) => (range.end <= shared.len()).then(|| shared.slice(range)),
-        }
-    }
+thread_local! {
+    /// Memory of the last small frame that this thread was done with.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// A thread keeps no more than that.
+const SPARE_BYTES_MAX: usize = 8 << 10;
 
 /// A record's frame while it is written, front to back, without a copy: its head, then its parts.
 #[derive(Debug)]
@@ -351,7 +362,9 @@ impl FrameWriter {
     /// Begins a frame, with room for so many bytes of head and body.
     #[must_use]
     pub fn new(room: usize) -> Self {
-        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + room);
+        let mut bytes = SPARE.try_with(Cell::take).unwrap_or_default();
+        bytes.clear();
+        bytes.reserve(FRAME_HEADER_BYTES + room);
         bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
         Self { bytes, head: Unplaced::of(&[]), head_bytes: 0, first_part: None, more_parts: Vec::new() }
     }
