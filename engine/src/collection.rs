@@ -92,13 +92,13 @@ impl<T> Collection<T> {
     /// ([`ErrorKind::Fenced`]). [`ErrorKind::Unknown`]: it may or may not be durable.
     #[doc(alias = "SetAsync")]
     pub fn set<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Result<Version> {
-        self.modify(key.into(), Sight::Blind, self.write(value)?).map(|done| version_of(&done))
+        self.modify(key.into(), Sight::Unseen, self.write(value)?).map(|done| version_of(&done))
     }
 
     /// [`Collection::set`], handing over a ticket.
     pub fn set_async<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Ticket<Version> {
         match self.write(value) {
-            Ok(decide) => self.modify_async(key.into(), Sight::Blind, decide).map(|done| version_of(&done)),
+            Ok(decide) => self.modify_async(key.into(), Sight::Unseen, decide).map(|done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -114,7 +114,7 @@ impl<T> Collection<T> {
         key: impl Into<KeyRef<'k>>,
         value: &T,
     ) -> Result<Once<Version>> {
-        let done = self.modify_once(key.into(), Some(id.as_ref()), Sight::Blind, self.write(value)?)?;
+        let done = self.modify_once(key.into(), Some(id.as_ref()), Sight::Unseen, self.write(value)?)?;
         Ok(done.map(|done| version_of(&done)))
     }
 
@@ -252,7 +252,7 @@ impl<T> Collection<T> {
 
     /// [`Collection::remove`], handing over a ticket for the version of the removal.
     pub fn remove_async<'k>(&self, key: impl Into<KeyRef<'k>>) -> Ticket<Version> {
-        self.modify_async(key.into(), Sight::Blind, |_: Option<&Stored>| Ok(Decision::Remove))
+        self.modify_async(key.into(), Sight::Unseen, |_: Option<&Stored>| Ok(Decision::Remove))
             .map(|done| version_of(&done))
     }
 

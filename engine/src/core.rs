@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use savehold_wal::env::Threads;
-use savehold_wal::sync::Mutex;
+use savehold_wal::sync::{Mutex, NewLine};
 use savehold_wal::{Durability, Lsn, Wal, schedule};
 
 use crate::archiving::Archiving;
@@ -40,17 +40,15 @@ use crate::waste::Waste;
 /// Versions that an error about a damaged one looks through for one that can be read.
 const OLDER_MAX: usize = 1 << 10;
 
-/// The state of one open store.
+/// The state of one open store. What every commit writes stands on cache lines of its own.
+#[repr(C)]
 pub(crate) struct Core {
     // constant after open
     pub(crate) wal: Wal,
     pub(crate) durability: Durability,
     pub(crate) origin: String,
 
-    /// Commit order: validating, placing and applying happen under it.
-    pub(crate) order: Mutex<()>,
     pub(crate) index: Index,
-    pub(crate) in_flight: InFlight,
     pub(crate) turns: Turns,
     pub(crate) bar: Bar,
     pub(crate) leases: Leases,
@@ -70,7 +68,6 @@ pub(crate) struct Core {
     pub(crate) shelf: Shelf,
     pub(crate) packer: Packer,
     pub(crate) rates: Rates,
-    pub(crate) debt: Debt,
     /// How long a restart may take, and how much memory the index.
     pub(crate) budget: Due,
     /// What may be due before a checkpoint begins.
@@ -91,10 +88,6 @@ pub(crate) struct Core {
     pub(crate) held_back: AtomicU64,
     pub(crate) held_back_for_space: AtomicU64,
 
-    /// The newest place in commit order.
-    sequenced: AtomicU64,
-    pub(crate) commits: Latencies,
-    pub(crate) conflicts: AtomicU64,
     /// The moments that somebody holds open.
     pub(crate) moments: Arc<Moments>,
     /// Moments that clients read page by page.
@@ -104,6 +97,20 @@ pub(crate) struct Core {
 
     /// What answers the command line, or why nothing does; empty where it was not asked for.
     pub(crate) desk: OnceLock<Result<Desk>>,
+
+    // written by every commit, under `order`
+    ordered: NewLine,
+    /// Commit order: validating, placing and applying happen under it.
+    pub(crate) order: Mutex<()>,
+    /// The newest place in commit order.
+    sequenced: AtomicU64,
+    pub(crate) in_flight: InFlight,
+
+    // written by every commit, outside it
+    counted: NewLine,
+    pub(crate) debt: Debt,
+    pub(crate) commits: Latencies,
+    pub(crate) conflicts: AtomicU64,
 }
 
 /// A version with what stands in it.
@@ -144,9 +151,7 @@ impl Core {
             wal,
             durability: options.durability,
             origin: options.origin,
-            order: Mutex::new(()),
             index,
-            in_flight: InFlight::default(),
             turns: Turns::default(),
             bar: Bar::default(),
             leases,
@@ -159,7 +164,6 @@ impl Core {
             shelf,
             packer: Packer::default(),
             rates,
-            debt,
             budget: Due { replay_ps: budget_ps, memory },
             // the tail, the one that is being written out, and what listings keep in order beside each
             due: Due { replay_ps: rates.due_ps(budget), memory: memory / 4 },
@@ -173,13 +177,18 @@ impl Core {
             waste,
             held_back: AtomicU64::new(0),
             held_back_for_space: AtomicU64::new(0),
-            sequenced,
-            commits: Latencies::default(),
-            conflicts: AtomicU64::new(0),
             moments,
             paging: Paging::default(),
             looked: Mutex::default(),
             desk: OnceLock::new(),
+            ordered: NewLine,
+            order: Mutex::new(()),
+            sequenced,
+            in_flight: InFlight::default(),
+            counted: NewLine,
+            debt,
+            commits: Latencies::default(),
+            conflicts: AtomicU64::new(0),
         }
     }
 
@@ -256,13 +265,9 @@ impl Core {
     ///
     /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read. [`ErrorKind::Gone`]: the moment is no longer kept.
     pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
-        let found = self.index.at(collection.0, key, moment).inspect_err(|e| {
-            if e.kind() == ErrorKind::Busy {
-                self.index_bell.ring(); // a table is damaged: it is made anew now
-            }
-        })?;
-        self.check_whole(collection, moment)?; // behind the look: what a merge took out since is known by now
-        let Some(version) = found else { return Ok(Seen { lsn: Lsn::NONE, stored: None }) };
+        let Some(version) = self.find(collection, key, moment)? else {
+            return Ok(Seen { lsn: Lsn::NONE, stored: None });
+        };
         match version.kind {
             Kind::Remove => Ok(Seen { lsn: version.lsn, stored: None }),
             Kind::Put => {
@@ -270,6 +275,27 @@ impl Core {
                 Ok(Seen { lsn: version.lsn, stored: Some(stored) })
             }
         }
+    }
+
+    /// The version that a key has at a moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::read`], but that no value is looked at.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        collection: CollectionId,
+        key: &[u8],
+        moment: Lsn,
+    ) -> Result<Option<VersionRef>> {
+        let found = self.index.at(collection.0, key, moment).inspect_err(|e| {
+            if e.kind() == ErrorKind::Busy {
+                self.index_bell.ring(); // a table is damaged: it is made anew now
+            }
+        })?;
+        self.check_whole(collection, moment)?; // behind the look: what a merge took out since is known by now
+        Ok(found)
     }
 
     /// A page of the keys of a range at a moment; see [`Index::range`].
@@ -320,15 +346,23 @@ impl Core {
         {
             return Ok(part);
         }
-        self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| match e.kind() {
-            savehold_wal::ErrorKind::Corrupt => damaged(lsn, e),
-            _ => Error::from(e),
-        })
+        self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| unreadable(lsn, e))
+    }
+
+    /// Lets `look` see the part of a version where it stands, verified.
+    pub(crate) fn look_at<R>(&self, version: VersionRef, look: impl Fn(&[u8]) -> R) -> Result<R> {
+        let VersionRef { lsn, place, .. } = version;
+        if lsn >= self.wal.accepted()
+            && let Some(part) = self.in_flight.part(lsn, place.offset, place.bytes)
+        {
+            return Ok(look(&part));
+        }
+        self.wal.look_at_part(lsn, place.offset, place.bytes, look).map_err(|e| unreadable(lsn, e))
     }
 
     /// Names the newest older version that can be read, for an error about a damaged one.
     #[cold]
-    fn older(&self, collection: CollectionId, key: &[u8], lsn: Lsn, e: Error) -> Error {
+    pub(crate) fn older(&self, collection: CollectionId, key: &[u8], lsn: Lsn, e: Error) -> Error {
         let Ok(older) = self.index.versions(collection.0, key, lsn, OLDER_MAX) else { return e };
         match older.into_iter().find(|v| v.kind == Kind::Put && self.stored(*v).is_ok()) {
             Some(version) => e.or_older(Version::from(version.lsn)),
@@ -367,6 +401,14 @@ impl Core {
             return Ok(());
         }
         Ok(self.wal.wait(seen(lsn))?)
+    }
+}
+
+#[cold]
+fn unreadable(lsn: Lsn, e: savehold_wal::Error) -> Error {
+    match e.kind() {
+        savehold_wal::ErrorKind::Corrupt => damaged(lsn, e),
+        _ => Error::from(e),
     }
 }
 

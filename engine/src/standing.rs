@@ -11,7 +11,7 @@ use crate::draft::{FullKey, Write};
 use crate::entry::EntryHead;
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::ids::CollectionId;
+use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, KeyRange, Kind};
 use crate::inner_key;
 use crate::tags;
@@ -25,14 +25,15 @@ pub(crate) struct Standing {
     pub(crate) lsn: Lsn,
     /// The value that the caller decides on, if there is one that can be read.
     pub(crate) stored: Option<Stored>,
-    /// Where a value stands that cannot be read: what could be found of what stood beside it.
-    rescued: Option<EntryHead>,
+    /// Where a value stands that the caller does not look at, or that cannot be read: what stands beside it, or what could
+    /// be found of that.
+    beside: Option<EntryHead>,
 }
 
 impl Standing {
     /// What a write that does not mention it keeps; `None` where no value stands, damaged or whole.
     pub(crate) fn head(&self) -> Option<&EntryHead> {
-        self.stored.as_ref().map(|stored| &stored.entry.head).or(self.rescued.as_ref())
+        self.stored.as_ref().map(|stored| &stored.entry.head).or(self.beside.as_ref())
     }
 
     /// The users whose it is.
@@ -43,11 +44,31 @@ impl Standing {
 
 impl From<Seen> for Standing {
     fn from(seen: Seen) -> Self {
-        Self { lsn: seen.lsn, stored: seen.stored, rescued: None }
+        Self { lsn: seen.lsn, stored: seen.stored, beside: None }
     }
 }
 
 impl Core {
+    /// What stands under a key for a write that does not look at its value, which is verified all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::read`].
+    pub(crate) fn beside(&self, collection: CollectionId, key: &[u8]) -> Result<Standing> {
+        let Some(version) = self.find(collection, key, Lsn::MAX)? else {
+            return Ok(Standing { lsn: Lsn::NONE, stored: None, beside: None });
+        };
+        let beside = match version.kind {
+            Kind::Remove => None,
+            Kind::Put => Some(
+                self.look_at(version, |part| EntryHead::decode(part).map(|(head, _)| head))
+                    .and_then(|head| head.map_err(|e| e.at(Version::from(version.lsn))))
+                    .map_err(|e| self.older(collection, key, version.lsn, e))?,
+            ),
+        };
+        Ok(Standing { lsn: version.lsn, stored: None, beside })
+    }
+
     /// What is found of a key whose newest value is damaged, for who need not read it.
     ///
     /// Metadata and notes on the shape are those of the newest older version that can be read, since the key came to be.
@@ -69,7 +90,7 @@ impl Core {
         if known != users.iter().collect() {
             head.attributes = head.attributes.with_user_ids(users);
         }
-        Ok(Standing { lsn, stored: None, rescued: Some(head) })
+        Ok(Standing { lsn, stored: None, beside: Some(head) })
     }
 
     /// What is known of a value that was written at `lsn` and of which no older version can be read.

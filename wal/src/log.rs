@@ -19,12 +19,13 @@ use crate::options::Options;
 use crate::raw;
 use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
-use crate::sync::{Condvar, Copies, Mutex, Waiters, Watermark};
+use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
 use crate::vfs::DirLock;
 use crate::vfs::Latch;
 
-/// The state of one open log.
+/// The state of one open log. What is written all the time stands on cache lines of its own, apart by who writes it.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Log {
     // constant after open
     pub(crate) env: Env,
@@ -42,7 +43,6 @@ pub(crate) struct Log {
     pub(crate) catalog: Mutex<Catalog>,
     /// Held while segments are packed or given up: one at a time.
     pub(crate) packing: Mutex<()>,
-    pub(crate) order: Mutex<Order>,
     pub(crate) segments: Copies<Vec<Arc<Segment>>>,
     pub(crate) waiters: Waiters,
     /// Who waits for more to become durable.
@@ -54,16 +54,21 @@ pub(crate) struct Log {
     pub(crate) drained: Condvar,
     pub(crate) keeper: KeeperBell,
 
-    // changed under `order`, looked at without it
+    // changed by whoever places a frame, under `order`
+    pub(crate) placing: NewLine,
+    pub(crate) order: Mutex<Order>,
+    /// Bytes with a place and without an answer.
+    pub(crate) in_flight: AtomicU64,
+    /// Records in the group that is being filled.
+    pub(crate) waiting: AtomicU32,
+
+    // changed by whoever writes, under `order`, and looked at without it
+    pub(crate) answering: NewLine,
     /// Somebody is writing: a committer for its own group, or the writer thread. Whoever has placed a frame and then
     /// sees this set may rely on it that the frame gets written.
     pub(crate) writing: AtomicBool,
     /// What is being written, or was written last, has no sync.
     pub(crate) without_sync: AtomicBool,
-    /// Bytes with a place and without an answer.
-    pub(crate) in_flight: AtomicU64,
-    /// Records in the group that is being filled.
-    pub(crate) waiting: AtomicU32,
     /// Records of the last group: how much company a commit has.
     pub(crate) company: AtomicU32,
 
@@ -76,6 +81,9 @@ pub(crate) struct Log {
     pub(crate) acknowledged: Watermark,
     /// No record at or behind it was given up.
     pub(crate) complete: Watermark,
+
+    // changed seldom, or by the writer alone
+    pub(crate) rest: NewLine,
     pub(crate) latch: Latch,
     pub(crate) failure: OnceLock<Error>,
     /// Set under `order`: nothing is placed after it.

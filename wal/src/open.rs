@@ -29,7 +29,7 @@ use crate::segment::name::{
     CONTROL, INDEX_DIR, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
 };
 use crate::shortage::{Shortage, space_of};
-use crate::sync::{Condvar, Copies, Mutex, Waiters, Watermark};
+use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
 use crate::vfs::{DirLock, Latch, Medium};
 
 /// The steps of opening.
@@ -307,6 +307,7 @@ fn build(
         packing: Mutex::new(()),
         complete: Watermark::new(complete.unwrap_or(Lsn::NONE)),
         catalog: Mutex::new(catalog),
+        placing: NewLine,
         order: Mutex::new(order),
         segments: Copies::new(&recovered.segments),
         waiters: Waiters::default(),
@@ -314,6 +315,7 @@ fn build(
         hand_over: Condvar::new(),
         drained: Condvar::new(),
         keeper: KeeperBell::default(),
+        answering: NewLine,
         writing: AtomicBool::new(false),
         in_flight: AtomicU64::new(0),
         waiting: AtomicU32::new(0),
@@ -322,6 +324,7 @@ fn build(
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),
+        rest: NewLine,
         latch: Latch::new(),
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),

@@ -91,28 +91,54 @@ impl Log {
     /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.
     #[inline]
     pub(crate) fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
+        let copied = bytes <= COPIED_BYTES_MAX;
+        self.part(lsn, offset, bytes, copied, Bytes::copy_from_slice, Bytes::slice_ref)
+    }
+
+    /// Lets `look` see that part where it stands.
+    #[inline]
+    pub(crate) fn look_at_part<R>(
+        &self,
+        lsn: Lsn,
+        offset: u32,
+        bytes: u32,
+        look: impl Fn(&[u8]) -> R,
+    ) -> Result<R> {
+        self.part(lsn, offset, bytes, true, &look, |_, part| look(part))
+    }
+
+    /// The part, made of the map's memory where `lent` says so and there is a map, else of what was read.
+    #[inline]
+    fn part<R>(
+        &self,
+        lsn: Lsn,
+        offset: u32,
+        bytes: u32,
+        lent: bool,
+        of_lent: impl FnOnce(&[u8]) -> R,
+        of_read: impl FnOnce(&Bytes, &[u8]) -> R,
+    ) -> Result<R> {
         if lsn >= self.accepted.get() {
             return Err(gone(lsn));
         }
         let segments = self.segments.read();
         let segment = segment_in(&segments, lsn).ok_or_else(|| gone(lsn))?;
         if segment.kind == SegmentKind::Packed {
-            return segment.packed_part(lsn, offset, bytes)?.ok_or_else(|| gone(lsn));
+            let part = segment.packed_part(lsn, offset, bytes)?.ok_or_else(|| gone(lsn))?;
+            return Ok(of_read(&part, &part));
         }
         let at = lsn.checked_add(u64::from(offset)).ok_or_else(|| gone(lsn))?;
         let whole = PART_HEADER_BYTES + bytes as usize;
         let is_good = |part: &[u8]| part.len() == bytes as usize;
-        if bytes <= COPIED_BYTES_MAX
-            && let Some(there) = segment.lent(at, whole)?
-        {
+        if lent && let Some(there) = segment.lent(at, whole)? {
             return match decode_part(there, lsn, offset) {
-                Ok(part) if is_good(part) => Ok(Bytes::copy_from_slice(part)),
+                Ok(part) if is_good(part) => Ok(of_lent(part)),
                 _ => Err(damaged(segment, at, "part")),
             };
         }
         let whole = segment.read(at, whole)?;
         match decode_part(&whole, lsn, offset) {
-            Ok(part) if is_good(part) => Ok(whole.slice_ref(part)),
+            Ok(part) if is_good(part) => Ok(of_read(&whole, part)),
             _ => Err(damaged(segment, at, "part")),
         }
     }

@@ -35,6 +35,12 @@ impl Watermark {
     }
 }
 
+/// In a structure laid out in order: what follows begins on cache lines of its own, two at a time as processors fetch them.
+/// Threads that write it take nothing away from those who read what stands before.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct NewLine;
+
 /// A value that is replaced as a whole and read all the time. Each reading thread has a slot with a copy behind an
 /// [`Arc`] of its own, which few others share: threads that read at once do not write to one cache line.
 ///

@@ -7,8 +7,6 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
@@ -19,7 +17,6 @@ use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::open::{open, opened, start_threads};
 use crate::options::{Durability, Options};
-use crate::reader::Record;
 use crate::replay::{Replayed, Replayer};
 use crate::report::RecoveryReport;
 use crate::scan::Verify;
@@ -29,6 +26,7 @@ use crate::ticket::{Ticket, busy};
 use crate::writer::{NotPlaced, Urgency};
 
 mod checkpoint;
+mod read;
 
 /// An open log. Closing it, or dropping it, makes everything durable and gives the directory up.
 ///
@@ -244,34 +242,6 @@ impl Wal {
     pub fn wait(&self, placed: Placed) -> Result<()> {
         self.log.after_append();
         self.log.wait(placed.lsn, placed.end)
-    }
-
-    /// The record at `lsn`, every byte of it verified.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Gone`]: there is none. [`ErrorKind::Corrupt`]: it is damaged; the log stays usable.
-    pub fn read(&self, lsn: Lsn) -> Result<Record> {
-        self.log.read(lsn)
-    }
-
-    /// One part of the record at `lsn`: `offset` bytes behind it, `bytes` long, verified; shares the mapped file's
-    /// memory where there is a map.
-    ///
-    /// # Errors
-    ///
-    /// As [`Wal::read`].
-    pub fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
-        self.log.read_part(lsn, offset, bytes)
-    }
-
-    /// The head of the record at `lsn`, verified; its body is not looked at.
-    ///
-    /// # Errors
-    ///
-    /// As [`Wal::read`].
-    pub fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
-        self.log.read_head(lsn)
     }
 
     /// Engine time of the record at `lsn`, microseconds since 1970; `None` outside the log. Records of one group share

@@ -1,0 +1,47 @@
+//! Door: records, and parts of them, by their place.
+
+use bytes::Bytes;
+
+use super::Wal;
+use crate::error::Result;
+use crate::lsn::Lsn;
+use crate::reader::Record;
+
+impl Wal {
+    /// The record at `lsn`, every byte of it verified.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`]: there is none. [`ErrorKind::Corrupt`]: it is damaged; the log stays usable.
+    pub fn read(&self, lsn: Lsn) -> Result<Record> {
+        self.log.read(lsn)
+    }
+
+    /// One part of the record at `lsn`: `offset` bytes behind it, `bytes` long, verified; shares the mapped file's
+    /// memory where there is a map.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::read`].
+    pub fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
+        self.log.read_part(lsn, offset, bytes)
+    }
+
+    /// Lets `look` see one part of the record at `lsn` where it stands, verified: nothing is copied where there is a map.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::read`].
+    pub fn look_at_part<R>(&self, lsn: Lsn, offset: u32, bytes: u32, look: impl Fn(&[u8]) -> R) -> Result<R> {
+        self.log.look_at_part(lsn, offset, bytes, look)
+    }
+
+    /// The head of the record at `lsn`, verified; its body is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wal::read`].
+    pub fn read_head(&self, lsn: Lsn) -> Result<Bytes> {
+        self.log.read_head(lsn)
+    }
+}
