@@ -36,8 +36,11 @@ impl Layout {
         let at = self.at();
         let in_next_block = self.group.is_some() && align(at) == Some(lsn);
         let said_so = self.group.is_some_and(|(_, head)| head.padded);
-        if lsn != at && !(in_next_block && said_so) && !self.fill(lsn) && !in_next_block {
-            return false;
+        if lsn != at && !(in_next_block && said_so) {
+            let filled = self.fill(lsn);
+            if !filled && !in_next_block {
+                return false;
+            }
         }
         let padded = self.at() != lsn;
         self.close(padded);
