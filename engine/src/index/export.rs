@@ -1,6 +1,7 @@
 //! Pure: everything in a tail index, in the order of keys: what a table is written from.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use savehold_wal::Lsn;
 use savehold_wal::sync::RwLockReadGuard;
@@ -10,10 +11,10 @@ use super::partition::Partition;
 use super::tail::{Locked, TailIndex};
 use crate::error::Result;
 
-/// A key by where it stands, with the beginning of it for sorting.
+/// A key by where it stands, with a part of it for sorting.
 #[derive(Clone, Copy)]
 struct Item {
-    /// The first eight bytes of the key, big-endian, zeros behind a shorter one.
+    /// The eight bytes behind what all keys of the collection begin with, big-endian, zeros behind a shorter one.
     first: u64,
     collection: u32,
     place: u32,
@@ -41,11 +42,15 @@ impl TailIndex {
     pub fn export(&self, mut visit: impl FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
         let partitions: Vec<RwLockReadGuard<'_, Partition>> =
             self.partitions.iter().map(|partition| partition.0.read()).collect();
+        let mut begins = Begins::default();
+        let nodes = partitions.iter().flat_map(|partition| partition.nodes());
+        nodes.for_each(|(_, node)| begins.note(node.collection(), node.key()));
         let mut items = Vec::with_capacity(partitions.iter().map(|partition| partition.keys()).sum());
         for (number, partition) in partitions.iter().enumerate() {
             items.extend(partition.nodes().map(|(place, node)| {
-                let (collection, key) = (node.collection(), node.key());
-                Item { first: first_eight(key), collection, place, partition: number as u8 }
+                let collection = node.collection();
+                let first = first_eight(&node.key()[begins.of(collection)..]);
+                Item { first, collection, place, partition: number as u8 }
             }));
         }
         let key = |item: &Item| partitions[usize::from(item.partition)].node(item.place).key();
@@ -61,6 +66,40 @@ impl TailIndex {
             }
         }
         Ok(())
+    }
+}
+
+/// What all keys of each collection begin with. Keys often begin alike: told apart by their first bytes alone, most
+/// comparisons of a sort would have to fetch both.
+#[derive(Default)]
+struct Begins<'a> {
+    known: HashMap<u32, &'a [u8]>,
+    /// The collection that was asked for last, and what its keys begin with.
+    last: Option<(u32, &'a [u8])>,
+}
+
+impl<'a> Begins<'a> {
+    fn note(&mut self, collection: u32, key: &'a [u8]) {
+        let (begin, is_new) = match self.last {
+            Some((last, begin)) if last == collection => (begin, false),
+            _ => self.known.get(&collection).map_or((key, true), |begin| (*begin, false)),
+        };
+        let same = begin.iter().zip(key).take_while(|(a, b)| a == b).count();
+        self.last = Some((collection, &begin[..same]));
+        if is_new || same < begin.len() {
+            self.known.insert(collection, &begin[..same]);
+        }
+    }
+
+    fn of(&mut self, collection: u32) -> usize {
+        match self.last {
+            Some((last, begin)) if last == collection => begin.len(),
+            _ => {
+                let begin = self.known.get(&collection).copied().unwrap_or_default();
+                self.last = Some((collection, begin));
+                begin.len()
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::bytes::read_data;
 use super::layout::Layout;
 use super::packed;
 use super::walk::{Found, bad_parts, walk};
-use super::{Damage, Inspection, Inspector, Pass, Plot, Seen, Tell, What};
+use super::{Damage, Inspection, Inspector, Pass, Plot, Seen, Tell, Weight, What};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::FrameKind;
 use crate::format::group::align;
@@ -83,11 +83,15 @@ impl Inspector {
                 catalog.name(entry_of(&header));
                 continue;
             }
-            let data = self.lay_out(plot, &header, &mut time_us, &mut copied, &mut keep)?;
+            let most = plot.entry.capacity_end();
+            let places = plot.entry.base..plot.entry.end.unwrap_or(most);
+            let promised = |d: &Damage| d.loses_records() && d.weight == Weight::Acknowledged;
+            let lost = |d: &&Damage| promised(d) && places.contains(&d.from);
+            let lost = inspection.damage.iter().filter(lost).map(|d| d.to.min(most)).max();
+            let end = plot.entry.end.max(lost);
+            let data = self.lay_out(plot, &header, end, &mut time_us, &mut copied, &mut keep)?;
             if data.is_empty() {
-                let places = plot.entry.base..plot.entry.end.unwrap_or(plot.entry.capacity_end());
-                let lost = |d: &Damage| d.loses_records() && places.contains(&d.from);
-                if inspection.damage.iter().any(lost) {
+                if lost.is_some() {
                     catalog.name(self.all_lost(to, &places, plot.entry.generation)?);
                 }
                 continue;
@@ -180,6 +184,7 @@ impl Inspector {
         &self,
         plot: &Plot,
         header: &SegmentHeader,
+        end: Option<Lsn>,
         time_us: &mut u64,
         copied: &mut Copied,
         keep: &mut impl FnMut(&Seen<'_>) -> Result<Keep>,
@@ -209,7 +214,7 @@ impl Inspector {
             Ok::<(), Error>(())
         })?;
         *time_us = layout.time_us();
-        Ok(layout.finish(plot.entry.end, plot.entry.capacity_end()))
+        Ok(layout.finish(end, plot.entry.capacity_end()))
     }
 
     /// A packed segment is packed again, with what of it is sound.
