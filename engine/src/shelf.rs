@@ -143,11 +143,11 @@ impl Shelf {
         let oldest = tail.oldest().unwrap_or(range.1);
         self.write(wal, range, oldest, |mut writer, tally| {
             let mut judge = Counting { judge, tally };
-            let (mut key, mut versions) = (Vec::new(), Vec::new());
+            let (mut key, mut versions, mut keep) = (Vec::new(), Vec::new(), Vec::new());
             let mut collection = 0;
             tail.export(|entry| {
                 if entry.collection != collection || entry.key != key {
-                    push_judged(&mut writer, &mut judge, (collection, &key), &versions)?;
+                    push_judged(&mut writer, &mut judge, (collection, &key), &versions, &mut keep)?;
                     collection = entry.collection;
                     key.clear();
                     key.extend_from_slice(entry.key);
@@ -156,7 +156,7 @@ impl Shelf {
                 versions.push(entry.version);
                 Ok(())
             })?;
-            push_judged(&mut writer, &mut judge, (collection, &key), &versions)?;
+            push_judged(&mut writer, &mut judge, (collection, &key), &versions, &mut keep)?;
             writer.finish()
         })
     }
@@ -201,12 +201,14 @@ fn push_judged(
     judge: &mut dyn Judge,
     (collection, key): (u32, &[u8]),
     versions: &[VersionRef],
+    keep: &mut Vec<bool>,
 ) -> Result<()> {
-    let mut keep = vec![true; versions.len()];
+    keep.clear();
+    keep.resize(versions.len(), true);
     if !versions.is_empty() {
-        judge.judge(collection, key, versions, false, &mut keep);
+        judge.judge(collection, key, versions, false, keep);
     }
-    let mut kept = versions.iter().zip(keep).filter(|(_, keep)| *keep);
+    let mut kept = versions.iter().zip(keep).filter(|(_, keep)| **keep);
     kept.try_for_each(|(version, _)| writer.push(Entry { collection, key, version: *version }))
 }
 

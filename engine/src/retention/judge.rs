@@ -1,6 +1,6 @@
 //! Pure: which versions of a key stay. All is said in places of the log: who asks has looked up where times stand.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use savehold_wal::Lsn;
@@ -184,7 +184,7 @@ pub struct Plan {
     /// Of every collection that is not among `rules`.
     pub usual: Rule,
     /// By the number of the collection.
-    pub rules: HashMap<u32, Rule>,
+    pub rules: BTreeMap<u32, Rule>,
     /// The files of the log before this place hold nothing that the index does not list.
     pub settled: Lsn,
 }
@@ -200,8 +200,14 @@ impl Plan {
 impl Judge for Plan {
     fn judge(&mut self, collection: u32, _: &[u8], versions: &[VersionRef], oldest: bool, keep: &mut [bool]) {
         let reach = if oldest { Reach::All(self.settled) } else { Reach::Part };
+        let rule = self.rule(collection);
+        if let [VersionRef { kind: Kind::Put, .. }] = versions
+            && !matches!(rule, Rule::Passing(_))
+        {
+            return; // the newest stays, whatever it is: most keys have no other
+        }
         let mut stay = Vec::new();
-        self.kept.judge(self.rule(collection), versions, reach, &mut stay);
+        self.kept.judge(rule, versions, reach, &mut stay);
         keep.iter_mut().zip(stay).for_each(|(keep, stay)| *keep &= stay);
     }
 }

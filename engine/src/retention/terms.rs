@@ -14,7 +14,7 @@
 //! which its place stood; the next one begins where another place did, so that a night without commits is one mark.
 //! At a moment before its *partial* place a collection that kept its newest versions alone is not whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use savehold_wal::Lsn;
@@ -185,7 +185,7 @@ impl Terms {
     #[must_use]
     pub fn plan(&self, holds: Holds, settled: Lsn) -> Plan {
         let marks = self.marks.iter().map(|mark| mark.place).chain(self.pins.iter().copied());
-        let mut rules: HashMap<u32, Rule> =
+        let mut rules: BTreeMap<u32, Rule> =
             self.rules.keys().map(|number| (*number, self.rule_of(*number))).collect();
         let moments_alone = Rule::History { explicit: Lsn::MAX, autosaves: Lsn::MAX, newest: 1 };
         rules.extend((0..CollectionId::FIRST.0).map(|own| (own, moments_alone)));

@@ -36,7 +36,7 @@ fn plan(horizon: Horizon, retention: Retention, now_us: u64, pins: &[u64], held:
             Holds { moments: places(&mut held.iter().copied()), ..Holds::default() },
         ),
         usual: Rule::of(retention, since),
-        rules: HashMap::new(),
+        rules: BTreeMap::new(),
         settled: Lsn::NONE,
     }
 }
