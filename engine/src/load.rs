@@ -7,7 +7,7 @@ use savehold_wal::env::{Env, Threads};
 use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
 
 use crate::apply::apply;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Judge, Loader, TailIndex};
 use crate::shelf::{Made, Shelf};
 
@@ -29,10 +29,21 @@ pub(crate) struct Replaying {
 }
 
 impl Replaying {
-    /// Bytes of log that are replayed into memory at open; of what lies before, tables are made first. The index of a log
-    /// takes no more than its bytes.
-    fn tail_bytes_max(self) -> u64 {
-        self.memory_bytes
+    /// The parts in which the log is replayed from `from` on at open. The index of a log takes no more than its bytes: one
+    /// that has no more than memory may take is replayed at once; else memory is looked at behind each part.
+    fn tail_parts(self, spans: &[Range<Lsn>], from: Lsn) -> Vec<(Lsn, Lsn)> {
+        let tail = from..Lsn::MAX;
+        let bytes: u64 = spans.iter().map(|span| bytes_in(span, &tail)).sum();
+        if bytes <= self.memory_bytes {
+            vec![(from, Lsn::MAX)]
+        } else {
+            parts(spans, tail, self.memory_bytes / 2)
+        }
+    }
+
+    /// Memory that the index of a tail may take before a table is made of it.
+    fn tail_memory(self) -> u64 {
+        self.memory_bytes / 4
     }
 
     /// Bytes of log that are made into a table at a time.
@@ -48,6 +59,15 @@ pub(crate) struct Loaded {
     pub(crate) replayed: Replayed,
     /// Versions that its records gave keys.
     pub(crate) versions: u64,
+}
+
+impl Loaded {
+    fn add(&mut self, more: Self) {
+        self.replayed.records += more.replayed.records;
+        self.replayed.bytes += more.replayed.bytes;
+        self.replayed.groups += more.replayed.groups;
+        self.versions += more.versions;
+    }
 }
 
 struct Load<'i> {
@@ -129,23 +149,58 @@ fn parts(spans: &[Range<Lsn>], range: Range<Lsn>, part_bytes: u64) -> Vec<(Lsn, 
     parts
 }
 
-/// Where a tail that begins at `from` and is too long to be held in memory is to be cut: what lies before is made into
-/// tables at once. A table holds nothing that is not durable.
-pub(crate) fn long_before(wal: &Wal, from: Lsn, how: Replaying) -> Option<Lsn> {
-    cut(&wal.spans(), from, wal.durable(), how)
+/// A log from a place on, in memory as far as it may take memory.
+pub(crate) struct Tail {
+    /// What is in memory.
+    pub(crate) index: TailIndex,
+    /// What of the log that is.
+    pub(crate) loaded: Loaded,
+    /// All that was replayed.
+    pub(crate) all: Loaded,
+    /// Tables of what lies before, oldest first; nothing names them yet.
+    pub(crate) made: Vec<Made>,
 }
 
-fn cut(spans: &[Range<Lsn>], from: Lsn, durable: Lsn, how: Replaying) -> Option<Lsn> {
-    let tail = from..Lsn::MAX;
-    if spans.iter().map(|span| bytes_in(span, &tail)).sum::<u64>() <= how.tail_bytes_max() {
-        return None;
+/// Replays the log from `from` on. Where its index takes more memory than it may, tables are made on the way, which pass
+/// `judge`; where they cannot be written, or `judge` is missing, all of it stays in memory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub(crate) fn load_tail(
+    wal: &Wal,
+    shelf: &Shelf,
+    from: Lsn,
+    how: Replaying,
+    mut judge: Option<&mut dyn Judge>,
+) -> Result<Tail> {
+    let new = || TailIndex::new(wal.env().entropy.next_u64());
+    let (all, loaded) = (Loaded::default(), Loaded::default());
+    let (mut tail, mut low) = (Tail { index: new(), loaded, all, made: Vec::new() }, from);
+    for (begin, end) in how.tail_parts(&wal.spans(), from) {
+        let loaded = load(wal, &tail.index, begin..end, how)?;
+        tail.loaded.add(loaded);
+        tail.all.add(loaded);
+        let much = tail.index.memory_bytes() as u64 >= how.tail_memory();
+        if !much || end == Lsn::MAX || end > wal.durable() {
+            continue; // a table holds nothing that is not durable
+        }
+        let Some(plan) = judge.as_deref_mut() else { continue };
+        match shelf.write_tail(wal, (low, end), &tail.index, plan) {
+            Ok(made) => {
+                tail.made.push(made);
+                (tail.index, tail.loaded, low) = (new(), Loaded::default(), end);
+            }
+            Err(e) if is_no_space(&e) => judge = None,
+            Err(e) => return Err(e),
+        }
     }
-    let mut bytes = 0;
-    let behind = |span: &&Range<Lsn>| {
-        bytes += bytes_in(span, &tail);
-        bytes >= how.remake_bytes() && span.start <= durable
-    };
-    spans.iter().rev().find(behind).map(|span| span.start).filter(|place| *place > from)
+    Ok(tail)
+}
+
+/// Whether an error says that nothing can be written: what is in the log is read all the same.
+pub(crate) fn is_no_space(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Full | ErrorKind::Io | ErrorKind::ReadOnly)
 }
 
 /// Bytes of a segment that lie in `range`.
@@ -191,38 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn a_short_tail_is_not_cut_however_far_its_places_leap() {
+    fn a_short_tail_is_replayed_at_once_however_far_its_places_leap() {
+        let once = |from| vec![(from, Lsn::MAX)];
         let full = segments(&[64 * MIB; 8], |_| 1);
-        assert_eq!(cut(&full, Lsn::NONE, Lsn::MAX, HOW), None);
+        assert_eq!(HOW.tail_parts(&full, Lsn::NONE), once(Lsn::NONE));
         let leaping = segments(&[10; 100], |n| n as u16 + 1);
-        assert_eq!(cut(&leaping, Lsn::NONE, Lsn::MAX, HOW), None);
-        assert_eq!(cut(&[], Lsn::NONE, Lsn::MAX, HOW), None);
-    }
-
-    #[test]
-    fn a_long_tail_is_cut_where_a_segment_begins_that_leaves_enough_behind_it() {
-        let spans = segments(&[64 * MIB; 9], |n| n as u16 + 1);
-        assert_eq!(cut(&spans, Lsn::NONE, Lsn::MAX, HOW), Some(spans[8].start));
-        let mut begun = spans.clone();
-        begun.push(Lsn::new(20, 0)..Lsn::new(20, MIB));
-        assert_eq!(cut(&begun, Lsn::NONE, Lsn::MAX, HOW), Some(begun[8].start), "the last one holds little");
-        let little = Replaying { memory_bytes: 8 * MIB, ..HOW };
+        assert_eq!(HOW.tail_parts(&leaping, Lsn::NONE), once(Lsn::NONE));
+        assert_eq!(HOW.tail_parts(&[], Lsn::NONE), once(Lsn::NONE));
+        let long = segments(&[64 * MIB; 10], |n| n as u16 + 1);
+        let cuts = [(Lsn::NONE, long[4].start), (long[4].start, long[8].start), (long[8].start, Lsn::MAX)];
+        assert_eq!(HOW.tail_parts(&long, Lsn::NONE), cuts);
         assert_eq!(
-            cut(&begun, Lsn::NONE, Lsn::MAX, little),
-            Some(begun[8].start),
-            "2 MiB would do, and begin nowhere later"
+            HOW.tail_parts(&long, long[2].start),
+            once(long[2].start),
+            "what tables hold is not counted"
         );
-        assert_eq!(cut(&begun, spans[1].start, Lsn::MAX, HOW), Some(begun[8].start));
-        assert_eq!(cut(&begun, spans[2].start, Lsn::MAX, HOW), None, "what tables hold is not counted");
-    }
-
-    #[test]
-    fn a_tail_is_never_cut_behind_what_is_durable() {
-        let spans = segments(&[64 * MIB; 9], |_| 1);
-        assert_eq!(cut(&spans, Lsn::NONE, spans[8].start, HOW), Some(spans[8].start));
-        let before = Lsn::from_raw(spans[8].start.raw() - 1);
-        assert_eq!(cut(&spans, Lsn::NONE, before, HOW), Some(spans[7].start));
-        assert_eq!(cut(&spans, Lsn::NONE, Lsn::NONE, HOW), None);
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //!
 //! 1. Open the tables that MANIFEST names; what follows a damaged or missing one counts as missing too.
 //! 2. Make missing tables anew from the log.
-//! 3. Of a tail too long for memory, make tables at once, all but the last segments.
-//! 4. Replay the rest into memory.
+//! 3. Replay what is behind them into memory; where that takes too much, make tables of it on the way.
 //!
 //! A crash in between leaves what MANIFEST named before, or what it names once 2 or 3 is done; the log loses nothing.
 
@@ -13,11 +12,11 @@ use std::time::Duration;
 
 use savehold_wal::{Lsn, Verify, Wal};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::estimate::{Course, Rates};
-use crate::index::Index;
 use crate::index::table::Table;
-use crate::load::{Loaded, Replaying, load, long_before, remake, verify_before};
+use crate::index::{Index, Judge};
+use crate::load::{Loaded, Replaying, Tail, is_no_space, load_tail, remake, verify_before};
 use crate::planted::{self, Fault};
 use crate::retention::Holds;
 use crate::shelf::Shelf;
@@ -44,31 +43,50 @@ pub(crate) fn recover(wal: &Wal, how: Replaying) -> Result<Recovered> {
     let found = Shelf::open(wal)?;
     let (shelf, mut tables) = (found.shelf, found.tables);
     let usable = shelf.manifest.lock().through();
-    let mut wanted = found.through;
-    if let Some(place) = long_before(wal, found.through, how) {
-        wanted = place;
-    }
-    if usable < wanted {
-        match make(wal, &shelf, &mut tables, usable..wanted, how) {
+    if usable < found.through {
+        match make(wal, &shelf, &mut tables, usable..found.through, how) {
             // where tables cannot be written, all of it goes into memory
-            Err(e) if matches!(e.kind(), ErrorKind::Full | ErrorKind::Io | ErrorKind::ReadOnly) => {}
+            Err(e) if is_no_space(&e) => {}
             made => made?,
         }
     }
-    let (from, rates, judged) = {
+    let (from, rates) = {
         let manifest = shelf.manifest.lock();
-        (manifest.through(), manifest.rates, manifest.judged)
+        (manifest.through(), manifest.rates)
     };
     if how.verify == Verify::Bodies && from > Lsn::NONE {
         verify_before(wal, from, how)?;
     }
-    tables.reverse();
-    let index = Index::new(wal.env().entropy.next_u64(), tables, from, judged);
     let from = if planted::has(Fault::ReplayLate) { Lsn::from_raw(from.raw() + 4096) } else { from };
-    let tail = load(wal, &index.tail(), from..Lsn::MAX, how)?;
+    let tail = replay(wal, &shelf, &mut tables, from, how)?;
+    let (from, judged) = {
+        let manifest = shelf.manifest.lock();
+        (manifest.through(), manifest.judged)
+    };
+    tables.reverse();
+    let index = Index::over(tail.index, tables, from, judged);
     let took = wal.env().clock.monotonic().saturating_sub(begun);
-    let rates = note(wal, rates, tail, took);
-    Ok(Recovered { index, shelf, tail, rates, damage: found.damage })
+    let rates = note(wal, rates, tail.all, took);
+    Ok(Recovered { index, shelf, tail: tail.loaded, rates, damage: found.damage })
+}
+
+/// Replays the log from `from` on, and names and adds the tables that are made on the way.
+fn replay(wal: &Wal, shelf: &Shelf, tables: &mut Vec<Arc<Table>>, from: Lsn, how: Replaying) -> Result<Tail> {
+    let mut plan = shelf.manifest.lock().terms.plan(Holds::default(), Lsn::NONE); // nobody holds anything yet
+    let judge: Option<&mut dyn Judge> = if wal.read_only().is_some() { None } else { Some(&mut plan) };
+    let mut tail = load_tail(wal, shelf, from, how, judge)?;
+    let made = std::mem::take(&mut tail.made);
+    if made.is_empty() {
+        return Ok(tail);
+    }
+    match shelf.name(wal, |manifest| manifest.add_remade(made.iter().map(|(named, _)| named.clone()))) {
+        Err(e) if is_no_space(&e) => load_tail(wal, shelf, from, how, None),
+        named => {
+            named?;
+            tables.extend(made.into_iter().map(|(_, table)| table));
+            Ok(tail)
+        }
+    }
 }
 
 /// Makes tables of a range, names them and adds them.

@@ -216,3 +216,36 @@ fn a_checkpoint_comes_before_the_index_takes_more_memory_than_it_may() -> Result
     assert_eq!(store.raw("raw")?.keys("").count(), batches * 1000);
     Ok(())
 }
+
+#[test]
+fn a_log_longer_than_memory_is_replayed_into_memory_as_far_as_its_index_fits() -> Result<()> {
+    const BUDGET: u64 = 16 << 20;
+    let much = Options::new().recovery_budget(Duration::from_secs(1 << 20)).memory_budget(256 << 20);
+    for (keys, bytes, tables) in [(200_000, 10, true), (500, 64 << 10, false)] {
+        let mut sim = Sim::new(6);
+        let store = sim.open_with(much.clone())?;
+        let (raw, value) = (store.raw("raw")?, Bytes::from(vec![7; bytes]));
+        for first in (0..keys).step_by(100) {
+            let mut batch = store.batch();
+            for key in first..first + 100 {
+                batch.set(&raw, format!("Player_{key:09}/{}", "long".repeat(20)), &value)?;
+            }
+            batch.commit()?;
+        }
+        let end = store.stats().log_bytes;
+        assert!(store.stats().checkpoints == 0 && end > BUDGET, "{:?}", store.stats());
+        drop((store, raw));
+        sim.kill();
+        let store = sim.open_with(much.clone().memory_budget(BUDGET))?;
+        let stats = store.stats();
+        assert_eq!(stats.tables > 0, tables, "{stats:?}");
+        assert!(stats.index_bytes < BUDGET, "{stats:?}");
+        let raw = store.raw("raw")?;
+        assert_eq!(raw.keys("").count(), keys, "{stats:?}");
+        assert_eq!(
+            raw.get(format!("Player_{:09}/{}", keys / 2, "long".repeat(20)))?.expect("it is there").value,
+            value
+        );
+    }
+    Ok(())
+}

@@ -96,8 +96,13 @@ impl Index {
     /// dropped. `seed` must be random and secret: keys come from strangers.
     #[must_use]
     pub fn new(seed: u64, tables: Vec<Arc<Table>>, floor: Lsn, judged: u64) -> Self {
-        let tail = Arc::new(TailIndex::new(seed));
-        let layers = Layers { tail, frozen: Vec::new(), tables, floor, judged };
+        Self::over(TailIndex::new(seed), tables, floor, judged)
+    }
+
+    /// An index with a tail that holds what came since.
+    #[must_use]
+    pub fn over(tail: TailIndex, tables: Vec<Arc<Table>>, floor: Lsn, judged: u64) -> Self {
+        let layers = Layers { tail: Arc::new(tail), frozen: Vec::new(), tables, floor, judged };
         Self { layers: Swap::new(&layers), change: Mutex::new(()) }
     }
 
