@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use savehold_wal::env::{Env, Threads};
+use savehold_wal::schedule;
+use savehold_wal::sync::Mutex;
 use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
 
 use crate::apply::apply;
@@ -37,13 +39,13 @@ impl Replaying {
         if bytes <= self.memory_bytes {
             vec![(from, Lsn::MAX)]
         } else {
-            parts(spans, tail, self.memory_bytes / 2)
+            parts(spans, tail, self.memory_bytes / 4)
         }
     }
 
-    /// Memory that the index of a tail may take before a table is made of it.
+    /// Memory that the index of a tail may take before a table is made of it, while the next one grows.
     fn tail_memory(self) -> u64 {
-        self.memory_bytes / 4
+        self.memory_bytes / 8
     }
 
     /// Bytes of log that are made into a table at a time.
@@ -161,41 +163,75 @@ pub(crate) struct Tail {
     pub(crate) made: Vec<Made>,
 }
 
-/// Replays the log from `from` on. Where its index takes more memory than it may, tables are made on the way, which pass
-/// `judge`; where they cannot be written, or `judge` is missing, all of it stays in memory.
+/// Replays the log from `from` on. Where its index takes more memory than it may, tables are made on the way, each while the
+/// log is replayed on, which pass `judge`; where they cannot be written, or `judge` is missing, all of it stays in memory.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As [`load`]; what writing a table meets but a full or failing disk.
 pub(crate) fn load_tail(
     wal: &Wal,
     shelf: &Shelf,
     from: Lsn,
     how: Replaying,
-    mut judge: Option<&mut dyn Judge>,
+    judge: Option<&mut (dyn Judge + Send)>,
 ) -> Result<Tail> {
     let new = || TailIndex::new(wal.env().entropy.next_u64());
     let (all, loaded) = (Loaded::default(), Loaded::default());
     let (mut tail, mut low) = (Tail { index: new(), loaded, all, made: Vec::new() }, from);
+    let judge = judge.map(Mutex::new);
+    let write = |full: &Full| {
+        let mut judge = judge.as_ref().expect("without one nothing is full").lock();
+        shelf.write_tail(wal, full.range, &full.index, &mut **judge)
+    };
+    let mut full: Option<Full> = None;
     for (begin, end) in how.tail_parts(&wal.spans(), from) {
-        let loaded = load(wal, &tail.index, begin..end, how)?;
+        let read = || load(wal, &tail.index, begin..end, how);
+        let (loaded, made) = match &full {
+            None => (read()?, None),
+            Some(full) => both(wal.env(), &read, &|| write(full))?,
+        };
+        match made {
+            None => {}
+            Some(Ok(made)) => tail.made.push(made),
+            Some(Err(e)) if is_no_space(&e) => return load_tail(wal, shelf, from, how, None),
+            Some(Err(e)) => return Err(e),
+        }
+        full = None;
         tail.loaded.add(loaded);
         tail.all.add(loaded);
         let much = tail.index.memory_bytes() as u64 >= how.tail_memory();
-        if !much || end == Lsn::MAX || end > wal.durable() {
-            continue; // a table holds nothing that is not durable
-        }
-        let Some(plan) = judge.as_deref_mut() else { continue };
-        match shelf.write_tail(wal, (low, end), &tail.index, plan) {
-            Ok(made) => {
-                tail.made.push(made);
-                (tail.index, tail.loaded, low) = (new(), Loaded::default(), end);
-            }
-            Err(e) if is_no_space(&e) => judge = None,
-            Err(e) => return Err(e),
+        if much && judge.is_some() && end < Lsn::MAX && end <= wal.durable() {
+            // a table holds nothing that is not durable
+            full = Some(Full { range: (low, end), index: std::mem::replace(&mut tail.index, new()) });
+            (tail.loaded, low) = (Loaded::default(), end);
         }
     }
     Ok(tail)
+}
+
+/// An index of which a table is made.
+struct Full {
+    range: (Lsn, Lsn),
+    index: TailIndex,
+}
+
+/// What both answer, at once where there are threads.
+fn both(
+    env: &Env,
+    read: &(dyn Fn() -> Result<Loaded> + Sync),
+    write: &(dyn Fn() -> Result<Made> + Sync),
+) -> Result<(Loaded, Option<Result<Made>>)> {
+    if env.threads == Threads::None {
+        return Ok((read()?, Some(write())));
+    }
+    let answers = schedule::share(2, |n| if n == 0 { (Some(read()), None) } else { (None, Some(write())) });
+    let (mut loaded, mut made) = (Loaded::default(), None);
+    for (read, written) in answers {
+        loaded = read.unwrap_or(Ok(loaded))?;
+        made = made.or(written);
+    }
+    Ok((loaded, made))
 }
 
 /// Whether an error says that nothing can be written: what is in the log is read all the same.
@@ -254,8 +290,9 @@ mod tests {
         assert_eq!(HOW.tail_parts(&leaping, Lsn::NONE), once(Lsn::NONE));
         assert_eq!(HOW.tail_parts(&[], Lsn::NONE), once(Lsn::NONE));
         let long = segments(&[64 * MIB; 10], |n| n as u16 + 1);
-        let cuts = [(Lsn::NONE, long[4].start), (long[4].start, long[8].start), (long[8].start, Lsn::MAX)];
-        assert_eq!(HOW.tail_parts(&long, Lsn::NONE), cuts);
+        let cuts =
+            [0, 2, 4, 6, 8].map(|n| (long[n].start, long.get(n + 2).map_or(Lsn::MAX, |next| next.start)));
+        assert_eq!(HOW.tail_parts(&long, long[0].start), cuts);
         assert_eq!(
             HOW.tail_parts(&long, long[2].start),
             once(long[2].start),

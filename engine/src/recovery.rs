@@ -73,7 +73,8 @@ pub(crate) fn recover(wal: &Wal, how: Replaying) -> Result<Recovered> {
 /// Replays the log from `from` on, and names and adds the tables that are made on the way.
 fn replay(wal: &Wal, shelf: &Shelf, tables: &mut Vec<Arc<Table>>, from: Lsn, how: Replaying) -> Result<Tail> {
     let mut plan = shelf.manifest.lock().terms.plan(Holds::default(), Lsn::NONE); // nobody holds anything yet
-    let judge: Option<&mut dyn Judge> = if wal.read_only().is_some() { None } else { Some(&mut plan) };
+    let judge: Option<&mut (dyn Judge + Send)> =
+        if wal.read_only().is_some() { None } else { Some(&mut plan) };
     let mut tail = load_tail(wal, shelf, from, how, judge)?;
     let made = std::mem::take(&mut tail.made);
     if made.is_empty() {
