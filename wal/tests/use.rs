@@ -166,9 +166,10 @@ fn what_is_appended_while_the_log_closes_is_refused_or_closed_with_it() {
         let mut kept: Vec<_> = ended.into_iter().flat_map(|(kept, _)| kept).collect();
         kept.sort_unstable();
         let log = Wal::open_in(env, dir, options()).unwrap();
-        assert!(log.report().clean, "{}", log.report());
         let there: Vec<_> =
             log.replay(savehold_wal::Lsn::NONE).unwrap().map(|record| record.unwrap().lsn).collect();
+        // a segment may have been prepared for the first record of all, which was refused then
+        assert!(log.report().clean || there.is_empty(), "{}", log.report());
         assert_eq!(there, kept);
     }
 }
