@@ -18,7 +18,7 @@ use crate::format::frame::FrameKind;
 use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::lane::{drawn_lane, offset_in};
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
 use crate::lsn::Lsn;
 use crate::open::{first_timeline, sync_above};
 use crate::segment::catalog::{Catalog, SegmentEntry, Timeline};
@@ -105,10 +105,7 @@ impl Inspector {
             copied.bytes += header.capacity;
         }
         for damage in &inspection.damage {
-            let places = damage.from..damage.to;
-            let whole = matches!(damage.what, What::Missing | What::Header) && damage.from != Lsn::NONE;
-            let known = |entry: &SegmentEntry| places.contains(&entry.base);
-            if whole && damage.loses_records() && !catalog.segments.iter().any(known) {
+            if let Some(places) = lost_whole(&catalog.segments, damage) {
                 catalog.name(self.all_lost(to, &places, 0)?);
             }
         }
@@ -323,8 +320,62 @@ impl Inspector {
     }
 }
 
+/// The places of a segment that is lost whole, of which only a catalog or another segment tells: no more of them than a
+/// segment may have, and none that a segment beside it has.
+fn lost_whole(segments: &[SegmentEntry], damage: &Damage) -> Option<Range<Lsn>> {
+    let (from, whole) = (damage.from, matches!(damage.what, What::Missing | What::Header));
+    let covered = segments.iter().any(|entry| entry.base <= from && from < entry.capacity_end());
+    if !whole || !damage.loses_records() || covered || !from.offset().is_multiple_of(BLOCK_BYTES) {
+        return None;
+    }
+    let next = segments.iter().map(|entry| entry.base).filter(|base| *base > from).min();
+    let most = from.checked_add(SEGMENT_BYTES_LIMIT)?;
+    let end = damage.to.min(next.unwrap_or(Lsn::MAX)).min(most);
+    end.bytes_since(from).filter(|bytes| *bytes > 0).map(|_| from..end)
+}
+
 /// Whether `bytes`, which stand at these places, are nothing but zeros.
 fn is_zero(bytes: &[u8], places: Range<Lsn>) -> bool {
     let count = places.end.bytes_since(places.start).and_then(|n| usize::try_from(n).ok());
     bytes.iter().take(count.unwrap_or(usize::MAX)).all(|&byte| byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_segment_that_only_others_tell_of_takes_no_more_places_than_it_can_have() {
+        let at = |blocks: u64| Lsn::new(3, blocks * BLOCK_BYTES);
+        let entry = |base: u64, blocks: u64| SegmentEntry {
+            base: at(base),
+            capacity: blocks * BLOCK_BYTES,
+            number: 1,
+            generation: 0,
+            kind: SegmentKind::Log,
+            end: None,
+            damaged: false,
+        };
+        let segments = [entry(0, 10), entry(20, 10)];
+        let lost = |from: Lsn, to: Lsn| {
+            let (what, weight) = (What::Missing, Weight::Acknowledged);
+            let damage = Damage { what, weight, from, to, file: PathBuf::new(), offset: 0, head: None };
+            lost_whole(&segments, &damage)
+        };
+        let limit = SEGMENT_BYTES_LIMIT / BLOCK_BYTES;
+        let table = [
+            (at(10), at(15), Some(at(15))),
+            (at(10), Lsn::MAX, Some(at(20))),
+            (at(5), at(15), None),
+            (at(12).plus(1), at(15), None),
+            (at(12), at(12), None),
+            (at(30), at(31), Some(at(31))),
+            (at(30), Lsn::MAX, Some(at(30 + limit))),
+            (at(30), Lsn::new(9, 4096), Some(at(30 + limit))),
+        ];
+        for (from, to, end) in table {
+            assert_eq!(lost(from, to), end.map(|end| from..end), "{from} to {to}");
+        }
+    }
 }
