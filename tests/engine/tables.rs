@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use savehold::sim::Sim;
 use savehold::{ErrorKind, Next, Options, Result, Store};
-use savehold_wal::sim::SimDisk;
+use savehold_wal::sim::{Failure, Fault, SimDisk, When};
 
 const KEYS: u64 = 40;
 const ROUNDS: u64 = 6;
@@ -246,6 +246,51 @@ fn a_log_longer_than_memory_is_replayed_into_memory_as_far_as_its_index_fits() -
             raw.get(format!("Player_{:09}/{}", keys / 2, "long".repeat(20)))?.expect("it is there").value,
             value
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_log_longer_than_memory_survives_whatever_befalls_the_tables_that_are_made_of_it() -> Result<()> {
+    let forever = Options::new().recovery_budget(Duration::from_secs(1 << 20));
+    let little = forever.clone().memory_budget(8 << 20);
+    let long = || -> Result<Sim> {
+        let mut sim = Sim::new(7);
+        let store = sim.open_with(forever.clone().memory_budget(256 << 20))?;
+        let raw = store.raw("raw")?;
+        for first in (0..90_000).step_by(500) {
+            let mut batch = store.batch();
+            for key in first..first + 500 {
+                batch.set(&raw, format!("Player_{key:09}/{}", "long".repeat(20)), &Bytes::new())?;
+            }
+            batch.commit()?;
+        }
+        assert_eq!(store.stats().checkpoints, 0);
+        sim.kill();
+        Ok(sim)
+    };
+    let count = |store: &Store| -> Result<usize> { Ok(store.raw("raw")?.keys("").count()) };
+    let mut sim = long()?;
+    let before = sim.disk().counts().changes;
+    let store = sim.open_with(little.clone())?;
+    let changes = sim.disk().counts().changes - before;
+    assert!(store.stats().tables > 1 && changes > 20, "{:?}, {changes} changes", store.stats());
+    assert_eq!(count(&store)?, 90_000);
+    for fault in [Fault::Fail(Failure::Full), Fault::CutInside] {
+        for step in [1, changes / 3, changes / 2, 4 * changes / 5, changes - 1] {
+            let mut sim = long()?;
+            let disk = sim.disk();
+            disk.order(When::Change(disk.counts().changes + step), fault);
+            if let Ok(store) = sim.open_with(little.clone()) {
+                assert_eq!(count(&store)?, 90_000, "{fault:?} at {step} of {changes}");
+            }
+            sim.cut_power();
+            let store = sim.open_with(little.clone())?;
+            assert_eq!(count(&store)?, 90_000, "after {fault:?} at {step} of {changes}");
+            let raw = store.raw("raw")?;
+            raw.set("one more", &Bytes::new())?;
+            assert!(raw.get("one more")?.is_some());
+        }
     }
     Ok(())
 }
