@@ -263,15 +263,17 @@ impl Store {
             let undone = self.since(id, key, moment, until)?;
             let Some(newest) = undone.first() else { continue };
             let then = self.core.read(id, key.as_bytes(), moment)?.stored.map(|stored| stored.entry);
-            let now = match newest.kind {
-                Kind::Remove => None,
-                Kind::Put => self.core.stored(*newest).ok().map(|stored| stored.entry),
+            let differs = match (tx, newest.kind) {
+                // What it passes over it has read: its answer waits until that is as durable as what it writes.
+                (Some(tx), _) => tx.put_back(&batch.collection.table, &KeyRef::from(key), then.as_ref())?,
+                (None, Kind::Remove) => then.is_some(),
+                (None, Kind::Put) => match self.core.stored(*newest) {
+                    Ok(now) => then != Some(now.entry),
+                    Err(_) => true,
+                },
             };
-            if then == now && (now.is_some() || newest.kind == Kind::Remove) {
+            if !differs {
                 continue; // written since, and as it was all the same
-            }
-            if let Some(tx) = tx {
-                tx.put_back(&batch.collection.table, &KeyRef::from(key), then.as_ref())?;
             }
             let reverted = Reverted {
                 key: key.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use savehold::{Change, Collection, Error, ErrorKind, Once, Outcome, Result, Store, Ticket};
+use savehold::{Change, Collection, Error, ErrorKind, Once, Outcome, Result, Selection, Store, Ticket};
 
 use crate::gate::Gate;
 
@@ -38,9 +38,9 @@ fn compare(store: &Store, counts: &Collection<i64>) -> Result<&'static str> {
     }
 }
 
-/// Questions about the key `a`, which is 7 by a commit that is on its way with the id `x`, and `gone`, which that commit
-/// removed, and how each is answered once that commit is durable.
-const ALL: [(&str, Ask); 12] = [
+/// Questions about the key `a`, which is 7 by a commit that is on its way with the id `x`, `gone`, which that commit
+/// removed, and `back`, which it set to what it was first, and how each is answered once that commit is durable.
+const ALL: [(&str, Ask); 13] = [
     ("kept", |_, counts| {
         counts.update("a", |_| Change::keep()).map(|done| if done.wrote { "wrote" } else { "kept" })
     }),
@@ -74,6 +74,11 @@ const ALL: [(&str, Ask); 12] = [
         let read = store.transaction_async(|tx| tx.scan(counts, "zzz").map(|all| all.len())).wait()?;
         Ok(if read.value == 0 { "scanned" } else { "found" })
     }),
+    ("as it was", |store, counts| {
+        let first = counts.versions("back")?.last().expect("it was written")?.version;
+        let back = store.revert(Selection::collection("counts").keys(["back"])?, first)?;
+        Ok(if back.is_empty() { "as it was" } else { "set back" })
+    }),
 ];
 
 /// Asks all while the sync of the commit they are decided on waits; then it succeeds or fails.
@@ -82,6 +87,8 @@ fn ask_all(fails: bool) -> Vec<(&'static str, Result<&'static str>)> {
     let counts = store.collection::<i64>("counts").expect("a name");
     counts.set("a", &1).expect("writes");
     counts.set("gone", &1).expect("writes");
+    counts.set("back", &7).expect("writes");
+    counts.set("back", &1).expect("writes");
     gate.shut();
     std::thread::scope(|scope| {
         let (placed, is_placed) = channel();
@@ -89,6 +96,7 @@ fn ask_all(fails: bool) -> Vec<(&'static str, Result<&'static str>)> {
         let writer = scope.spawn(move || {
             store.transaction_once("x", |tx| -> Result<()> {
                 tx.remove(counts, "gone")?;
+                tx.set(counts, "back", &7)?;
                 tx.set(counts, "a", &7)?;
                 placed.send(()).expect("somebody listens");
                 Ok(())
