@@ -314,9 +314,7 @@ impl Request {
                 let e = Error::new(ErrorKind::AlreadyActive, say).already(lease.token);
                 (lease.token.lsn(), e)
             }
-            Refusal::Closed => {
-                (Lsn::NONE, Error::new(ErrorKind::Closed, "the store was closed: open it again"))
-            }
+            Refusal::Closed => (Lsn::NONE, Error::closed()),
         }
     }
 

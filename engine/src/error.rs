@@ -158,6 +158,11 @@ impl Error {
         Self(Arc::new(Inner { kind, message, version: None, instead: None, lease: None, source: None }))
     }
 
+    #[cold]
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the store was closed: open it again")
+    }
+
     /// The same error, naming the version it is about: of [`ErrorKind::Unknown`] the commit in doubt.
     #[must_use]
     pub fn at(mut self, version: Version) -> Self {

@@ -41,6 +41,7 @@ impl Core {
                     return Err(NotCommitted::Barred(lsn, self.leased(&lease), Some(key)));
                 }
                 Barred::Late => return Err(NotCommitted::Barred(lsn, late(), None)),
+                Barred::Closed => return Err(NotCommitted::Barred(lsn, Error::closed(), None)),
             }
             let refused = match self.place_ending(draft, how, &over) {
                 Ok(placed) => return Ok(placed),

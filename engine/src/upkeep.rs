@@ -17,7 +17,7 @@ use crate::bell::Bell;
 use crate::commit::NotCommitted;
 use crate::core::Core;
 use crate::duty::{Duty, Late};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::guard;
 use crate::lease::{Ended, Ending};
 
@@ -29,11 +29,12 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`]: the system gives no more threads. [`ErrorKind::Closed`].
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io): the system gives no more threads.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     pub(crate) fn begin_upkeep(self: &Arc<Self>) -> Result<()> {
         let closed = self.upkeep.closed.lock();
         if *closed {
-            return Err(Error::new(ErrorKind::Closed, "the store was closed: open it again"));
+            return Err(Error::closed());
         }
         if self.wal.env().threads != Threads::Own {
             return Ok(());
@@ -182,14 +183,21 @@ impl Core {
         self.leases.lock().close();
         self.attend();
         self.stop_threads();
-        let ours: Vec<Ending> = {
-            let state = self.leases.lock();
-            let inside = state.table.all().filter(|lease| !lease.holder.external);
-            inside.map(|lease| (lease.clone(), Ended::Closed)).collect()
-        };
-        _ = self.sweep(&ours); // where it fails, the next opening finds that this run is over
+        // Where it fails, the next opening finds that this run is over. What was being granted meanwhile is there when
+        // its turn is over, and nothing is granted behind it.
+        while let ours = self.our_leases()
+            && !ours.is_empty()
+            && self.sweep(&ours).is_ok()
+        {}
         self.make_calls();
         self.checkpoint_at_close();
+    }
+
+    /// The leases of this run, to be ended because it is over.
+    fn our_leases(&self) -> Vec<Ending> {
+        let state = self.leases.lock();
+        let inside = state.table.all().filter(|lease| !lease.holder.external);
+        inside.map(|lease| (lease.clone(), Ended::Closed)).collect()
     }
 
     fn stop_threads(&self) {

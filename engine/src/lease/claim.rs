@@ -81,6 +81,8 @@ pub(crate) enum Barred {
     Fenced(Fence),
     /// What it grants was asked for until a moment that is past.
     Late,
+    /// Nothing is granted any more: the store is being closed.
+    Closed,
 }
 
 /// What a stale token met.
@@ -150,6 +152,7 @@ fn check_claim(state: &State, claim: &Claim, now: Duration) -> Result<(), Barred
         }
     }
     match &claim.grants {
+        Some(_) if state.is_closed() => Err(Barred::Closed),
         Some(granted) if now >= granted.before => Err(Barred::Late),
         _ => Ok(()),
     }

@@ -31,13 +31,15 @@ pub(crate) struct State {
     soonest: Option<Duration>,
     /// Who is to be woken once no lock is held.
     pub(crate) wakes: Wakes,
+    /// Nothing is granted any more.
+    closed: bool,
 }
 
 impl State {
     /// Nobody holds anything in the run `run`.
     pub(crate) fn new(run: u64) -> Self {
         let (table, holders, queue, stirred, doomed, soonest, wakes) = Default::default();
-        Self { run, table, holders, queue, stirred, doomed, soonest, wakes }
+        Self { run, table, holders, queue, stirred, doomed, soonest, wakes, closed: false }
     }
 
     /// The run.
@@ -227,7 +229,11 @@ impl State {
     /// A request joins.
     pub(crate) fn join(&mut self, ask: Ask) -> RequestId {
         let id = self.queue.join(ask);
-        self.stirred.insert(id);
+        if self.closed {
+            self.refuse_closed(id);
+        } else {
+            self.stirred.insert(id);
+        }
         id
     }
 
@@ -283,12 +289,22 @@ impl State {
         self.stirred.insert(id);
     }
 
-    /// No request is granted any more.
+    /// No request is granted any more, whenever it came or comes.
     pub(crate) fn close(&mut self) {
+        self.closed = true;
         for id in self.queue.ids() {
-            self.queue.stand_aside(id);
-            self.turn(id, Turn::Refused(Refusal::Closed));
+            self.refuse_closed(id);
         }
+    }
+
+    fn refuse_closed(&mut self, id: RequestId) {
+        self.queue.stand_aside(id);
+        self.turn(id, Turn::Refused(Refusal::Closed));
+    }
+
+    /// Whether nothing is granted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Judges all requests to which something happened, by the time too, earliest first.

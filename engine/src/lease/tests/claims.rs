@@ -1,7 +1,7 @@
 //! Who may write a key: every combination of what stands there and what the commit brings.
 
 use super::world::{World, grant, key, secs};
-use crate::lease::{Barred, Claim, Ended, Granted, Life, check};
+use crate::lease::{Barred, Claim, Ended, Granted, Life, Policy, check};
 
 /// What stands on the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn verdict(on: On, brings: Brings) -> Verdict {
         Err(Barred::Over(ends)) => Verdict::Ends(ends[0].1.clone()),
         Err(Barred::Leased(..)) => Verdict::Leased,
         Err(Barred::Fenced(_)) => Verdict::Fenced,
-        Err(Barred::Late) => unreachable!(),
+        Err(Barred::Late | Barred::Closed) => unreachable!(),
     }
 }
 
@@ -137,4 +137,18 @@ fn a_grant_is_refused_at_the_deadline_of_its_request() {
     let claim = Claim { grants: Some(granted), ..Claim::default() };
     let at = |now| check(&world.state, Some(&claim), [].iter(), now).is_ok();
     assert!(at(world.now - secs(1)) && !at(world.now) && !at(world.now + secs(1)));
+}
+
+#[test]
+fn nothing_is_granted_once_the_store_is_being_closed() {
+    let mut world = World::new(&["me", "other"]);
+    let before = world.ask("me", &["k"], Policy::Wait, 5);
+    assert!(world.is_up(before));
+    world.state.close();
+    let behind = world.ask("other", &["free"], Policy::Wait, 5);
+    assert!(world.is_refused(before) && world.is_refused(behind));
+    let granted = Granted { request: before, before: world.now + secs(5), slot: std::sync::Arc::default() };
+    let claim = Claim { grants: Some(granted), ..Claim::default() };
+    let on_its_way = check(&world.state, Some(&claim), [].iter(), world.now);
+    assert!(matches!(on_its_way, Err(Barred::Closed)), "{on_its_way:?}");
 }
