@@ -12,7 +12,8 @@ impl Wal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`]: there is none. [`ErrorKind::Corrupt`]: it is damaged; the log stays usable.
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone): there is none. [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): it is
+    /// damaged; the log stays usable.
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
         self.log.read(lsn)
     }
