@@ -135,7 +135,8 @@ impl Client {
     #[cold]
     fn unanswered(&self, request: &Map, e: io::Error) -> Error {
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
-        if WRITING.contains(&verb) {
+        let dry = request.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
+        if WRITING.contains(&verb) && !dry {
             let say = format!(
                 "process {}, which has the store, did not answer ({e}): whether the change was made says `savehold \
                  history`",
@@ -175,6 +176,30 @@ fn read_line(lines: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
         }
         if line.len() > 2 * LINE_BYTES_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_that_dies_leaves_in_doubt_only_what_it_was_asked_to_write() {
+        let client = Client { dir: PathBuf::from("s"), pid: 7 };
+        let asked = |verb, dry| Map::from([("do", Value::from(verb)), ("dry_run", Value::from(dry))]);
+        for (verb, dry, kind) in [
+            ("revert", false, ErrorKind::Unknown),
+            ("revert", true, ErrorKind::Io),
+            ("restore_keys", false, ErrorKind::Unknown),
+            ("restore_keys", true, ErrorKind::Io),
+            ("digest", false, ErrorKind::Io),
+        ] {
+            let (here, there) = UnixStream::pair().unwrap();
+            drop(there);
+            let said = client.exchange(here, &asked(verb, dry), |_| ControlFlow::Continue(()));
+            let e = said.unwrap_err();
+            assert_eq!(e.kind(), kind, "{verb}, dry: {dry}: {e:?}");
         }
     }
 }
