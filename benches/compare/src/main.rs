@@ -17,6 +17,7 @@ mod run;
 mod syncs;
 mod report;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(e) if e.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS // whoever read has read enough
+        }
         Err(e) => {
             eprintln!("{e}");
             ExitCode::FAILURE
@@ -44,11 +48,12 @@ fn main() -> ExitCode {
 
 /// What there is to measure.
 fn list() -> Result<()> {
+    let mut out = io::stdout().lock();
     for kind in Kind::value_variants() {
-        println!("{} {}", kind.name(), run::version(*kind));
+        writeln!(out, "{} {}", kind.name(), run::version(*kind))?;
     }
     for case in Workload::value_variants().iter().flat_map(|workload| cases(*workload, 1.0)) {
-        println!("{:?}: {} ({:?})", case.workload, case.name, case.setting);
+        writeln!(out, "{:?}: {} ({:?})", case.workload, case.name, case.setting)?;
     }
     Ok(())
 }
