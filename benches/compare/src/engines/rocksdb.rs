@@ -66,7 +66,7 @@ impl Session for PlainSession<'_> {
     fn put_many(&mut self, items: &mut dyn Iterator<Item = (Key, &[u8])>) -> Result<()> {
         let mut batch = WriteBatch::default();
         items.for_each(|(key, value)| batch.put(key, value));
-        Ok(self.db.write_opt(&batch, &self.options)?)
+        Ok(self.db.write_opt(batch, &self.options)?)
     }
 
     fn get(&mut self, key: &Key) -> Result<Option<usize>> {
