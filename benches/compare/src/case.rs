@@ -23,6 +23,8 @@ pub enum Workload {
     List,
     /// Opening after a kill as the engine comes, by the size of the store.
     Open,
+    /// Opening after a kill, reading and committing by the size of the store.
+    Size,
     /// Bytes that go to the device for each byte of payload.
     Bytes,
 }
@@ -142,6 +144,13 @@ pub fn cases(workload: Workload, scale: f64) -> Vec<Case> {
         Workload::Open => [("100 k keys", 100_000), ("1 M keys", 1_000_000), ("10 M keys", 10_000_000)]
             .into_iter()
             .map(|(size, keys)| Case { keys: count(keys), ..case(size, Setting::Defaults, 100) })
+            .collect(),
+        Workload::Size => [("1 M keys", 1), ("3 M keys", 3), ("10 M keys", 10), ("30 M keys", 30)]
+            .into_iter()
+            .map(|(size, millions)| Case {
+                keys: count(millions * 1_000_000),
+                ..case(size, Setting::Defaults, 100)
+            })
             .collect(),
         Workload::Bytes => vec![
             Case { commits: count(5_000), ..case("100 B, 1 thread, synced", Setting::Durable, 100) },

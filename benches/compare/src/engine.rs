@@ -147,7 +147,7 @@ impl Kind {
 
     /// Whether it has what a workload asks for, in this setting.
     pub fn can(self, workload: Workload, setting: Setting) -> bool {
-        use Workload::{Buffered, Bytes, Durable, Get, List, Open, Replay, Update};
+        use Workload::{Buffered, Bytes, Durable, Get, List, Open, Replay, Size, Update};
         let built = self != Self::Rocksdb || cfg!(feature = "rocksdb");
         let fits = match (self, workload) {
             // Asked of those that are made for reading, and keep their keys in order.
@@ -155,13 +155,13 @@ impl Kind {
             // A log: no key is found in it. Its checkpoints are its user's, so it has no default for them.
             (Self::Okaywal, Replay) => setting == Setting::InLog,
             (Self::Okaywal, Durable | Bytes) => setting == Setting::Durable,
-            (Self::Okaywal, Buffered | Update | Get | Open) => false,
+            (Self::Okaywal, Buffered | Update | Get | Open | Size) => false,
             // Its messages are found by key, in memory; as a store it is not meant.
-            (Self::RaftEngine, Get | Open) => false,
+            (Self::RaftEngine, Get | Open | Size) => false,
             // No log: there is nothing to replay.
             (Self::Lmdb, Replay) => false,
             (Self::Bare, Replay) => setting == Setting::InLog,
-            (Self::Bare, Update | Open) => false,
+            (Self::Bare, Update | Open | Size) => false,
             _ => true,
         };
         built && fits

@@ -35,7 +35,8 @@ pub fn run(args: &args::Run) -> Result<()> {
 
 /// Whether the question is about a store that was there before.
 fn needs_store(case: &Case) -> bool {
-    matches!(case.workload, Workload::Replay | Workload::Open | Workload::Get | Workload::List)
+    let without = [Workload::Durable, Workload::Buffered, Workload::Update, Workload::Bytes];
+    !without.contains(&case.workload)
 }
 
 fn named<T: Copy>(some: &[T], all: &[T]) -> Vec<T> {
@@ -80,7 +81,9 @@ impl Ground<'_> {
         let store = self.store(kind);
         disk::remove(&store)?;
         match self.case.workload {
-            Workload::Replay | Workload::Open => child::fill_and_kill(kind, self.case, &store)?,
+            Workload::Replay | Workload::Open | Workload::Size => {
+                child::fill_and_kill(kind, self.case, &store)?;
+            }
             Workload::Get | Workload::List => child::fill(kind, self.case, &store)?,
             _ => {}
         }
@@ -92,7 +95,7 @@ impl Ground<'_> {
         disk::remove(&work)?;
         let dir = match self.case.workload {
             // Opening changes what a kill left: each time a copy is opened, which is in the page cache then.
-            Workload::Replay | Workload::Open => {
+            Workload::Replay | Workload::Open | Workload::Size => {
                 disk::copy(&store, &work)?;
                 &work
             }

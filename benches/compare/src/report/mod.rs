@@ -1,5 +1,6 @@
 //! Corridor: tables and plots of what was measured.
 
+mod curve;
 mod plot;
 mod summary;
 mod table;

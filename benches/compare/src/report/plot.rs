@@ -7,15 +7,16 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::curve;
 use super::summary::{CaseSummary, Summary};
 use crate::case::Workload;
 use crate::engine::{Kind, Result};
 
-const PANEL: (u32, u32) = (480, 300);
+pub const PANEL: (u32, u32) = (480, 300);
 const COLUMNS: usize = 2;
-const FONT: &str = "sans-serif";
-const OURS: RGBColor = RGBColor(196, 78, 40);
-const PEER: RGBColor = RGBColor(90, 120, 160);
+pub const FONT: &str = "sans-serif";
+pub const OURS: RGBColor = RGBColor(196, 78, 40);
+pub const PEER: RGBColor = RGBColor(90, 120, 160);
 const FLOOR: RGBColor = RGBColor(160, 160, 160);
 
 /// One picture for each question that was asked.
@@ -26,7 +27,11 @@ pub fn draw(summary: &Summary, dir: &Path) -> Result<()> {
         let cases = summary.of_workload(*workload);
         if !cases.is_empty() {
             let name = workload.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
-            picture(&cases, &dir.join(format!("{name}.png")))?;
+            let path = dir.join(format!("{name}.png"));
+            match workload {
+                Workload::Size => curve::picture(&cases, &path)?,
+                _ => picture(&cases, &path)?,
+            }
         }
     }
     Ok(())

@@ -60,6 +60,10 @@ fn title(workload: Workload) -> (&'static str, &'static str) {
         Workload::Open => {
             ("Opening after a kill, as the engine comes", "ms until the first read is answered")
         }
+        Workload::Size => (
+            "Cost against size",
+            "reads/s of keys at random, with ms until the first read after a kill and µs of a buffered commit (median)",
+        ),
         Workload::Bytes => (
             "Bytes written for a byte of payload",
             "as the kernel accounts the process; in brackets, as the device counts",
@@ -90,7 +94,7 @@ fn questions(workload: Workload, cases: &[&CaseSummary], text: &mut String) {
                 figure(m, "mapped_bytes_per_key", 1.0)
             });
         }
-        Workload::List => {}
+        Workload::List | Workload::Size => {}
         Workload::Open => {
             beside("Most memory while opening, MiB", cases, text, |m| {
                 figure(m, "peak_bytes", 1.0 / 1048576.0)
@@ -155,6 +159,10 @@ fn main_cell(workload: Workload, measured: &Measured) -> String {
         Workload::Replay => format!("{value} ({})", figure(measured, "open_ms", 1.0)),
         Workload::Durable | Workload::Buffered | Workload::Update => {
             format!("{value} ({} / {})", figure(measured, "p50_us", 1.0), figure(measured, "p99_us", 1.0))
+        }
+        Workload::Size => {
+            let (open, commit) = (figure(measured, "open_ms", 1.0), figure(measured, "commit_p50_us", 1.0));
+            format!("{value} ({open} / {commit})")
         }
         Workload::Bytes => format!("{value} ({})", figure(measured, "device_bytes_per_byte", 1.0)),
         Workload::Get | Workload::List | Workload::Open => value,

@@ -4,6 +4,7 @@ mod fill;
 mod get;
 mod list;
 mod open;
+mod size;
 mod update;
 mod write;
 
@@ -24,6 +25,7 @@ pub fn measure(kind: Kind, case: &Case, dir: &Path) -> Result<Measured> {
         Workload::Update => update::measure(kind, case, dir),
         Workload::Get => get::measure(kind, case, dir),
         Workload::List => list::measure(kind, case, dir),
+        Workload::Size => size::measure(kind, case, dir),
     }
 }
 

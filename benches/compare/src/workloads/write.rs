@@ -52,7 +52,8 @@ pub fn bytes(kind: Kind, case: &Case, dir: &Path) -> Result<Measured> {
         .with("device_bytes_per_commit", device / commits))
 }
 
-fn work(engine: &dyn Engine, case: &Case, until: Until) -> Result<Lap> {
+/// Commits, on as many threads as the case says.
+pub fn work(engine: &dyn Engine, case: &Case, until: Until) -> Result<Lap> {
     let values = Values::new(case.value_bytes);
     lap(engine, case.threads, until, &|thread, session, runner| {
         commits(case, &values, thread, session, runner)
