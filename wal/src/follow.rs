@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -74,8 +75,9 @@ impl Follower {
             if let Some(record) = self.ready.pop_front() {
                 return Ok(Some(record));
             }
+            let ended = self.ended(); // before the look: what was answered until then is handed out first
             if !self.next_group()? {
-                return self.log.check().map(|()| None);
+                return ended.map(|()| None);
             }
         }
     }
@@ -125,7 +127,17 @@ impl Follower {
 
     /// Whether there is something to hand out, or to say.
     fn more(&self) -> bool {
-        self.place() < self.log.settled() || self.log.check().is_err()
+        self.place() < self.log.settled() || self.ended().is_err()
+    }
+
+    /// Why nothing more will be durable, where that is so. While a log is being closed more may be.
+    fn ended(&self) -> Result<()> {
+        match self.log.check() {
+            Err(e) if e.kind() == ErrorKind::Closed && !self.log.settled_down.load(Ordering::Acquire) => {
+                Ok(())
+            }
+            checked => checked,
+        }
     }
 
     fn enlist(&self, sleeper: Sleeper) -> Option<WaitKey> {

@@ -88,6 +88,8 @@ pub(crate) struct Log {
     pub(crate) failure: OnceLock<Error>,
     /// Set under `order`: nothing is placed after it.
     pub(crate) closed: AtomicBool,
+    /// Set once closing has made durable what it could: nothing more will be.
+    pub(crate) settled_down: AtomicBool,
     pub(crate) counters: Counters,
 }
 

@@ -102,6 +102,7 @@ impl Log {
             return Ok(());
         }
         let done = self.settle_down();
+        self.settled_down.store(true, Ordering::Release);
         self.wake_followers(Lsn::MAX);
         done
     }
@@ -328,6 +329,7 @@ fn build(
         latch: Latch::new(),
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
+        settled_down: AtomicBool::new(false),
         counters: Counters::default(),
         env,
     }
