@@ -1,9 +1,9 @@
 //! Corridor: many keys back to what they were at a moment, as new versions, while everybody else goes on.
 //!
-//! The keys are chosen first; then, a thousand at a time: those that are played are handed off, so that their last edits
-//! are there; a transaction looks at its keys as they stand, sets those
-//! back that are not as they were, and notes what that undoes. What was chosen and is written meanwhile is set back too,
-//! and named; what comes after its transaction stays.
+//! The keys are chosen first; then, a thousand at a time: a transaction looks at its keys as they stand, sets those back that
+//! are not as they were, and notes what that undoes. Those of them that are played are handed off before, so that their last
+//! edits are there (`handing`). What was chosen and is written meanwhile is set back too, and named; what comes after its
+//! transaction stays.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -46,7 +46,8 @@ pub struct Reverted {
     /// The holder that played it and was told, if one did; in a dry run the one that plays it.
     pub played_by: Option<String>,
     /// The commits that this undid, the newest first: what their idempotency ids stand for must be granted again by
-    /// hand, for `outcome` goes on saying that they happened.
+    /// hand, for `outcome` goes on saying that they happened. Of one whose record cannot be read stand there version, size
+    /// and, where another tells it, the time.
     pub undone: Vec<VersionInfo>,
 }
 
@@ -222,30 +223,33 @@ impl Store {
         let Mode::For { handoff } = mode else {
             return self.described(self.look_back(batch, None, self.core.visible())?);
         };
-        let full = |key: &Key| (batch.id, key.clone());
-        let mut players = Vec::new();
-        if batch.keys.iter().any(|key| self.core.player_of(&full(key)).is_some()) {
-            let planned = self.look_back(batch, None, self.core.visible())?;
-            players.extend(planned.into_iter().filter_map(|(back, _)| Some((back.key, back.played_by?))));
-        }
-        let _asked = match handoff.is_zero() {
-            true => None,
-            false => self.core.hand_off(players.iter().map(|(key, _)| full(key)), handoff)?,
-        };
-        let done = self.transaction(|tx| self.look_back(batch, Some(tx), tx.moment().lsn()))?;
+        let (done, mut players) = self.core.taking(handoff, |tx| {
+            let looked = self.look_back(batch, Some(tx), tx.moment().lsn())?;
+            let taken = looked.iter().map(|(back, _)| (batch.id, back.key.clone())).collect();
+            Ok((looked, taken))
+        })?;
         let version = done.wrote.then_some(done.version);
-        let player = |key: &Key| players.iter().find(|(other, _)| other == key).map(|(_, by)| by.clone());
         let mut reverted = self.described(done.value)?; // everything that it undid is durable now, and can be read
         for back in &mut reverted {
-            (back.version, back.played_by) = (version, player(&back.key));
+            back.version = version;
+            if let Some(asked) = players.remove(&(batch.id, back.key.clone())) {
+                back.played_by = Some(asked);
+            }
         }
         Ok(reverted)
     }
 
+    /// What is known of all that was undone. It was undone whether its record can be read or not: of one whose record is
+    /// damaged, or went since, stands there what the index knows.
     fn described(&self, looked: Vec<(Reverted, Vec<VersionRef>)>) -> Result<Vec<Reverted>> {
+        let describe = |version: VersionRef| match self.core.describe(version) {
+            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Damaged | ErrorKind::Gone) => {
+                Ok(self.core.describe_unread(version))
+            }
+            described => described,
+        };
         let one = |(back, undone): (Reverted, Vec<VersionRef>)| {
-            let undone =
-                undone.into_iter().map(|version| self.core.describe(version)).collect::<Result<_>>()?;
+            let undone = undone.into_iter().map(describe).collect::<Result<_>>()?;
             Ok(Reverted { undone, ..back })
         };
         looked.into_iter().map(one).collect()

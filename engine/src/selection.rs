@@ -1,5 +1,7 @@
 //! Pure: which keys a bulk change is about.
 
+use std::collections::HashSet;
+
 use crate::at::At;
 use crate::key::{Key, KeyRef};
 use crate::pattern::Pattern;
@@ -36,7 +38,7 @@ impl Selection {
         self
     }
 
-    /// Only these keys.
+    /// Only these keys, each once.
     ///
     /// # Errors
     ///
@@ -46,7 +48,15 @@ impl Selection {
         mut self,
         keys: impl IntoIterator<Item = impl Into<KeyRef<'k>>>,
     ) -> crate::error::Result<Self> {
-        self.keys = Some(keys.into_iter().map(|key| key.into().to_key()).collect::<Result<_, _>>()?);
+        let mut seen = HashSet::new();
+        let mut chosen = Vec::new();
+        for key in keys {
+            let key = key.into().to_key()?;
+            if seen.insert(key.clone()) {
+                chosen.push(key);
+            }
+        }
+        self.keys = Some(chosen);
         Ok(self)
     }
 

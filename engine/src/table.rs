@@ -388,6 +388,20 @@ pub struct VersionInfo {
 }
 
 impl Core {
+    /// What is known of a version whose record cannot be read.
+    pub(crate) fn describe_unread(&self, version: VersionRef) -> VersionInfo {
+        VersionInfo {
+            version: version.lsn.into(),
+            time_us: self.wal.time_of(version.lsn).ok().flatten().unwrap_or(0),
+            removed: version.kind == Kind::Remove,
+            bytes: version.place.bytes,
+            explicit: true,
+            origin: None,
+            id: None,
+            token: None,
+        }
+    }
+
     /// Who wrote a version, and when.
     pub(crate) fn describe(&self, version: VersionRef) -> Result<VersionInfo> {
         let head = self.wal.read_head(version.lsn)?;

@@ -189,12 +189,25 @@ fn who_plays_a_profile_saves_the_last_edit_and_ends_with_restored_before_it_is_s
     assert_eq!(back.undone.len(), 2, "the last edit was saved, and is named: {back:?}");
     assert_eq!(back.undone[1].id.as_deref(), Some(&b"receipt-1"[..]));
     assert_eq!(hurt.update(|p| p.coins = 9).unwrap_err().kind(), ErrorKind::Ended);
-    let mut events = std::iter::from_fn(|| players.events().try_next());
+    let mut events = std::iter::from_fn(|| players.events().next_timeout(Duration::from_secs(300)));
     assert!(events.any(|e| matches!(e, Event::Ended { why: Ended::Restored, .. })), "he learns why");
     assert_eq!(players.view("hurt", At::Now).unwrap().unwrap().value, Player { coins: 100 });
     fine.update(|p| p.coins += 1).unwrap();
     fine.release().unwrap();
     assert_eq!(players.view("fine", At::Now).unwrap().unwrap().value, Player { coins: 102 });
+}
+
+#[test]
+fn a_key_named_twice_is_set_back_once_and_the_dry_run_says_so() {
+    let store = Store::in_memory().unwrap();
+    let players = players(&store);
+    players.set("a", &1).unwrap();
+    let then = now(&store);
+    players.set("a", &2).unwrap();
+    let twice = || Selection::collection("players").keys(["a", "b", "a"]).unwrap();
+    let planned = store.revert_preview(twice(), then).unwrap();
+    let done = store.revert(twice(), then).unwrap();
+    assert_eq!((planned.len(), done.len()), (1, 1));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use savehold::sim::Sim;
-use savehold::{At, Attributes, Change, ErrorKind, Key, Next, Options, Result, Store, Version};
+use savehold::{
+    At, Attributes, Change, ErrorKind, Key, Next, Options, Restore, Result, Selection, Store, Version,
+};
 
 /// A store with one value damaged on the medium, of which an older version can be read.
 fn damaged() -> (Sim, Version, Version) {
@@ -71,6 +73,27 @@ fn a_damaged_value_closes_one_version_and_all_else_goes_on() -> Result<()> {
 }
 
 /// Flips a bit of the value of a key of `$set`, of which the key's own bytes and what the head says stay as they are.
+#[test]
+fn a_damaged_value_comes_back_out_of_a_backup_as_the_dry_run_says() -> Result<()> {
+    let mut sim = Sim::new(3);
+    let store = sim.open()?;
+    let docs = store.raw("docs")?;
+    docs.set("a", &Bytes::from_static(b"older"))?;
+    docs.set("b", &Bytes::from_static(b"stays"))?;
+    let then = store.version();
+    store.backup("/backups")?;
+    docs.set("a", &Bytes::from_static(b"newer and hurt"))?;
+    hurt_where(&mut sim, b"newer and");
+    assert_eq!(docs.get("a").expect_err("hurt").kind(), ErrorKind::Damaged);
+    let all = Selection::collection("docs");
+    let planned = store.restore_keys_preview("/backups", &all, then, Restore::new())?;
+    let done = store.restore_keys("/backups", &all, then, Restore::new())?;
+    assert_eq!((planned.written, planned.removed, planned.unchanged), (1, 0, 1));
+    assert_eq!((done.written, done.removed, done.unchanged), (1, 0, 1));
+    assert_eq!(docs.get("a")?.map(|e| e.value), Some(Bytes::from_static(b"older")));
+    Ok(())
+}
+
 fn hurt_value_of_set(sim: &mut Sim, key: &[u8]) {
     const BEHIND_KEY: usize = 2; // offset and length of the part, which end the head
     const PART_HEADER: usize = 8;

@@ -14,17 +14,14 @@ use super::restore::{Chosen, Restore, chosen};
 use super::{Tell, go_on};
 use crate::at::At;
 use crate::entry::Entry;
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::CollectionId;
-use crate::key::{FullKey, Key, KeyRef};
+use crate::key::{Key, KeyRef};
 use crate::load::unreadable;
 use crate::naming::collection_in;
 use crate::record::{Effect, Head};
 use crate::selection::Selection;
 use crate::store::Store;
-use crate::table::Table;
 
 /// Keys of one transaction.
 const BATCH: usize = 1000;
@@ -88,7 +85,7 @@ impl Wanted<'_> {
 fn damaged(key: &Key) -> Error {
     let say =
         format!("the value of {key} is damaged in the backup: choose a moment before or behind that version");
-    Error::new(crate::error::ErrorKind::Damaged, say)
+    Error::new(ErrorKind::Damaged, say)
 }
 
 impl Carry for Wanted<'_> {
@@ -125,17 +122,16 @@ impl Store {
         let table = self.any(&selection.collection)?.table;
         let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
         for batch in found.chunks(BATCH) {
-            let _asked = match how_long.is_zero() {
-                true => None,
-                false => self.core.hand_off(self.hurt(&table, batch)?, how_long)?,
-            };
-            let counted = self.transaction(|tx| -> Result<[u64; 3]> {
-                let mut counted = [0; 3];
+            let (counted, _) = self.core.taking(how_long, |tx| {
+                let (mut counted, mut taken) = ([0; 3], Vec::new());
                 for (key, then) in batch {
                     let changed = tx.put_back(&table, &KeyRef::from(key), then.as_ref())?;
                     counted[if !changed { 2 } else { usize::from(then.is_none()) }] += 1;
+                    if let Some(id) = table.id()?.filter(|_| changed) {
+                        taken.push((id, key.clone()));
+                    }
                 }
-                Ok(counted)
+                Ok((counted, taken))
             })?;
             let [written, removed, unchanged] = counted.value;
             done.written += written;
@@ -158,15 +154,18 @@ impl Store {
         how: Restore<'_>,
     ) -> Result<KeysRestored> {
         let found = self.then(from.as_ref(), selection, &at.into(), how)?;
-        let id = self.any(&selection.collection)?.table.id()?;
+        let table = self.any(&selection.collection)?.table;
+        let id = table.id()?;
         let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
         for (key, then) in &found {
-            let now = match id {
-                Some(id) => self.core.read(id, key.as_bytes(), self.core.visible())?.stored,
-                None => None,
+            let as_it_is = match id.map(|id| self.core.read(id, key.as_bytes(), self.core.visible())) {
+                None => then.is_none(),
+                Some(Ok(now)) => now.stored.map(|stored| stored.entry) == *then,
+                Some(Err(e)) if e.kind() == ErrorKind::Damaged => false, // what stands there is written over
+                Some(Err(e)) => return Err(table.named(&KeyRef::from(key), e)),
             };
             match then {
-                _ if now.map(|stored| stored.entry) == *then => done.unchanged += 1,
+                _ if as_it_is => done.unchanged += 1,
                 Some(_) => done.written += 1,
                 None => done.removed += 1,
             }
@@ -190,24 +189,8 @@ impl Store {
         source.rehearse(name, cut, &mut wanted, tell)?;
         if wanted.id.is_none() {
             let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
-            return Err(Error::new(crate::error::ErrorKind::Missing, say));
+            return Err(Error::new(ErrorKind::Missing, say));
         }
         Ok(wanted.found.into_iter().collect())
-    }
-
-    /// Those of the keys that are not as they were then, where anybody plays any.
-    fn hurt(&self, table: &Table, batch: &[(Key, Option<Entry>)]) -> Result<Vec<FullKey>> {
-        let Some(id) = table.id()? else { return Ok(Vec::new()) };
-        let mut hurt = Vec::new();
-        for (key, then) in batch {
-            let full = (id, key.clone());
-            if self.core.player_of(&full).is_some() {
-                let now = self.core.read(id, key.as_bytes(), self.core.visible())?.stored;
-                if now.map(|stored| stored.entry) != *then {
-                    hurt.push(full);
-                }
-            }
-        }
-        Ok(hurt)
     }
 }
