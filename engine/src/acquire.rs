@@ -83,8 +83,15 @@ impl Holder {
     ///
     /// [`ErrorKind::Ended`]: there is none, or another life of the holder has begun.
     pub fn resume(&self, token: Token) -> Result<Session> {
-        let lease = self.0.core.resume(self, token)?;
-        Ok(Session::new(self.clone(), lease).told())
+        let core = &self.0.core;
+        match core.resume(self, token) {
+            Ok(lease) => Ok(Session::new(self.clone(), lease).told()),
+            Err(e) => {
+                self.end_former()?; // who is told that it is over relies on it
+                core.wait_for(core.sequenced())?;
+                Err(e)
+            }
+        }
     }
 }
 

@@ -191,7 +191,7 @@ impl Holder {
     }
 
     /// Ends what the holder had in a former life or stint, by a record, and waits for its answer.
-    fn end_former(&self) -> Result<()> {
+    pub(crate) fn end_former(&self) -> Result<()> {
         let core = &self.0.core;
         let over = {
             let state = core.leases.lock();

@@ -243,11 +243,13 @@ impl Core {
     /// Ends the lease on a key, whoever has it; `None`: nobody has.
     pub(crate) fn break_session(&self, key: &FullKey, reason: &str) -> Result<Option<SessionInfo>> {
         loop {
-            let (lease, wanted_by) = {
+            let found = {
                 let state = self.leases.lock();
-                let Some(lease) = state.table.of_key(key).cloned() else { return Ok(None) };
-                let wanted_by = state.wanted_by(&lease).map(|id| id.name.to_string());
-                (lease, wanted_by)
+                let lease = state.table.of_key(key).cloned();
+                lease.map(|lease| (state.wanted_by(&lease).map(|id| id.name.to_string()), lease))
+            };
+            let Some((wanted_by, lease)) = found else {
+                return self.wait_for(self.sequenced()).map(|()| None); // how it ended is as durable as this answer
             };
             let info = self.session_info(&lease, wanted_by)?;
             match self.end_session(&lease, Some(Ended::Stolen(reason.to_owned())), self.how()) {

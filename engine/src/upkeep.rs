@@ -183,8 +183,7 @@ impl Core {
         self.leases.lock().close();
         self.attend();
         self.stop_threads();
-        // Where it fails, the next opening finds that this run is over. What was being granted meanwhile is there when
-        // its turn is over, and nothing is granted behind it.
+        // Where it fails, the next opening finds that this run is over.
         while let ours = self.our_leases()
             && !ours.is_empty()
             && self.sweep(&ours).is_ok()
@@ -193,8 +192,10 @@ impl Core {
         self.checkpoint_at_close();
     }
 
-    /// The leases of this run, to be ended because it is over.
+    /// The leases of this run, to be ended because it is over. Between two records: a grant that was judged before nothing
+    /// was granted any more stands in the table.
     fn our_leases(&self) -> Vec<Ending> {
+        let _order = self.order.lock();
         let state = self.leases.lock();
         let inside = state.table.all().filter(|lease| !lease.holder.external);
         inside.map(|lease| (lease.clone(), Ended::Closed)).collect()
@@ -257,7 +258,7 @@ mod tests {
         let merge = move |_: &[u8], _: &mut crate::desk::Tell<'_>| {
             begin.send(()).unwrap();
             let core = core.upgrade().unwrap();
-            let until = core.boot() + Duration::from_secs(5); // in which it would be done anyway
+            let until = core.boot() + Duration::from_secs(300); // in which it would be done anyway
             while !core.closing.load(Ordering::Acquire) && core.boot() < until {
                 std::thread::yield_now();
             }
@@ -286,7 +287,7 @@ mod tests {
             _ = close.lock().recv_timeout(Duration::from_millis(200)); // time for whoever would not wait
             *coins += 1;
         });
-        let players = players.open().unwrap();
+        let players = players.hook_time(Duration::from_secs(600)).open().unwrap();
         let player = players.start(42).unwrap();
         player.update(|coins| *coins = 7).unwrap();
         std::thread::scope(|scope| {

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::channel;
 
-use savehold::{Change, Collection, Error, ErrorKind, Once, Outcome, Result, Selection, Store, Ticket};
+use savehold::{
+    Change, Collection, Error, ErrorKind, Once, Outcome, Result, Selection, Start, Store, Ticket,
+};
 
 use crate::gate::Gate;
 
@@ -39,8 +41,9 @@ fn compare(store: &Store, counts: &Collection<i64>) -> Result<&'static str> {
 }
 
 /// Questions about the key `a`, which is 7 by a commit that is on its way with the id `x`, `gone`, which that commit
-/// removed, and `back`, which it set to what it was first, and how each is answered once that commit is durable.
-const ALL: [(&str, Ask); 13] = [
+/// removed, `back`, which it set to what it was first, and `held`, released just before, and how each is answered once that
+/// commit is durable.
+const ALL: [(&str, Ask); 14] = [
     ("kept", |_, counts| {
         counts.update("a", |_| Change::keep()).map(|done| if done.wrote { "wrote" } else { "kept" })
     }),
@@ -79,6 +82,10 @@ const ALL: [(&str, Ask); 13] = [
         let back = store.revert(Selection::collection("counts").keys(["back"])?, first)?;
         Ok(if back.is_empty() { "as it was" } else { "set back" })
     }),
+    ("nobody", |store, _| match store.break_session("counts", "held", "a test")? {
+        None => Ok("nobody"),
+        Some(_) => Ok("somebody"),
+    }),
 ];
 
 /// Asks all while the sync of the commit they are decided on waits; then it succeeds or fails.
@@ -89,8 +96,14 @@ fn ask_all(fails: bool) -> Vec<(&'static str, Result<&'static str>)> {
     counts.set("gone", &1).expect("writes");
     counts.set("back", &7).expect("writes");
     counts.set("back", &1).expect("writes");
+    let far = store.external_holder("far", 1).expect("a holder");
+    let session = far.acquire([counts.key("held")], Start::new()).expect("nobody has it");
     gate.shut();
     std::thread::scope(|scope| {
+        scope.spawn(move || session.release());
+        while !store.sessions().expect("lists").is_empty() {
+            std::thread::yield_now();
+        }
         let (placed, is_placed) = channel();
         let (store, counts) = (&store, &counts);
         let writer = scope.spawn(move || {
@@ -177,8 +190,10 @@ fn a_handle_that_failed_shows_what_is_durable_and_writes_no_more() {
     let (gate, store) = Gate::store();
     let counts = store.collection::<i64>("counts").expect("a name");
     let one = counts.set("a", &1).expect("writes");
+    gate.shut(); // the keeper waits there too, with what it prepares: the record has its place before anything fails
+    let wrote = counts.set_async("a", &2);
     gate.fail();
-    let e = counts.set("a", &2).expect_err("its sync fails");
+    let e = wrote.wait().expect_err("its sync fails");
     assert!(e.may_have_happened() && e.version().is_some_and(|version| version > one));
     gate.open();
     assert_eq!(counts.set("a", &3).expect_err("halted").kind(), ErrorKind::Halted);

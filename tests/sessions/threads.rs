@@ -168,8 +168,14 @@ fn callbacks_run_on_the_stores_own_thread_and_their_panics_end_there() -> Result
 #[test]
 fn the_last_handle_may_go_on_the_stores_own_thread() -> Result<()> {
     let dir = tempfile::tempdir().expect("a directory");
+    let open = || loop {
+        match Options::new().open(dir.path().join("store")) {
+            Err(e) if e.kind() == ErrorKind::Locked => {} // it is being closed still
+            opened => break opened,
+        }
+    };
     for _ in 0..5 {
-        let store = Options::new().open(dir.path().join("store"))?;
+        let store = open()?;
         let docs = store.collection::<i64>("docs")?;
         let red = store.holder("red")?;
         let session = red.acquire([docs.key("a")], Start::new())?;
@@ -183,8 +189,7 @@ fn the_last_handle_may_go_on_the_stores_own_thread() -> Result<()> {
         drop((store, docs, red));
         let_go.send(()).expect("the callback waits");
     }
-    let store = Options::new().open(dir.path().join("store"))?;
-    store.close()
+    open()?.close()
 }
 
 #[test]
@@ -210,5 +215,32 @@ fn closing_wakes_who_waits() -> Result<()> {
         }
     });
     assert_eq!(session.ended().now(), Some(Ended::Closed));
+    Ok(())
+}
+
+#[test]
+fn a_session_granted_while_the_store_is_being_closed_is_over_when_it_is_closed() -> Result<()> {
+    let mut granted = 0;
+    for round in 0..200 {
+        let store = Store::in_memory()?;
+        let docs = store.collection::<i64>("docs")?;
+        let red = store.holder("red")?;
+        std::thread::scope(|scope| {
+            let key = docs.key("a");
+            let asking = scope.spawn(|| red.acquire([key], Start::new()));
+            for _ in 0..round % 20 {
+                std::thread::yield_now();
+            }
+            store.clone().close().expect("closes");
+            match asking.join().expect("no panic") {
+                Ok(session) => {
+                    granted += 1;
+                    assert_eq!(session.ended().now(), Some(Ended::Closed), "round {round}");
+                }
+                Err(e) => assert_eq!(e.kind(), ErrorKind::Closed, "round {round}: {e:?}"),
+            }
+        });
+    }
+    println!("{granted} of 200 were granted before");
     Ok(())
 }

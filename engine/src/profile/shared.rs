@@ -145,7 +145,8 @@ impl<T: Playable> Shared<T> {
     /// Counts an error that means trouble with the store, not with the call.
     pub(crate) fn trouble(&self, e: &Error) {
         let counts = match e.next() {
-            Next::Reopen | Next::Restore => true,
+            Next::Reopen => e.kind() != ErrorKind::Closed, // whoever closed it knows
+            Next::Restore => true,
             Next::Retry => !matches!(e.kind(), ErrorKind::Leased | ErrorKind::MailboxFull),
             _ => false,
         };
