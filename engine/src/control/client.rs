@@ -21,7 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const READ_BYTES: usize = 64 << 10;
 
 /// Verbs after which it matters whether they were done.
-const WRITING: [&str; 8] = ["set", "increment", "merge", "remove", "load", "break", "revert", "restore_keys"];
+const WRITING: [&str; 12] = [
+    "set",
+    "increment",
+    "merge",
+    "remove",
+    "load",
+    "break",
+    "revert",
+    "restore_keys",
+    "pin",
+    "unpin",
+    "migrate",
+    "retention",
+];
 
 /// Verbs that take as long as the store is large, and how long the holder may then say nothing.
 const LONG: [&str; 5] = ["backup", "revert", "restore_keys", "digest", "compact"];
@@ -124,7 +137,10 @@ impl Client {
                 Line::Answer(said) => return Ok(said),
                 Line::Progress(at) => {
                     if progress(at).is_break() {
-                        let say = "it was stopped: what was done so far stays";
+                        let say = match writes(request) {
+                            true => "it was stopped: what was done so far stays",
+                            false => "it was stopped: nothing was written",
+                        };
                         return Err(Error::new(ErrorKind::Aborted, say));
                     }
                 }
@@ -135,11 +151,14 @@ impl Client {
     #[cold]
     fn unanswered(&self, request: &Map, e: io::Error) -> Error {
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
-        let dry = request.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
-        if WRITING.contains(&verb) && !dry {
+        if WRITING.contains(&verb) && writes(request) {
+            let says = match verb {
+                "pin" | "unpin" => "savehold pins",
+                "retention" => "savehold retention",
+                _ => "savehold history",
+            };
             let say = format!(
-                "process {}, which has the store, did not answer ({e}): whether the change was made says `savehold \
-                 history`",
+                "process {}, which has the store, did not answer ({e}): whether the change was made says `{says}`",
                 self.pid
             );
             return Error::new(ErrorKind::Unknown, say).caused_by(e);
@@ -152,6 +171,12 @@ impl Client {
         let say = format!("{doing} {}: {e}; call again", self.dir.join(CONTROL).display());
         Error::new(ErrorKind::Io, say).caused_by(e)
     }
+}
+
+/// Whether a request of a verb that may write asks for that: it is no dry run, and not only what is kept is asked.
+fn writes(request: &Map) -> bool {
+    let dry = request.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
+    !dry && request.iter().any(|(name, _)| !matches!(name.as_str(), Some("do" | "collection")))
 }
 
 fn nobody(e: &io::Error) -> bool {
@@ -193,6 +218,7 @@ mod tests {
             ("revert", true, ErrorKind::Io),
             ("restore_keys", false, ErrorKind::Unknown),
             ("restore_keys", true, ErrorKind::Io),
+            ("pin", false, ErrorKind::Unknown),
             ("digest", false, ErrorKind::Io),
         ] {
             let (here, there) = UnixStream::pair().unwrap();
