@@ -67,7 +67,8 @@ fn a_check_that_hangs_behind_a_hook_is_left_alone_with_it() -> Result<()> {
     let player = players.start("42")?;
     player.update(|p| p.coins = 5)?;
     let report = players.close(secs(1));
-    assert_eq!((report.saved, report.hooks_cut_short), (1, 1), "{report:?}");
+    assert_eq!((report.saved + report.late.len(), report.hooks_cut_short), (1, 1), "{report:?}");
+    store.sync()?; // a late one has its place, and its answer with this
     assert_eq!(coins(&store, "42"), Some(5));
     drop(go);
     Ok(())

@@ -11,6 +11,7 @@
 //! Its every write is fenced, it learns why, and no coin is lost or there twice.
 
 use std::io::{self, BufRead, BufReader, Lines};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -37,8 +38,8 @@ fn main() -> io::Result<()> {
 fn show() -> io::Result<()> {
     let place = tempfile::tempdir()?;
     let (dir, socket) = (place.path().join("data"), place.path().join("fleet"));
-    let _store = Process::start(["store".as_ref(), dir.as_os_str(), socket.as_os_str()])?;
-    wait_for(&socket);
+    let mut store = Process::start(["store".as_ref(), dir.as_os_str(), socket.as_os_str()])?;
+    store.listens(&socket)?;
 
     println!("red plays player {KEY}");
     let mut red = Process::game(&socket, "red")?;
@@ -119,13 +120,6 @@ fn every_version(dir: &Path) -> io::Result<Vec<u64>> {
     coins.collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "an example is a program of its own")]
-fn wait_for(socket: &Path) {
-    while !socket.exists() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-}
-
 /// A process of the fleet; it does not outlive our interest.
 struct Process {
     child: Child,
@@ -142,6 +136,18 @@ impl Process {
 
     fn game(socket: &Path, name: &str) -> io::Result<Self> {
         Self::start(["game".as_ref(), socket.as_os_str(), name.as_ref(), KEY.as_ref()])
+    }
+
+    /// Waits until it listens.
+    #[expect(clippy::disallowed_methods, reason = "an example is a program of its own")]
+    fn listens(&mut self, socket: &Path) -> io::Result<()> {
+        while UnixStream::connect(socket).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("the store's process ended: {status}")));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// What it tells next; `None` once it has ended.

@@ -10,7 +10,7 @@ use savehold::{Collection, Events, Holder, HolderEvent, HolderOptions, Result, S
 use crate::wire::{Answer, Call, Hello, Lines, Player, Told};
 
 /// A game server that is silent for this long has lost its players. Short, so that the example is.
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(6);
 
 /// Serves game servers on `socket`, each in a thread of its own, until the process is killed.
 #[expect(clippy::disallowed_methods, reason = "an example is a program of its own")]
