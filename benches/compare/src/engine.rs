@@ -159,7 +159,7 @@ impl Kind {
             // Its messages are found by key, in memory; as a store it is not meant.
             (Self::RaftEngine, Get | Open | Size) => false,
             // No log: there is nothing to replay.
-            (Self::Lmdb, Replay) => false,
+            (Self::Lmdb | Self::Redb, Replay) => false,
             (Self::Bare, Replay) => setting == Setting::InLog,
             (Self::Bare, Update | Open | Size) => false,
             _ => true,
