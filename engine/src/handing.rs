@@ -79,9 +79,10 @@ impl Core {
         loop {
             let done = self.transaction(None, |tx| -> Result<R, Stop> {
                 let (value, taken) = run(tx)?;
-                let unasked = taken.into_iter().filter(|key| !time.is_zero() && !players.contains_key(key));
-                let played: Vec<_> =
-                    unasked.filter_map(|key| Some((key.clone(), self.player_of(&key)?))).collect();
+                let player = |key| self.player_of(&key).map(|player| (key, player));
+                let played = taken.into_iter().filter(|_| !time.is_zero()).filter_map(player);
+                // Another may have come in between, before the queue for the key was closed.
+                let played: Vec<_> = played.filter(|(key, by)| players.get(key) != Some(by)).collect();
                 if played.is_empty() { Ok(value) } else { Err(Stop::Played(played)) }
             });
             match done {
