@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use savehold::index::{Direction, Entry, KeyRange, Kind, Place, TailIndex, VersionRef};
+use savehold::index::{Direction, Entry, KeyRange, Kind, Place, Staging, TailIndex, VersionRef};
 use savehold_wal::{Lsn, raw};
 
 const KEYS: usize = 1_000_000;
@@ -55,7 +55,7 @@ fn records(log: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 fn load(index: &TailIndex, log: &[u8], first: usize) {
-    let mut loader = index.loader();
+    let mut loader = index.loader(Staging::default());
     for (at, record) in records(log) {
         loader.push(entry(record, (first + at) * RECORD_BYTES));
     }

@@ -24,7 +24,7 @@ use crate::debt::Due;
 use crate::error::{ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Frozen, KeepAll, TailIndex};
-use crate::load::{load, remake};
+use crate::load::{Spare, load, remake};
 use crate::planted::{self, Fault};
 
 /// What failed for want of space, or by an error of the system, is tried again after this time.
@@ -244,7 +244,7 @@ impl Core {
     /// Takes into memory what damaged tables hold: a store that takes no writes makes no tables either.
     fn hold_in_memory(&self, gone: &[Arc<Table>], range: Range<Lsn>) -> Result<()> {
         let (tail, high) = (TailIndex::new(self.wal.env().entropy.next_u64()), range.end);
-        load(&self.wal, &tail, range, self.replaying)?;
+        load(&self.wal, &tail, range, self.replaying, &Spare::default())?;
         self.index.hold(gone, Frozen { tail: Arc::new(tail), high });
         self.remade.fetch_add(gone.len() as u64, Ordering::Relaxed);
         Ok(())

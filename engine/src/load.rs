@@ -10,7 +10,7 @@ use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
 
 use crate::apply::apply;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Judge, Loader, TailIndex};
+use crate::index::{Judge, Loader, Staging, TailIndex};
 use crate::shelf::{Made, Shelf};
 
 /// Threads that replay unless the options say otherwise.
@@ -105,14 +105,24 @@ pub(crate) fn unreadable(lsn: Lsn, e: &crate::error::Error) -> savehold_wal::Err
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), naming the place; the index is then of no use.
-pub(crate) fn load(wal: &Wal, index: &TailIndex, range: Range<Lsn>, how: Replaying) -> Result<Loaded> {
-    let new = |_| Load { loader: index.loader(), versions: 0 };
+pub(crate) fn load(
+    wal: &Wal,
+    index: &TailIndex,
+    range: Range<Lsn>,
+    how: Replaying,
+    spare: &Spare,
+) -> Result<Loaded> {
+    let new = |_| Load { loader: index.loader(spare.lock().pop().unwrap_or_default()), versions: 0 };
     let loaders = (0..threads_for(wal.env(), how.threads)).map(new).collect();
     let (replayed, loaders) = wal.replay_range(range, how.verify, loaders)?;
     let versions = loaders.iter().map(|load| load.versions).sum();
-    drop(loaders); // flushes them
+    let finished: Vec<Staging> = loaders.into_iter().map(|load| load.loader.finish()).collect();
+    spare.lock().extend(finished);
     Ok(Loaded { replayed, versions })
 }
+
+/// Memory that loaders of one part of a log hand on to those of the next.
+pub(crate) type Spare = Mutex<Vec<Staging>>;
 
 /// Tables of what the log says in `range`, made from the log, oldest first; nothing names them yet. Takes as much memory
 /// as the index of a few segments. They pass `judge`: what was dropped by the terms in force does not come back.
@@ -127,10 +137,10 @@ pub(crate) fn remake(
     how: Replaying,
     judge: &mut dyn Judge,
 ) -> Result<Vec<Made>> {
-    let mut made = Vec::new();
+    let (mut made, spare) = (Vec::new(), Spare::default());
     for (low, high) in parts(&wal.spans(), range, how.remake_bytes()) {
         let index = TailIndex::new(wal.env().entropy.next_u64());
-        load(wal, &index, low..high, how)?;
+        load(wal, &index, low..high, how, &spare)?;
         made.push(shelf.write_tail(wal, (low, high), &index, judge)?);
     }
     Ok(made)
@@ -184,9 +194,9 @@ pub(crate) fn load_tail(
         let mut judge = judge.as_ref().expect("without one nothing is full").lock();
         shelf.write_tail(wal, full.range, &full.index, &mut **judge)
     };
-    let mut full: Option<Full> = None;
+    let (mut full, spare): (Option<Full>, _) = (None, Spare::default());
     for (begin, end) in how.tail_parts(&wal.spans(), from) {
-        let read = || load(wal, &tail.index, begin..end, how);
+        let read = || load(wal, &tail.index, begin..end, how, &spare);
         let (loaded, made) = match &full {
             None => (read()?, None),
             Some(full) => both(wal.env(), &read, &|| write(full))?,

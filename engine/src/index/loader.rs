@@ -30,14 +30,29 @@ const _: () = assert!(PARTITIONS <= 1 << u8::BITS, "a partition's number is a u8
 pub struct Loader<'i> {
     index: &'i TailIndex,
     batches: [Batch; PARTITIONS],
-    /// The tags of each batch; only what is used of it takes memory, and so of the next.
-    tags: Box<[u32]>,
-    /// The nodes of each batch, and what [`arena::Arena::append_staged`] may read past the last.
-    nodes: Box<[u8]>,
+    staging: Staging,
     /// The newest of all versions pushed.
     newest: Lsn,
     /// The largest number of a collection pushed.
     largest: u32,
+}
+
+/// Where what was pushed waits for its batch. A loader gives it to the next one: such memory, zeroed anew for each part of a
+/// log, costs more than replaying a part of large records.
+pub struct Staging {
+    /// The tags of each batch; only what is used of it takes memory, and so of the next.
+    tags: Box<[u32]>,
+    /// The nodes of each batch, and what [`arena::Arena::append_staged`] may read past the last.
+    nodes: Box<[u8]>,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self {
+            tags: vec![0; PARTITIONS * BATCH].into_boxed_slice(),
+            nodes: vec![0; PARTITIONS * BATCH_BYTES + SLACK_BYTES].into_boxed_slice(),
+        }
+    }
 }
 
 /// What waits for one partition.
@@ -51,12 +66,11 @@ struct Batch {
 impl TailIndex {
     /// A loader for one thread of a replay.
     #[must_use]
-    pub fn loader(&self) -> Loader<'_> {
+    pub fn loader(&self, staging: Staging) -> Loader<'_> {
         Loader {
             index: self,
             batches: [Batch::default(); PARTITIONS],
-            tags: vec![0; PARTITIONS * BATCH].into_boxed_slice(),
-            nodes: vec![0; PARTITIONS * BATCH_BYTES + SLACK_BYTES].into_boxed_slice(),
+            staging,
             newest: Lsn::NONE,
             largest: 0,
         }
@@ -77,13 +91,21 @@ impl Loader<'_> {
             batch = Batch::default();
         }
         let start = partition * BATCH_BYTES + batch.bytes as usize;
-        let node = &mut self.nodes[start..start + HEAD_BYTES + key.len()];
+        let node = &mut self.staging.nodes[start..start + HEAD_BYTES + key.len()];
         node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), collection, key.len()));
         node[HEAD_BYTES..].copy_from_slice(key);
-        self.tags[partition * BATCH + batch.len as usize] = tag;
+        self.staging.tags[partition * BATCH + batch.len as usize] = tag;
         self.batches[partition] = Batch { len: batch.len + 1, bytes: batch.bytes + bytes as u32 };
         self.newest = self.newest.max(version.lsn);
         self.largest = self.largest.max(collection);
+    }
+
+    /// Inserts everything that was pushed, and gives the memory back for another loader.
+    #[must_use]
+    pub fn finish(mut self) -> Staging {
+        self.flush();
+        let empty = Staging { tags: Box::default(), nodes: Box::default() };
+        std::mem::replace(&mut self.staging, empty)
     }
 
     /// Inserts everything that was pushed.
@@ -98,8 +120,8 @@ impl Loader<'_> {
     #[inline(never)]
     fn flush_partition(&mut self, number: usize) {
         let batch = std::mem::take(&mut self.batches[number]);
-        let tags = &self.tags[number * BATCH..][..batch.len as usize];
-        let mut nodes = &self.nodes[number * BATCH_BYTES..][..batch.bytes as usize + SLACK_BYTES];
+        let tags = &self.staging.tags[number * BATCH..][..batch.len as usize];
+        let mut nodes = &self.staging.nodes[number * BATCH_BYTES..][..batch.bytes as usize + SLACK_BYTES];
         let watched = self.index.recent.announce(self.newest);
         self.index.note_collection(self.largest);
         let mut partition = self.index.partitions[number].0.write();

@@ -38,7 +38,7 @@ mod tests;
 
 pub use entry::{Entry, Kind, Place, VersionRef};
 pub use judge::{Judge, KeepAll};
-pub use loader::Loader;
+pub use loader::{Loader, Staging};
 pub use merge::Merge;
 pub use range::{Direction, KeyRange, Page};
 pub use recent::WatchGuard;

@@ -8,7 +8,7 @@ use savehold_wal::Lsn;
 
 use super::hash::KeyHasher;
 use super::ordered::{Address, Keys, Ordered};
-use super::{Direction, Entry, KeyRange, Kind, Page, Place, TailIndex, VersionRef};
+use super::{Direction, Entry, KeyRange, Kind, Page, Place, Staging, TailIndex, VersionRef};
 use crate::limits::RESERVED_KEY_BYTES_MAX;
 use crate::record::Cause;
 use crate::tests::Dice;
@@ -70,7 +70,7 @@ fn masked(mask: u64) -> TailIndex {
 }
 
 fn load(index: &TailIndex, writes: &[Write]) {
-    let mut loader = index.loader();
+    let mut loader = index.loader(Staging::default());
     writes.iter().for_each(|write| loader.push(write.entry()));
 }
 
@@ -471,7 +471,7 @@ fn a_key_with_one_version_takes_48_bytes_at_most_beside_the_key() {
     // Tables double at 13/16: the second size is just past that, where most slots are vacant.
     for keys in [100_000, 108_000, 200_000] {
         let index = TailIndex::new(14);
-        let mut loader = index.loader();
+        let mut loader = index.loader(Staging::default());
         for number in 0..keys {
             let key = (number as u128 * 0x9e37_79b9_7f4a_7c15).to_le_bytes();
             loader.push(Entry { collection: 1, key: &key, version: version(number) });
