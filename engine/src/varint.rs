@@ -14,11 +14,18 @@ const BYTES_MAX: usize = 10;
 /// Appends `number` to `out`.
 #[inline]
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
+    if number < 0x80 {
+        out.push(number as u8);
+        return;
     }
-    out.push(number as u8);
+    let (mut form, mut len) = ([0; BYTES_MAX], 0);
+    while number >= 0x80 {
+        form[len] = number as u8 | 0x80;
+        number >>= 7;
+        len += 1;
+    }
+    form[len] = number as u8;
+    out.extend_from_slice(&form[..=len]);
 }
 
 /// Bytes that `number` takes.
@@ -28,13 +35,10 @@ pub(crate) fn bytes(number: u64) -> usize {
 }
 
 /// The number at the front of `bytes` and what follows it; `None` where there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn take(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {
         [low, rest @ ..] if *low < 0x80 => Some((u64::from(*low), rest)),
-        [low, high, rest @ ..] if *high < 0x80 && *high > 0 => {
-            Some((u64::from(*low & 0x7f) | u64::from(*high) << 7, rest))
-        }
         _ => take_long(bytes),
     }
 }
@@ -46,8 +50,53 @@ pub(crate) fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::try_from(number).ok()?, rest))
 }
 
+/// Of eight bytes: those that say that more follow, and the seven bits of each that are the number's.
+const MORE: u64 = 0x8080_8080_8080_8080;
+
 #[inline(never)]
 fn take_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let Some(eight) = bytes.first_chunk() else { return take_slowly(bytes) };
+    let eight = u64::from_le_bytes(*eight);
+    let ends = !eight & MORE;
+    if ends == 0 {
+        return take_slowly(bytes);
+    }
+    let bits = ends.trailing_zeros(); // of the last byte, the highest
+    let last = eight >> (bits - 7) & 0x7f;
+    let number = gather(eight & !MORE & (u64::MAX >> (63 - bits)));
+    (last > 0 || bits == 7).then(|| (number, &bytes[bits as usize / 8 + 1..]))
+}
+
+/// The seven low bits of each of eight bytes behind one another.
+#[inline]
+fn gather(eight: u64) -> u64 {
+    let pairs = eight & 0x007f_007f_007f_007f | (eight & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// What follows `count` numbers, one to eight, that are not looked at; `None` where there are not so many.
+#[inline]
+pub(crate) fn skip(mut bytes: &[u8], count: u32) -> Option<&[u8]> {
+    debug_assert!((1..=8).contains(&count));
+    if let Some(eight) = bytes.first_chunk() {
+        let mut ends = !u64::from_le_bytes(*eight) & MORE;
+        for _ in 1..count {
+            ends &= ends.wrapping_sub(1);
+        }
+        if ends != 0 {
+            return bytes.get(ends.trailing_zeros() as usize / 8 + 1..);
+        }
+    }
+    for _ in 0..count {
+        let end = bytes.iter().position(|byte| *byte < 0x80)?;
+        bytes = &bytes[end + 1..];
+    }
+    Some(bytes)
+}
+
+#[cold]
+fn take_slowly(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0;
     for (i, byte) in bytes.iter().take(BYTES_MAX).enumerate() {
         let bits = u64::from(byte & 0x7f);
@@ -84,6 +133,43 @@ mod tests {
                     take_u32(&followed).map(|n| u64::from(n.0)),
                     u32::try_from(number).ok().map(u64::from)
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_end_and_before_others_are_read_alike() {
+        let mut number = 1_u64;
+        for n in 0..10_000_u64 {
+            number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(n);
+            let number = number >> (n % 64);
+            let bytes = bytes_of(number);
+            assert_eq!(take_slowly(&bytes), Some((number, &[][..])));
+            assert_eq!(take(&bytes), Some((number, &[][..])));
+            for behind in [0, 0x7f, 0x80, 0xff] {
+                let followed = [bytes.as_slice(), &[behind; 9]].concat();
+                assert_eq!(take(&followed), Some((number, &[behind; 9][..])));
+                let (last, front) = bytes.split_last().unwrap();
+                let padded = [front, &[last | 0x80, 0], &[behind; 9]].concat();
+                assert_eq!(take(&padded), None, "{padded:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn skipped_numbers_end_where_taken_ones_do() {
+        for (a, b, c) in [(0, 0, 0), (1 << 40, 1, 300), (u64::MAX, 1 << 13, 5), (127, 128, u64::MAX)] {
+            let mut bytes = Vec::new();
+            [a, b, c].into_iter().for_each(|number| put(&mut bytes, number));
+            for behind in [&[][..], &[0xff; 3], &[0; 12]] {
+                let followed = [bytes.as_slice(), behind].concat();
+                assert_eq!(skip(&followed, 3), Some(behind));
+                let (_, rest) = take(&followed).unwrap();
+                assert_eq!(skip(&followed, 1), Some(rest));
+                assert_eq!(skip(rest, 2), Some(behind));
+            }
+            for len in 0..bytes.len() {
+                assert_eq!(skip(&bytes[..len], 3), None);
             }
         }
     }

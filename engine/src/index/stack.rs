@@ -20,7 +20,7 @@ use super::range::{Direction, KeyRange, Page};
 use super::recent::WatchGuard;
 use super::scan::{Layer, Query, merge};
 use super::swap::Swap;
-use super::table::{Point, Table};
+use super::table::{Point, Table, Way, wanted};
 use super::tail::TailIndex;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -368,13 +368,24 @@ fn meanwhile(e: Error) -> Error {
     }
 }
 
+/// Tables in which a key is looked for at once: their first lines come while others are waited for.
+const AT_ONCE: usize = 8;
+
 fn at_in(tables: &[Arc<Table>], collection: u32, key: &[u8], as_of: Lsn) -> Result<Option<VersionRef>> {
-    for table in tables {
-        if let Some(found) = table.at(collection, key, as_of).map_err(meanwhile)? {
-            return Ok(Some(found));
+    wanted(collection, key, |wanted| {
+        for tables in tables.chunks(AT_ONCE) {
+            let mut ways = [Way::default(); AT_ONCE];
+            for (way, table) in ways.iter_mut().zip(tables) {
+                *way = table.way(wanted);
+            }
+            for (way, table) in ways.into_iter().zip(tables) {
+                if let Some(found) = table.on_way(way, wanted, as_of).map_err(meanwhile)? {
+                    return Ok(Some(found));
+                }
+            }
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
 }
 
 fn versions_in(

@@ -125,7 +125,7 @@ pub(super) struct Cell<'a> {
     pub(super) version: Packed,
 }
 
-/// The cells of a page behind one restart, or all of them.
+/// The cells of a page behind one restart, or before one.
 pub(super) struct Cells<'a> {
     rest: &'a [u8],
     form: Form,
@@ -133,15 +133,16 @@ pub(super) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// All cells of a page with `restarts`; `None` where that cannot be.
-    pub(super) fn all(page: &'a Page, restarts: usize, form: Form, low: Lsn) -> Option<Self> {
-        Self::within(page, restarts, 0..restarts, form, low)
-    }
-
     /// The cells behind restart `n`, up to the next; `None` where there is no such restart.
     #[inline]
     pub(super) fn behind(page: &'a Page, restarts: usize, n: usize, form: Form, low: Lsn) -> Option<Self> {
         Self::within(page, restarts, n..n + 1, form, low)
+    }
+
+    /// The cells before restart `n`, which is not the first; `None` where there is no such restart.
+    #[inline]
+    pub(super) fn before(page: &'a Page, restarts: usize, n: usize, form: Form, low: Lsn) -> Option<Self> {
+        Self::within(page, restarts, 0..n, form, low)
     }
 
     #[inline]
@@ -165,6 +166,61 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// The restart of a page behind which `to` stands, or would stand: the last whose first cell is at or before it, or the first.
+/// `None` where that cannot be.
+#[inline]
+pub(super) fn restart_of(
+    page: &Page,
+    restarts: usize,
+    form: Form,
+    low: Lsn,
+    to: &Point<'_>,
+) -> Option<usize> {
+    let (mut at, mut behind) = (0, restarts);
+    while at + 1 < behind {
+        let middle = usize::midpoint(at, behind);
+        let first = Cells::behind(page, restarts, middle, form, low)?.next()?;
+        if to.is_before(first.suffix, first.version.lsn) { behind = middle } else { at = middle }
+    }
+    Some(at)
+}
+
+/// A cell whose version was not looked at.
+struct Glance<'a> {
+    shared: usize,
+    suffix: &'a [u8],
+    version: &'a [u8],
+}
+
+impl<'a> Cells<'a> {
+    /// As [`Cells::next`], without the version.
+    #[inline]
+    fn glance(&mut self) -> Option<Glance<'a>> {
+        let (shared, rest) = varint::take(self.rest)?;
+        let (length, version) = varint::take(rest)?;
+        if shared | length == 0 {
+            return None;
+        }
+        let rest = varint::skip(version, if self.form == Form::Versions { 3 } else { 1 })?;
+        let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.rest = rest;
+        Some(Glance { shared: usize::try_from(shared).ok()?, suffix, version })
+    }
+
+    /// The version at the front of `bytes`, and what follows it.
+    #[inline]
+    fn version(&self, bytes: &'a [u8]) -> Option<(Packed, &'a [u8])> {
+        let (lsn, mut rest) = varint::take(bytes)?;
+        let lsn = Lsn::from_raw(self.low.raw().checked_add(lsn)?);
+        let (mut offset, mut bytes) = (0, 0);
+        if self.form == Form::Versions {
+            (offset, rest) = varint::take_u32(rest)?;
+            (bytes, rest) = varint::take_u32(rest)?;
+        }
+        Some((Packed { lsn, offset, bytes: bytes.rotate_right(1) }, rest))
+    }
+}
+
 impl<'a> Iterator for Cells<'a> {
     type Item = Cell<'a>;
 
@@ -177,16 +233,9 @@ impl<'a> Iterator for Cells<'a> {
         if shared | length == 0 {
             return None; // no key is empty, so these are the zeros behind the last cell
         }
-        let (lsn, mut rest) = varint::take(rest)?;
-        let lsn = Lsn::from_raw(self.low.raw().checked_add(lsn)?);
-        let (mut offset, mut bytes) = (0, 0);
-        if self.form == Form::Versions {
-            (offset, rest) = varint::take_u32(rest)?;
-            (bytes, rest) = varint::take_u32(rest)?;
-        }
+        let (version, rest) = self.version(rest)?;
         let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.rest = rest;
-        let version = Packed { lsn, offset, bytes: bytes.rotate_right(1) };
         Some(Cell { shared: usize::try_from(shared).ok()?, suffix, version })
     }
 }
@@ -228,26 +277,21 @@ pub(super) enum Sought {
 /// The newest version of `full` that is not newer than `as_of` among the cells behind one restart. Copies nothing: of
 /// the key before it knows how far it agrees with `full`, and that it is smaller.
 #[inline]
-pub(super) fn seek(cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
+pub(super) fn seek(mut cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
     let (mut agrees, mut met) = (0, false);
-    for cell in cells {
-        if met {
-            match (cell.shared == full.len(), cell.suffix.is_empty()) {
-                (true, true) if cell.version.lsn <= as_of => return Sought::Version(cell.version),
-                (true, true) => continue,
-                _ => return Sought::Nothing, // past the key, and all its versions were newer
-            }
-        }
-        match cell.shared.cmp(&agrees) {
-            Ordering::Greater => continue, // it differs from `full` where the one before did
-            Ordering::Less => return Sought::Nothing,
-            Ordering::Equal => {}
-        }
-        let rest = &full[agrees..];
+    while let Some(cell) = cells.glance() {
+        let rest = match (met, cell.shared.cmp(&agrees)) {
+            (true, _) if cell.shared == full.len() && cell.suffix.is_empty() => &[],
+            (true, _) => return Sought::Nothing, // past the key, and all its versions were newer
+            (false, Ordering::Greater) => continue, // it differs from `full` where the one before did
+            (false, Ordering::Less) => return Sought::Nothing,
+            (false, Ordering::Equal) => &full[agrees..],
+        };
         let more = common(rest, cell.suffix);
         if more == rest.len() && more == cell.suffix.len() {
-            if cell.version.lsn <= as_of {
-                return Sought::Version(cell.version);
+            let Some((version, _)) = cells.version(cell.version) else { return Sought::Nothing };
+            if version.lsn <= as_of {
+                return Sought::Version(version);
             }
             met = true;
         } else if more == rest.len() || cell.suffix.get(more).is_some_and(|byte| *byte > rest[more]) {

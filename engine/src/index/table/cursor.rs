@@ -1,17 +1,19 @@
 //! Pure: the versions of a table in order, from any place, in both directions.
 //!
-//! A page is decoded as a whole when the cursor comes to it: then a step costs next to nothing either way.
+//! The cells behind one restart are decoded together when the cursor comes to them: then a step costs next to nothing
+//! either way, and whoever looks for a few keys decodes little else.
 
 use std::cmp::Reverse;
 
 use savehold_wal::Lsn;
 
-use super::cell::{Cells, Form, Point};
+use super::cell::{Cells, Form, Point, restart_of};
 use super::facts::Shard;
 use super::read::{Table, damaged, no_page};
+use super::source::Got;
 #[cfg(doc)]
 use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::entry::{Packed, VersionRef};
 
 /// A place between two versions of a table.
@@ -20,12 +22,16 @@ pub struct Cursor<'t> {
     shard: usize,
     /// Page of cells in the shard.
     page: u32,
+    /// That page, once it is there, and how many restarts it has.
+    held: Option<(Got<'t>, usize)>,
+    /// The restart whose cells are decoded.
+    restart: usize,
     decoded: Decoded,
-    /// The item of the page that `next` gives.
+    /// The item of these that `next` gives.
     at: usize,
 }
 
-/// A page, decoded.
+/// The cells behind a restart, decoded.
 #[derive(Default)]
 struct Decoded {
     keys: Vec<u8>,
@@ -43,7 +49,7 @@ impl Table {
     /// A cursor that stands before everything.
     #[must_use]
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor { table: self, shard: 0, page: 0, decoded: Decoded::default(), at: 0 }
+        Cursor { table: self, shard: 0, page: 0, held: None, restart: 0, decoded: Decoded::default(), at: 0 }
     }
 
     /// Pages that versions stand on.
@@ -98,7 +104,8 @@ impl<'t> Cursor<'t> {
     pub fn seek_last(&mut self) -> Result<()> {
         self.shard = self.table.shards.len().saturating_sub(1);
         self.page = self.shard_here().map_or(0, |shard| shard.cells - 1);
-        self.load()?;
+        let restarts = self.hold()?;
+        self.decode(restarts.saturating_sub(1))?;
         self.at = self.decoded.items.len();
         Ok(())
     }
@@ -118,8 +125,8 @@ impl<'t> Cursor<'t> {
             return self.seek_last();
         }
         self.page = n as u32;
-        self.at = 0;
-        self.load()
+        self.hold()?;
+        self.decode(0)
     }
 
     /// Goes before the first version that does not stand before `to`.
@@ -134,7 +141,15 @@ impl<'t> Cursor<'t> {
             Some(shard) => self.table.page_of(shard, to)?,
             None => 0,
         };
-        self.load()?;
+        self.hold()?;
+        let restart = match &self.held {
+            Some((page, restarts)) => {
+                let restart = restart_of(page, *restarts, Form::Versions, self.table.facts.low, to);
+                restart.ok_or_else(|| self.disordered())?
+            }
+            None => 0,
+        };
+        self.decode(restart)?;
         let decoded = &self.decoded;
         self.at = decoded.items.partition_point(|item| to.is_behind(decoded.key(item), item.version.lsn));
         Ok(())
@@ -164,21 +179,37 @@ impl<'t> Cursor<'t> {
         Ok(if self.settle()? { Some(self.decoded.get(self.at)) } else { None })
     }
 
-    /// Goes on to the page on which the next version stands; false where there is none.
+    /// Goes on to the restart behind which the next version stands; false where there is none.
     #[inline]
     fn settle(&mut self) -> Result<bool> {
         while self.at >= self.decoded.items.len() {
-            let Some(shard) = self.shard_here() else { return Ok(false) };
-            if self.page + 1 < shard.cells {
-                self.page += 1;
-            } else if self.shard + 1 < self.table.shards.len() {
-                (self.shard, self.page) = (self.shard + 1, 0);
-            } else {
+            if !self.go_on()? {
                 return Ok(false);
             }
-            self.load()?;
-            self.at = 0;
         }
+        Ok(true)
+    }
+
+    /// Goes on to the next restart; false where there is none.
+    fn go_on(&mut self) -> Result<bool> {
+        let next = match &self.held {
+            Some((_, restarts)) if self.restart + 1 < *restarts => self.restart + 1,
+            held => {
+                let begun = held.is_some();
+                let Some(shard) = self.shard_here() else { return Ok(false) };
+                match begun {
+                    false => {}
+                    true if self.page + 1 < shard.cells => self.page += 1,
+                    true if self.shard + 1 < self.table.shards.len() => {
+                        (self.shard, self.page) = (self.shard + 1, 0)
+                    }
+                    true => return Ok(false),
+                }
+                self.hold()?;
+                0
+            }
+        };
+        self.decode(next)?;
         Ok(true)
     }
 
@@ -189,15 +220,21 @@ impl<'t> Cursor<'t> {
     /// As [`Cursor::seek_first`].
     pub fn back(&mut self) -> Result<Option<(&[u8], VersionRef)>> {
         while self.at == 0 {
-            if self.page > 0 {
-                self.page -= 1;
-            } else if self.shard > 0 {
-                self.shard -= 1;
-                self.page = self.table.shards[self.shard].cells - 1;
-            } else {
-                return Ok(None);
-            }
-            self.load()?;
+            let last = match self.restart.checked_sub(1) {
+                Some(before) => before,
+                None => {
+                    if self.page > 0 {
+                        self.page -= 1;
+                    } else if self.shard > 0 {
+                        self.shard -= 1;
+                        self.page = self.table.shards[self.shard].cells - 1;
+                    } else {
+                        return Ok(None);
+                    }
+                    self.hold()?.saturating_sub(1)
+                }
+            };
+            self.decode(last)?;
             self.at = self.decoded.items.len();
         }
         self.at -= 1;
@@ -208,19 +245,37 @@ impl<'t> Cursor<'t> {
         self.table.shards.get(self.shard)
     }
 
-    /// Decodes the page that it stands on.
-    fn load(&mut self) -> Result<()> {
-        self.decoded.keys.clear();
-        self.decoded.items.clear();
-        let Some(shard) = self.shard_here() else { return Ok(()) };
+    /// Gets the page that it stands on; says how many restarts it has.
+    fn hold(&mut self) -> Result<usize> {
+        self.held = None;
+        let Some(shard) = self.shard_here() else { return Ok(0) };
         let (page, restarts) = self.table.cells(shard, self.page)?;
-        let cells = Cells::all(&page, restarts, Form::Versions, self.table.facts.low);
-        for cell in cells.ok_or_else(|| self.table.disordered(shard.first + self.page))? {
-            if !self.decoded.push(cell.shared, cell.suffix, cell.version) {
-                return Err(self.table.disordered(shard.first + self.page));
+        self.held = Some((page, restarts));
+        Ok(restarts)
+    }
+
+    /// Decodes the cells behind a restart of the page that it holds, and stands before them.
+    fn decode(&mut self, restart: usize) -> Result<()> {
+        let Self { table, held, decoded, .. } = self;
+        (self.restart, self.at) = (restart, 0);
+        decoded.keys.clear();
+        decoded.items.clear();
+        let Some((page, restarts)) = held else { return Ok(()) };
+        let Some(cells) = Cells::behind(page, *restarts, restart, Form::Versions, table.facts.low) else {
+            return Err(self.disordered());
+        };
+        for cell in cells {
+            if !decoded.push(cell.shared, cell.suffix, cell.version) {
+                return Err(self.disordered());
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn disordered(&self) -> Error {
+        let first = self.shard_here().map_or(0, |shard| shard.first);
+        self.table.disordered(first + self.page)
     }
 }
 

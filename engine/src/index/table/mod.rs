@@ -23,6 +23,7 @@ pub use cell::{FULL_BYTES_MAX, Point};
 pub use cursor::Cursor;
 pub use facts::Facts;
 pub use page::{PAGE_BYTES, Page};
+pub use point::{Wanted, Way, wanted};
 pub use read::Table;
 pub use source::Bytes;
 pub use write::{Identity, Sink, Writer};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use savehold_wal::format::checksum::{Binding, StoreId};
 use savehold_wal::format::cursor::Take;
 
-use super::cell::{Cells, Form, Point};
+use super::cell::{Cells, Form, Point, restart_of};
 use super::facts::{Facts, Shard, Unusable};
 use super::page::{CONTENT_BYTES, PAGE_BYTES, Page, PageKind, count_of, first_of};
 use super::source::{Bytes, Got, NoPage, Pages};
@@ -89,6 +89,13 @@ impl Table {
         self.page(shard.first + n, PageKind::Cells)
     }
 
+    /// A page of buckets. Of a page that was verified before, only the line of the bucket that is wanted is touched.
+    #[inline]
+    pub(super) fn buckets(&self, number: u32) -> Result<Got<'_>> {
+        let page = self.pages.get_if(number, |page| count_of(page, PageKind::Buckets).is_some());
+        page.map_err(|e| no_page(&self.path, number, e)).inspect_err(|e| self.note(e))
+    }
+
     /// The page of cells of a shard on which `to` stands, or would stand: the last that begins at or before it.
     pub(super) fn page_of(&self, shard: &Shard, to: &Point<'_>) -> Result<u32> {
         let fences = shard.first + shard.cells;
@@ -96,15 +103,22 @@ impl Table {
         while low + 1 < high {
             let middle = u32::midpoint(low, high);
             let (page, restarts) = self.page(fences + middle, PageKind::Fences)?;
-            let first = Cells::all(&page, restarts, Form::Fences, self.facts.low).and_then(|mut c| c.next());
+            let first =
+                Cells::behind(&page, restarts, 0, Form::Fences, self.facts.low).and_then(|mut c| c.next());
             let first = first.ok_or_else(|| self.disordered(fences + middle))?;
             if to.is_before(first.suffix, first.version.lsn) { high = middle } else { low = middle }
         }
         let (page, restarts) = self.page(fences + low, PageKind::Fences)?;
-        let cells = Cells::all(&page, restarts, Form::Fences, self.facts.low);
+        let (form, low_lsn) = (Form::Fences, self.facts.low);
+        let disordered = || self.disordered(fences + low);
+        let restart = restart_of(&page, restarts, form, low_lsn, to).ok_or_else(disordered)?;
+        let passed = match restart {
+            0 => 0,
+            _ => Cells::before(&page, restarts, restart, form, low_lsn).ok_or_else(disordered)?.count(),
+        };
+        let mut passed = passed as u32; // a page holds fewer than its bytes
         let mut key = Vec::with_capacity(64);
-        let mut passed: u32 = 0;
-        for cell in cells.ok_or_else(|| self.disordered(fences + low))? {
+        for cell in Cells::behind(&page, restarts, restart, form, low_lsn).ok_or_else(disordered)? {
             key.truncate(cell.shared);
             key.extend_from_slice(cell.suffix);
             if to.is_before(&key, cell.version.lsn) {
@@ -165,7 +179,7 @@ fn page<'a>(pages: &'a Pages, path: &Path, number: u32, kind: PageKind) -> Resul
     let page = pages.get(number).map_err(|e| no_page(path, number, e))?;
     match count_of(page_ref(&page), kind) {
         Some(count) => Ok((page, count)),
-        None => Err(damaged(path, &format!("page {number} is not what should stand there"))),
+        None => Err(no_page(path, number, NoPage::Other)),
     }
 }
 
@@ -178,6 +192,7 @@ fn page_ref<'a>(page: &'a Got<'_>) -> &'a Page {
 pub(super) fn no_page(path: &Path, number: u32, why: NoPage) -> Error {
     match why {
         NoPage::Damaged => damaged(path, &format!("the checksum of page {number} is wrong")),
+        NoPage::Other => damaged(path, &format!("page {number} is not what should stand there")),
         NoPage::Io(e) => io(path, e),
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use savehold_wal::format::checksum::Binding;
+use savehold_wal::raw;
 use savehold_wal::vfs::{Map, VfsFile, read_exact_at};
 
 use super::page::{PAGE_BYTES, Page, is_whole};
@@ -67,6 +68,8 @@ pub(super) struct Pages {
 pub(super) enum NoPage {
     /// Its checksum is wrong, or the file ends before it.
     Damaged,
+    /// It is whole, and not what should stand there.
+    Other,
     /// The system did not give it.
     Io(std::io::Error),
 }
@@ -80,10 +83,17 @@ impl Pages {
     /// Page `number`.
     #[inline]
     pub(super) fn get(&self, number: u32) -> Result<Got<'_>, NoPage> {
+        self.get_if(number, |_| true)
+    }
+
+    /// Page `number`, if it is what `is` asks for: which is asked when the page is first touched, and not again, so that
+    /// only those lines of it are read that are wanted.
+    #[inline]
+    pub(super) fn get_if(&self, number: u32, is: fn(&Page) -> bool) -> Result<Got<'_>, NoPage> {
         let held: &[u8] = match &self.bytes {
             Bytes::Mapped(map) => map,
             Bytes::Memory(bytes) => bytes,
-            Bytes::File(file) => return self.read(&**file, number),
+            Bytes::File(file) => return self.read(&**file, number, is),
         };
         let at = number as usize * PAGE_BYTES;
         let page: Option<&Page> = held.get(at..).and_then(<[u8]>::first_chunk);
@@ -91,28 +101,49 @@ impl Pages {
             return Err(NoPage::Damaged);
         };
         if seen.load(Ordering::Relaxed) & (1 << (number % 64)) == 0 {
-            self.verify(page, number, seen)?;
+            self.verify(page, number, is, seen)?;
         }
         Ok(Got::Lent(page))
     }
 
+    /// Fetches the line at `offset` in page `number`, where it is in memory or mapped.
+    #[inline]
+    pub(super) fn prefetch(&self, number: u32, offset: usize) {
+        let held: &[u8] = match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Memory(bytes) => bytes,
+            Bytes::File(_) => return,
+        };
+        raw::prefetch_at(held, number as usize * PAGE_BYTES + offset);
+    }
+
     #[cold]
-    fn verify(&self, page: &Page, number: u32, seen: &AtomicU64) -> Result<(), NoPage> {
+    fn verify(
+        &self,
+        page: &Page,
+        number: u32,
+        is: fn(&Page) -> bool,
+        seen: &AtomicU64,
+    ) -> Result<(), NoPage> {
         if !is_whole(page, number, self.binding) {
             return Err(NoPage::Damaged);
+        }
+        if !is(page) {
+            return Err(NoPage::Other);
         }
         seen.fetch_or(1 << (number % 64), Ordering::Relaxed);
         Ok(())
     }
 
-    fn read(&self, file: &dyn VfsFile, number: u32) -> Result<Got<'_>, NoPage> {
+    fn read(&self, file: &dyn VfsFile, number: u32, is: fn(&Page) -> bool) -> Result<Got<'_>, NoPage> {
         let mut page = Box::new([0; PAGE_BYTES]);
         let read = read_exact_at(file, &mut *page, u64::from(number) * PAGE_BYTES as u64);
         match read {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(NoPage::Damaged),
             Err(e) => Err(NoPage::Io(e)),
-            Ok(()) if is_whole(&page, number, self.binding) => Ok(Got::Own(page)),
-            Ok(()) => Err(NoPage::Damaged),
+            Ok(()) if !is_whole(&page, number, self.binding) => Err(NoPage::Damaged),
+            Ok(()) if !is(&page) => Err(NoPage::Other),
+            Ok(()) => Ok(Got::Own(page)),
         }
     }
 
