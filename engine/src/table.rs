@@ -11,7 +11,7 @@ use crate::at::At;
 use crate::core::{Core, Stored, before, gone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
-use crate::index::{Kind, VersionRef};
+use crate::index::{Kind, Page, VersionRef};
 use crate::key::{Key, KeyRef};
 use crate::moments::{Held, Hold};
 use crate::name::CollectionName;
@@ -132,9 +132,9 @@ impl Table {
     /// The keys of a range at a moment, in order, with their versions; removed ones are passed over. The caller sees to it
     /// that the moment stays.
     pub(crate) fn list(&self, range: Range, moment: Lsn) -> Listing {
-        let page = VecDeque::new();
-        let (table, after, refused, hold) = (self.clone(), None, None, None);
-        Listing { table, range, moment, _hold: hold, after, page, refused, over: false }
+        let (table, page, id) = (self.clone(), Page::default(), CollectionId(0));
+        let (after, refused, hold) = (None, None, None);
+        Listing { table, range, moment, _hold: hold, after, id, page, at: 0, refused, over: false }
     }
 
     /// [`Table::list`] as of now, which is held until all is listed.
@@ -270,8 +270,13 @@ pub(crate) struct Listing {
     moment: Lsn,
     /// What keeps the moment, where nobody else does.
     _hold: Option<Hold>,
+    /// The key behind which it begins.
     after: Option<Vec<u8>>,
-    page: VecDeque<(Key, VersionRef)>,
+    /// The collection's number, once a page was read.
+    id: CollectionId,
+    page: Page,
+    /// The item of the page that comes next.
+    at: usize,
     /// Why there is nothing to list.
     refused: Option<Error>,
     over: bool,
@@ -289,19 +294,28 @@ impl Listing {
         self
     }
 
+    /// The next key of the page that was read.
+    #[inline]
+    fn next_read(&mut self) -> Option<Result<(Key, VersionRef)>> {
+        while let Some((key, version)) = self.page.get(self.at) {
+            self.at += 1;
+            if version.kind == Kind::Put {
+                return Some(Key::stored(self.id, key).map(|key| (key, version)));
+            }
+        }
+        None
+    }
+
     fn read_page(&mut self) -> Result<()> {
         let Some(id) = self.table.id()? else {
             self.over = true;
             return Ok(());
         };
-        let (core, after) = (&self.table.core, self.after.as_deref());
-        let range = self.range.own.borrow();
-        let page = core.range(id, range, after, self.moment, PAGE, self.range.direction)?;
-        self.over = page.len() < PAGE;
-        self.after = page.last_key().map(<[u8]>::to_vec);
-        for (key, version) in page.iter().filter(|(_, version)| version.kind == Kind::Put) {
-            self.page.push_back((Key::stored(id, key)?, version));
-        }
+        self.id = id;
+        let after = self.page.last_key().or(self.after.as_deref());
+        let (core, range) = (&self.table.core, self.range.own.borrow());
+        self.page = core.range(id, range, after, self.moment, PAGE, self.range.direction)?;
+        (self.at, self.over) = (0, self.page.len() < PAGE);
         Ok(())
     }
 }
@@ -311,8 +325,8 @@ impl Iterator for Listing {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(item) = self.page.pop_front() {
-                return Some(Ok(item));
+            if let Some(item) = self.next_read() {
+                return Some(item);
             }
             if self.over {
                 return None;

@@ -54,7 +54,7 @@ impl<'a> KeyRange<'a> {
             Bound::Excluded(to) => key >= to,
             Bound::Unbounded => false,
         };
-        above || (key > self.prefix && !key.starts_with(self.prefix))
+        above || (!key.starts_with(self.prefix) && key > self.prefix)
     }
 }
 
@@ -66,6 +66,9 @@ pub enum Direction {
     /// Largest key first.
     Descending,
 }
+
+/// Keys that a page has room for when the first comes.
+const FIRST: usize = 32;
 
 /// Keys and their versions, in the order asked for. Holds all keys in one allocation.
 #[derive(Clone, Default, Debug)]
@@ -100,12 +103,17 @@ impl Page {
     }
 
     /// The key at `index`, with its version; `None` behind the last.
-    pub(super) fn get(&self, index: usize) -> Option<(&[u8], VersionRef)> {
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<(&[u8], VersionRef)> {
         let (_, version) = self.items.get(index)?;
         Some((self.key(index), *version))
     }
 
     pub(super) fn push(&mut self, key: &[u8], version: VersionRef) {
+        if self.items.capacity() == 0 {
+            self.items.reserve(FIRST);
+            self.keys.reserve(FIRST * key.len());
+        }
         self.keys.extend_from_slice(key);
         self.items.push((self.keys.len(), version));
     }

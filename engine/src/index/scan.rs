@@ -70,7 +70,8 @@ impl<'l> Layer<'l> {
     }
 
     pub(super) fn table(table: &'l Table, query: Query<'l>) -> Result<Self> {
-        let mut scan = TableScan { table, cursor: table.cursor(), query, full: Vec::new(), version: None };
+        let (cursor, full) = (table.cursor(), Vec::with_capacity(64));
+        let mut scan = TableScan { table, cursor, query, full, version: None, inside: false };
         scan.begin()?;
         scan.step()?;
         Ok(Self::Table(scan))
@@ -88,6 +89,17 @@ impl<'l> Layer<'l> {
         self.current().map(|(_, version)| version)
     }
 
+    /// Adds what it has left to a page, up to `limit` keys in all.
+    fn read_into(&mut self, page: &mut Page, limit: usize) -> Result<()> {
+        while page.len() < limit
+            && let Some((key, version)) = self.current()
+        {
+            page.push(key, version);
+            self.step()?;
+        }
+        Ok(())
+    }
+
     /// Goes on to the next key.
     pub(super) fn step(&mut self) -> Result<()> {
         match self {
@@ -103,8 +115,13 @@ impl<'l> Layer<'l> {
 /// The first keys of all layers together, up to `limit`; `layers` stand newest first.
 pub(super) fn merge(query: Query<'_>, layers: &mut [Layer<'_>], limit: usize) -> Result<Page> {
     let mut page = Page::default();
-    let mut chosen = Vec::new();
-    while page.len() < limit.max(1) {
+    let limit = limit.max(1);
+    while page.len() < limit {
+        let mut live = layers.iter_mut().filter(|layer| layer.version().is_some());
+        if let (Some(only), None) = (live.next(), live.next()) {
+            only.read_into(&mut page, limit)?;
+            break;
+        }
         let mut first: Option<(&[u8], VersionRef)> = None;
         for layer in &*layers {
             let Some((key, version)) = layer.current() else { continue };
@@ -114,10 +131,8 @@ pub(super) fn merge(query: Query<'_>, layers: &mut [Layer<'_>], limit: usize) ->
         }
         let Some((key, version)) = first else { break };
         page.push(key, version);
-        chosen.clear();
-        chosen.extend_from_slice(key);
         for layer in &mut *layers {
-            if layer.current().is_some_and(|(key, _)| key == chosen) {
+            if layer.current().map(|(key, _)| key) == page.last_key() {
                 layer.step()?;
             }
         }
@@ -159,6 +174,8 @@ pub(super) struct TableScan<'l> {
     full: Vec<u8>,
     /// The version of it that was asked for; `None` once nothing follows.
     version: Option<VersionRef>,
+    /// What is asked for has begun.
+    inside: bool,
 }
 
 impl TableScan<'_> {
@@ -213,7 +230,8 @@ impl TableScan<'_> {
                 return Ok(());
             }
             let known = full == self.full;
-            let wanted = !known && !query.is_before(key) && version.lsn <= query.as_of;
+            self.inside = self.inside || !query.is_before(key);
+            let wanted = !known && self.inside && version.lsn <= query.as_of;
             if wanted {
                 self.full.clear();
                 self.full.extend_from_slice(full);
@@ -223,7 +241,7 @@ impl TableScan<'_> {
             same += 1;
             if same == STEPS_MAX {
                 // many versions that are not wanted: on behind them
-                let lsn = if known || query.is_before(key) { Lsn::NONE } else { query.as_of };
+                let lsn = if known || !self.inside { Lsn::NONE } else { query.as_of };
                 let full = full.to_vec();
                 self.cursor.seek(&Point { full: &full, lsn })?;
                 same = 0;
