@@ -108,7 +108,7 @@ impl Default for Options {
             access: Access::Mapped,
             in_flight_bytes_max: 64 << 20,
             sync_after: Duration::from_secs(1),
-            sync_after_bytes: 16 << 20,
+            sync_after_bytes: 4 << 20,
             mark_after: Duration::from_millis(5),
             segment_bytes_min: crate::limits::SEGMENT_BYTES_MIN,
             segment_bytes_max: crate::limits::SEGMENT_BYTES_MAX,
