@@ -88,6 +88,11 @@ impl Replayer for Load<'_> {
             Err(e) => Err(unreadable(lsn, &e)),
         }
     }
+
+    /// What waits in batches is entered by each thread for itself.
+    fn finish(&mut self) {
+        self.loader.flush();
+    }
 }
 
 /// An error about what a record says, for the log's callback.

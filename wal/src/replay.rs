@@ -36,6 +36,9 @@ pub trait Replayer: Send {
     ///
     /// Any error ends the replay.
     fn record(&mut self, lsn: Lsn, time_us: u64, head: &[u8], body_offset: u32) -> Result<()>;
+
+    /// There are no more records for this one. Called on its thread, while others may still be at work.
+    fn finish(&mut self) {}
 }
 
 /// What a replay went through.
@@ -162,7 +165,10 @@ impl<'a> Shared<'a> {
         let mut buf = Vec::new();
         loop {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(stretch) = self.stretches.get(n) else { return Ok((passages, counted)) };
+            let Some(stretch) = self.stretches.get(n) else {
+                replayer.finish();
+                return Ok((passages, counted));
+            };
             let passed = self.pass(stretch, &mut buf, replayer, &mut counted);
             match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
                 Ok(passage) => passages.push((n, passage)),

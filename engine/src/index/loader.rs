@@ -3,6 +3,8 @@
 //! Batches are so long that the slots of a partition are fetched once for several of its entries, and a batch takes its
 //! partition's lock once. Slots and nodes are fetched some entries ahead, so that their misses overlap.
 
+use std::sync::atomic::Ordering;
+
 use savehold_wal::Lsn;
 
 use super::arena::{self, HEAD_BYTES, NODE_BYTES_MAX, Node, SLACK_BYTES};
@@ -30,6 +32,8 @@ const _: () = assert!(PARTITIONS <= 1 << u8::BITS, "a partition's number is a u8
 pub struct Loader<'i> {
     index: &'i TailIndex,
     batches: [Batch; PARTITIONS],
+    /// The partition that is flushed first: loaders that end at once begin apart.
+    first: usize,
     staging: Staging,
     /// The newest of all versions pushed.
     newest: Lsn,
@@ -70,6 +74,7 @@ impl TailIndex {
         Loader {
             index: self,
             batches: [Batch::default(); PARTITIONS],
+            first: self.loaders.fetch_add(1, Ordering::Relaxed) * (PARTITIONS / 4 + 1) % PARTITIONS,
             staging,
             newest: Lsn::NONE,
             largest: 0,
@@ -110,7 +115,7 @@ impl Loader<'_> {
 
     /// Inserts everything that was pushed.
     pub fn flush(&mut self) {
-        for partition in 0..PARTITIONS {
+        for partition in (self.first..PARTITIONS).chain(0..self.first) {
             if self.batches[partition].len != 0 {
                 self.flush_partition(partition);
             }

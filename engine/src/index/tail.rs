@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use savehold_wal::Lsn;
 use savehold_wal::sync::{RwLock, RwLockReadGuard};
@@ -32,6 +32,8 @@ pub struct TailIndex {
     pub(super) recent: Arc<Recent>,
     /// The largest number of a collection that has keys.
     largest: AtomicU32,
+    /// Loaders that were begun.
+    pub(super) loaders: AtomicUsize,
 }
 
 /// A partition under its lock, on cache lines of its own.
@@ -53,6 +55,7 @@ impl TailIndex {
             views: Views::default(),
             recent: Arc::default(),
             largest: AtomicU32::new(0),
+            loaders: AtomicUsize::new(0),
         }
     }
 

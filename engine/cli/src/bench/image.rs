@@ -22,8 +22,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// Copies the files of the store in `from`, which nobody writes to, to `to`, and makes them durable: what the system
 /// has of them is what is left when the process dies.
 ///
-/// The store may be preparing a segment or writing a table meanwhile. So its catalog must say the same before and after:
-/// then no file came or went that it names. Otherwise all of it is copied again.
+/// The store may be preparing a segment or writing a table meanwhile. What is copied is what its catalog said at the
+/// beginning; if a file of that time went before all were copied, everything is copied again.
 pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
     let copied = (0..TRIES_MAX).find_map(|tried| {
         if tried > 0 {
@@ -47,24 +47,40 @@ fn whole(env: &Env, from: &Path, to: &Path) -> io::Result<Option<()>> {
         Ok(Some(bytes))
     };
     let Some(before) = catalog()? else { return Ok(None) };
-    let dirs = ["", LOG_DIR, INDEX_DIR].into_iter().filter(|dir| env.vfs.list(&from.join(dir)).is_ok());
-    dirs.clone().try_for_each(|dir| copy_files(env, &from.join(dir), &to.join(dir)))?;
-    if catalog()?.is_some_and(|after| after == before) {
+    let dirs = || [LOG_DIR, INDEX_DIR].into_iter().filter(|dir| env.vfs.list(&from.join(dir)).is_ok());
+    let names = || -> io::Result<Vec<(&str, String)>> {
+        let each =
+            dirs().map(|dir| Ok(env.vfs.list(&from.join(dir))?.into_iter().map(move |name| (dir, name))));
+        Ok(each.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    let there = names()?;
+    if catalog()?.as_ref() != Some(&before) {
+        return Ok(None); // what it names may not be there any more
+    }
+    copy_files(env, from, to)?;
+    dirs().try_for_each(|dir| copy_files(env, &from.join(dir), &to.join(dir)))?;
+    let file = env.vfs.open(&to.join(MANIFEST), OpenMode::CreateNew)?;
+    file.write_at(&mut [io::IoSlice::new(&before)], 0)?;
+    file.sync()?;
+    env.vfs.sync_dir(to)?;
+    let left = names()?;
+    if there.iter().all(|name| left.contains(name)) {
         return Ok(Some(()));
     }
-    for dir in dirs.map(|dir| to.join(dir)) {
-        for name in env.vfs.list(&dir)?.into_iter().filter(|name| env.vfs.list(&dir.join(name)).is_err()) {
+    for dir in ["", LOG_DIR, INDEX_DIR].map(|dir| to.join(dir)) {
+        let names = env.vfs.list(&dir).unwrap_or_default(); // one that is not there holds nothing
+        for name in names.into_iter().filter(|name| env.vfs.list(&dir.join(name)).is_err()) {
             env.vfs.remove(&dir.join(name))?;
         }
     }
     Ok(None)
 }
 
-/// Copies the files of one directory to another, durably.
+/// Copies the files of one directory to another, durably, but for catalogs: they change all the time.
 pub(super) fn copy_files(env: &Env, from: &Path, to: &Path) -> io::Result<()> {
     env.vfs.create_dir(to)?;
     for name in env.vfs.list(from)? {
-        if name != CONTROL && env.vfs.list(&from.join(&name)).is_err() {
+        if name != CONTROL && !name.starts_with(MANIFEST) && env.vfs.list(&from.join(&name)).is_err() {
             copy_file(env, &from.join(&name), &to.join(&name))?;
         }
     }
