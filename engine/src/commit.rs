@@ -96,7 +96,10 @@ impl Core {
         append: Append,
     ) -> Result<(Placed, bool, Forgotten), Refused> {
         let _order = self.order.lock();
-        if let Some(keys) = draft.conflicts(&self.index)? {
+        // where nothing was placed since the first read, nothing that was read can have changed
+        if self.sequenced() != draft.moment
+            && let Some(keys) = draft.conflicts(&self.index)?
+        {
             return Err(Refused::Conflict(keys));
         }
         let mut now = Duration::ZERO;

@@ -129,9 +129,10 @@ impl Draft<'_> {
         for ((collection, key), write) in &self.writes[..self.writes.len() - torn] {
             match write {
                 Write::Put(entry) => {
-                    let part = Part { offset: number(offset), bytes: number(entry.bytes()) };
+                    let bytes = entry.bytes();
+                    let part = Part { offset: number(offset), bytes: number(bytes) };
                     head.put(*collection, key.as_bytes(), part)?;
-                    offset += PART_HEADER_BYTES + entry.bytes();
+                    offset += PART_HEADER_BYTES + bytes;
                 }
                 Write::Remove => head.remove(*collection, key.as_bytes())?,
             }
