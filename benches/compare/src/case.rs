@@ -38,8 +38,22 @@ pub enum Setting {
     Buffered,
     /// As `Buffered`, and everything written stays in the log, so that an opening has to replay it.
     InLog,
+    /// As `InLog`, each call as in `Durable`.
+    InLogSynced,
     /// As the engine comes, calls as in `Buffered`.
     Defaults,
+}
+
+impl Setting {
+    /// Whether each call returns after the device said that its bytes are on the medium.
+    pub fn is_durable(self) -> bool {
+        matches!(self, Self::Durable | Self::InLogSynced)
+    }
+
+    /// Whether everything written stays in the log.
+    pub fn keeps_the_log(self) -> bool {
+        matches!(self, Self::InLog | Self::InLogSynced)
+    }
 }
 
 /// One measurement that is made of each engine.
@@ -89,14 +103,18 @@ pub fn cases(workload: Workload, scale: f64) -> Vec<Case> {
         commits: 0,
     };
     match workload {
-        Workload::Replay => [(Setting::InLog, "in the log"), (Setting::Defaults, "defaults")]
-            .into_iter()
-            .flat_map(|(setting, how)| SIZES.map(|size| (setting, how, size)))
-            .map(|(setting, how, (size, value_bytes, records))| Case {
-                keys: count(records),
-                ..case(&format!("{size}, {how}"), setting, value_bytes)
-            })
-            .collect(),
+        Workload::Replay => [
+            (Setting::InLogSynced, "in the log, synced"),
+            (Setting::InLog, "in the log"),
+            (Setting::Defaults, "defaults"),
+        ]
+        .into_iter()
+        .flat_map(|(setting, how)| SIZES.map(|size| (setting, how, size)))
+        .map(|(setting, how, (size, value_bytes, records))| Case {
+            keys: count(records),
+            ..case(&format!("{size}, {how}"), setting, value_bytes)
+        })
+        .collect(),
         Workload::Durable => [("100 B", 100), ("1 KiB", 1024)]
             .into_iter()
             .flat_map(|size| IN_COMPANY.map(|company| (size, company)))

@@ -153,14 +153,16 @@ impl Kind {
             // Asked of those that are made for reading, and keep their keys in order.
             (kind, List) => matches!(kind, Self::Savehold | Self::Lmdb | Self::Redb),
             // A log: no key is found in it. Its checkpoints are its user's, so it has no default for them.
-            (Self::Okaywal, Replay) => setting == Setting::InLog,
+            (Self::Okaywal, Replay) => setting.keeps_the_log(),
             (Self::Okaywal, Durable | Bytes) => setting == Setting::Durable,
             (Self::Okaywal, Buffered | Update | Get | Open | Size) => false,
             // Its messages are found by key, in memory; as a store it is not meant.
             (Self::RaftEngine, Get | Open | Size) => false,
             // No log: there is nothing to replay.
             (Self::Lmdb | Self::Redb, Replay) => false,
-            (Self::Bare, Replay) => setting == Setting::InLog,
+            (Self::Bare, Replay) => setting.keeps_the_log(),
+            // Of those whose commits share syncs: the others would take minutes to write it.
+            (Self::Fjall | Self::Sqlite | Self::Surrealkv, Replay) => setting != Setting::InLogSynced,
             (Self::Bare, Update | Open | Size) => false,
             _ => true,
         };

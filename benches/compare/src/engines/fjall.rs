@@ -10,7 +10,6 @@ use fjall::{
     Readable,
 };
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -18,12 +17,12 @@ const HUGE: u64 = 16 << 30;
 
 /// Opens it, with transactions where updates are asked for.
 pub fn open(opening: &Opening) -> Result<Box<dyn Engine>> {
-    let in_log = opening.setting == Setting::InLog;
+    let in_log = opening.setting.keeps_the_log();
     let options = || {
         let options = KeyspaceCreateOptions::default();
         if in_log { options.max_memtable_size(HUGE) } else { options }
     };
-    let durable = opening.setting == Setting::Durable;
+    let durable = opening.setting.is_durable();
     if opening.updates {
         let db = OptimisticTxDatabase::builder(&opening.dir).open()?;
         let players = db.keyspace("players", options)?;

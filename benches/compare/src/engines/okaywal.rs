@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use okaywal::{Configuration, Entry, EntryId, LogManager, ReadChunkResult, SegmentReader, WriteAheadLog};
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -26,7 +25,7 @@ impl Okaywal {
     /// Opens it.
     pub fn open(opening: &Opening) -> Result<Self> {
         let recovered = Arc::new(AtomicU64::new(0));
-        let in_log = opening.setting == Setting::InLog;
+        let in_log = opening.setting.keeps_the_log();
         let (segment, checkpoint) = if in_log {
             (SEGMENT_BYTES_IN_LOG, u64::MAX)
         } else {

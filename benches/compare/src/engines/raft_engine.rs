@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use protobuf::descriptor::UninterpretedOption;
 use raft_engine::{Config, Engine as Raft, LogBatch, MessageExt, ReadableSize};
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -39,7 +38,7 @@ pub struct RaftEngine {
 impl RaftEngine {
     /// Opens it.
     pub fn open(opening: &Opening) -> Result<Self> {
-        let durable = opening.setting == Setting::Durable;
+        let durable = opening.setting.is_durable();
         let config = Config {
             dir: opening.dir.to_str().ok_or("a directory with a name in UTF-8 is needed")?.to_owned(),
             prefill_for_recycle: durable,

@@ -9,7 +9,6 @@ use rocksdb::{
     WriteBatchWithTransaction, WriteOptions,
 };
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -19,10 +18,10 @@ const HUGE: usize = 16 << 30;
 pub fn open(opening: &Opening) -> Result<Box<dyn Engine>> {
     let mut options = Options::default();
     options.create_if_missing(true);
-    if opening.setting == Setting::InLog {
+    if opening.setting.keeps_the_log() {
         options.set_write_buffer_size(HUGE);
     }
-    let sync = opening.setting == Setting::Durable;
+    let sync = opening.setting.is_durable();
     if opening.updates {
         let db = TransactionDB::open(&options, &TransactionDBOptions::default(), &opening.dir)?;
         return Ok(Box::new(Transactional { db, sync }));

@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use savehold::{Change, Collection, Control, Durability, Options, Store, Ticket, Version};
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -25,12 +24,12 @@ pub struct Savehold {
 impl Savehold {
     /// Opens it.
     pub fn open(opening: &Opening) -> Result<Self> {
-        let durability = match opening.setting {
-            Setting::Durable => Durability::Synced,
-            _ => Durability::Buffered,
+        let durability = match opening.setting.is_durable() {
+            true => Durability::Synced,
+            false => Durability::Buffered,
         };
         let mut options = Options::new().durability(durability).control(Control::Off);
-        if opening.setting == Setting::InLog {
+        if opening.setting.keeps_the_log() {
             options = options.recovery_budget(Duration::from_secs(24 * 3600));
         }
         let store = options.open(opening.dir.join("store"))?;

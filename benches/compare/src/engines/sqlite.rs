@@ -9,7 +9,6 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -28,9 +27,9 @@ impl Sqlite {
         let path = opening.dir.join("sqlite");
         let writer = Connection::open(&path)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
-        let synchronous = if opening.setting == Setting::Durable { "FULL" } else { "NORMAL" };
+        let synchronous = if opening.setting.is_durable() { "FULL" } else { "NORMAL" };
         writer.pragma_update(None, "synchronous", synchronous)?;
-        if opening.setting == Setting::InLog {
+        if opening.setting.keeps_the_log() {
             writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         }
         writer.execute_batch(

@@ -11,7 +11,6 @@ use surrealkv::{Durability, Mode, Options, Tree, TreeBuilder};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::case::Setting;
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
 
@@ -29,9 +28,9 @@ impl Surrealkv {
     pub fn open(opening: &Opening) -> Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let inside = runtime.enter();
-        let durable = opening.setting == Setting::Durable;
+        let durable = opening.setting.is_durable();
         let mut options = Options::new().with_path(opening.dir.clone()).with_wal_preallocation(durable);
-        if opening.setting == Setting::InLog {
+        if opening.setting.keeps_the_log() {
             options = options.with_max_memtable_size(HUGE);
         }
         let tree = Arc::new(TreeBuilder::with_options(options).build()?);

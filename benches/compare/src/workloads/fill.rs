@@ -50,8 +50,8 @@ pub fn in_batches(engine: &dyn Engine, case: &Case, values: &Values) -> Result<(
 
 /// All keys, each in a commit of its own.
 fn one_by_one(kind: Kind, engine: &dyn Engine, case: &Case, values: &Values) -> Result<()> {
-    // A log that syncs each commit is filled by many, so that they share the syncs.
-    let threads = if kind == Kind::Okaywal { 64 } else { 1 };
+    // Where each commit is synced many write, so that they share the syncs. A log of `okaywal` knows nothing else.
+    let threads = if kind == Kind::Okaywal || case.setting.is_durable() { 64 } else { 1 };
     let share = case.keys.div_ceil(threads);
     race::lap(engine, threads as usize, Until::Calls(share), &|thread, session, _| {
         let first = thread as u64 * share;
