@@ -97,9 +97,8 @@ impl Core {
     ) -> Result<(Placed, bool, Forgotten), Refused> {
         let _order = self.order.lock();
         // where nothing was placed since the first read, nothing that was read can have changed
-        if self.sequenced() != draft.moment
-            && let Some(keys) = draft.conflicts(&self.index)?
-        {
+        let holds = draft.fresh && self.sequenced() == draft.moment;
+        if !holds && let Some(keys) = draft.conflicts(&self.index)? {
             return Err(Refused::Conflict(keys));
         }
         let mut now = Duration::ZERO;

@@ -65,6 +65,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) ranges: &'a [(CollectionId, OwnRange)],
     /// A moment at which, or later, all its reads were made; the ranges were scanned at this very moment.
     pub(crate) moment: Lsn,
+    /// It read all of that in the index: none is what memory remembers of an earlier read.
+    pub(crate) fresh: bool,
     /// What it brings to write leased keys, and what it does to leases.
     pub(crate) claim: Option<&'a Claim>,
     /// What it changes in memory beside the index.

@@ -100,6 +100,7 @@ impl Core {
                 reads: &[],
                 ranges: &[],
                 moment: Lsn::NONE,
+                fresh: false,
                 claim: None,
                 memory: None,
             };

@@ -67,6 +67,7 @@ impl Core {
             reads: &[],
             ranges: &[],
             moment: Lsn::NONE,
+            fresh: false,
             claim: None,
             memory: None,
         };
@@ -170,6 +171,7 @@ impl Core {
                 reads: &[],
                 ranges: &[(CollectionId::SET, prefixed(prefix.to_owned()))],
                 moment,
+                fresh: false,
                 claim: None,
                 memory: None,
             };

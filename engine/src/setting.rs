@@ -81,6 +81,7 @@ impl Core {
                 reads: &[(full, seen.lsn)],
                 ranges: &[],
                 moment,
+                fresh: false,
                 claim: None,
                 memory: None,
             };

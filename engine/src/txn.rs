@@ -34,7 +34,7 @@ mod run;
 
 #[cfg(test)]
 pub(crate) use run::RANGE_CONFLICTS_MAX;
-pub(crate) use run::Ran;
+pub(crate) use run::{OVERTAKEN, Ran};
 
 pub(crate) use leases::Granting;
 pub(crate) use mail::Message;
@@ -61,6 +61,8 @@ struct State {
     claim: Claim,
     /// What it has opened of memory beside the index.
     memory: Vec<Rc<dyn Remembered>>,
+    /// The versions of keys that it saw in memory.
+    in_memory: BTreeMap<FullKey, Lsn>,
     /// It saw what does not belong to its moment: it is run again, whatever it answers.
     stale: bool,
     /// Keys to which it sent mail.

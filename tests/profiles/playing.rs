@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use savehold::sim::Sim;
-use savehold::{Ended, ErrorKind, Event, Profiles, Result, Start, Store};
+use savehold::{Ended, ErrorKind, Event, Profile, Profiles, Result, Start, Store};
 
 use crate::world::{Player, coins, players, rich, secs};
 
@@ -309,5 +309,49 @@ fn a_start_is_one_commit_and_a_second_start_of_the_holder_is_told_so() -> Result
         "nothing was rewritten"
     );
     assert!(player.size() > 0 && player.created_us() > 0 && player.imported_us().is_none());
+    Ok(())
+}
+
+#[test]
+fn what_something_else_wrote_under_the_token_is_not_written_over() -> Result<()> {
+    let store = Store::in_memory()?;
+    let players = players(&store)?;
+    let (docs, notes) = (store.collection::<Player>("players")?, store.collection::<u64>("notes")?);
+    let beside = |player: &Profile<Player>| {
+        docs.with_token(player.token()).set("42", &Player { coins: 100, ..Player::default() })
+    };
+    let player = rich(&players, "42", 5)?;
+    beside(&player)?;
+    let conflict = |e: savehold::Error| {
+        assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
+        assert!(e.message().contains("something else"), "{e}");
+        assert_eq!(coins(&store, "42"), Some(100));
+    };
+    let edited = store.transaction(|tx| {
+        tx.edit(&player)?.coins += 1;
+        Ok::<_, savehold::Error>(())
+    });
+    conflict(edited.unwrap_err());
+    let read = store.transaction(|tx| {
+        let coins = tx.edit(&player)?.coins;
+        tx.set(&notes, "coins", &coins)
+    });
+    conflict(read.unwrap_err());
+    assert!(notes.get("coins")?.is_none());
+    conflict(player.update_once("receipt", |p| p.coins += 1).unwrap_err());
+    player.update(|p| p.coins = 7)?;
+    conflict(player.save().unwrap_err());
+    conflict(player.release().unwrap_err());
+    assert!(store.sessions()?.is_empty(), "it is over all the same");
+
+    let player = players.start("42")?;
+    assert_eq!(player.read().coins, 100);
+    player.release()?;
+    let player = rich(&players, "42", 5)?;
+    beside(&player)?;
+    player.update(|p| p.coins = 7)?;
+    let report = players.close(secs(5));
+    assert_eq!(report.failed.len(), 1, "{report:?}");
+    assert_eq!((coins(&store, "42"), store.sessions()?.len()), (Some(100), 0));
     Ok(())
 }

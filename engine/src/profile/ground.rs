@@ -272,6 +272,7 @@ impl Ground for Engine {
             reads: &[(full.clone(), seen)],
             ranges: &[],
             moment: seen,
+            fresh: false,
             claim: Some(&claim),
             memory: Some(memory),
         };

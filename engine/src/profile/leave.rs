@@ -19,7 +19,7 @@ use super::playable::Playable;
 use super::rules::Rules;
 use super::save::LastSave;
 use super::shared::{Gone, Leaving, RETRY_AFTER, Shared, panicked};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::lease::Ended;
 use crate::planted::{self, Fault};
@@ -129,11 +129,25 @@ impl<T: Playable> Live<T> {
     }
 
     fn place_last_record(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
+        match self.place_last_with(why, true) {
+            // what was written beside memory stays, and memory goes: the session ends all the same
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                let placed = self.place_last_with(why, false)?;
+                self.shared.go(self.gone(why.clone(), placed));
+                let say = "the session is over; something else had written the document under its token, so that what it had \
+                           not saved is lost";
+                Err(self.named(Error::new(ErrorKind::Conflict, say)).caused_by(e))
+            }
+            placed => placed,
+        }
+    }
+
+    fn place_last_with(self: &Arc<Self>, why: &Ended, saves: bool) -> Result<Placed> {
         let ground = self.ground();
         let ran = ground.transact(self.shared.how(), |tx| -> Result<()> {
             let picture = self.picture(false, false);
             let mut base = None;
-            if !picture.is_placed && !planted::has(Fault::ReleaseUnsaved) {
+            if saves && !picture.is_placed && !planted::has(Fault::ReleaseUnsaved) {
                 let (entry, next) = self.entry(&picture.value, &picture.base)?;
                 let users = picture.base.head.attributes.user_ids();
                 tx.put_seen(&self.full, picture.base.lsn, users, entry)?;

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lease::Ended;
 use crate::memory::Memory;
 use crate::record::Cause;
-use crate::txn::{Remembered, Tx};
+use crate::txn::{OVERTAKEN, Remembered, Tx};
 
 /// What a save came to.
 pub(crate) enum Save {
@@ -72,9 +72,7 @@ impl<T: Playable> Live<T> {
                 Err(NotSaved::Failed(e)) => return Err(self.named(e)),
             }
         }
-        let say = "something else wrote the document under the session's token: nothing was written; release the session and \
-                   start it again";
-        Err(self.named(Error::new(ErrorKind::Conflict, say)))
+        Err(self.named(Error::new(ErrorKind::Conflict, OVERTAKEN)))
     }
 
     /// The entry of a value, and what memory knows of it once it stands in the log.

@@ -58,6 +58,7 @@ impl Tx<'_> {
     /// run's moment, and will be run again whatever it answers.
     pub(crate) fn saw(&self, full: &FullKey, lsn: Lsn) -> bool {
         let mut state = self.state.borrow_mut();
+        state.in_memory.insert(full.clone(), lsn);
         let before = *state.reads.entry(full.clone()).or_insert(lsn);
         let same = before == lsn && lsn <= self.moment;
         state.stale |= !same;
@@ -72,6 +73,7 @@ impl Tx<'_> {
     pub(crate) fn put_seen(&self, full: &FullKey, seen: Lsn, users: &[UserId], entry: Entry) -> Result<()> {
         let mut state = self.state.borrow_mut();
         state.reads.insert(full.clone(), seen);
+        state.in_memory.insert(full.clone(), seen);
         state.users.insert(full.clone(), users.to_vec());
         match state.writes.insert(full.clone(), Write::Put(entry)) {
             None => Ok(()),

@@ -13,7 +13,7 @@ use crate::change::Once;
 use crate::commit::{How, NotCommitted};
 use crate::core::Core;
 use crate::draft::{Draft, FullKey, Write};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::ids::CollectionId;
 use crate::key::Key;
@@ -22,6 +22,10 @@ use crate::record::Author;
 
 /// Conflicts after which a transaction that scanned ranges holds the writers up.
 pub(crate) const RANGE_CONFLICTS_MAX: u32 = 3;
+
+/// What is said of a key that is written from memory, and was written beside it.
+pub(crate) const OVERTAKEN: &str = "something else wrote the document under the session's token: nothing was written; release \
+                                    the session and start it again";
 
 /// What a transaction came to.
 pub(crate) enum Ran<R, E> {
@@ -88,6 +92,9 @@ impl Core {
                 Ok(ran) => return ran,
                 Err(conflict) => {
                     drop(turns);
+                    if let Some(key) = conflict.overtaken(&met.in_memory) {
+                        return Ran::Failed(self.overtaken(key));
+                    }
                     met.add(conflict);
                 }
             }
@@ -103,12 +110,25 @@ impl Core {
         mut f: impl FnMut(&Tx<'_>) -> Result<R, E>,
     ) -> Ran<R, E> {
         let bar = self.bar.raise(met.collections());
+        let mut in_memory = met.in_memory.clone();
         loop {
             match self.run_once(author, how, met.run(), &mut f) {
                 Ok(ran) => return ran,
-                Err(conflict) => bar.extend(conflict.collections()),
+                Err(conflict) => {
+                    if let Some(key) = conflict.overtaken(&in_memory) {
+                        return Ran::Failed(self.overtaken(key));
+                    }
+                    in_memory.clone_from(&conflict.in_memory);
+                    bar.extend(conflict.collections());
+                }
             }
         }
+    }
+
+    /// The error of who changes in memory what was written beside it.
+    #[cold]
+    fn overtaken(&self, key: &FullKey) -> Error {
+        Error::new(ErrorKind::Conflict, OVERTAKEN).within(self.held_key(key))
     }
 
     fn run_once<R, E>(
@@ -140,10 +160,14 @@ impl Core {
         let torn = held.is_none() && self.moments.may_be_torn(moment);
         if tx.state.borrow().stale || torn {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
-            return Err(Conflict { keys: Vec::new(), ranges: BTreeSet::new(), torn });
+            let State { reads, in_memory, .. } = tx.state.into_inner();
+            let newer = |(full, lsn): &(FullKey, Lsn)| reads.get(full).is_some_and(|read| read > lsn);
+            let in_memory = in_memory.into_iter().filter(newer).collect();
+            return Err(Conflict { keys: Vec::new(), ranges: BTreeSet::new(), in_memory, torn });
         }
         let finished = if value.is_ok() { tx.finish() } else { Ok(()) };
-        let State { reads, ranges, writes, users, claim, memory, posted, .. } = tx.state.into_inner();
+        let State { reads, ranges, writes, users, claim, memory, in_memory, posted, .. } =
+            tx.state.into_inner();
         let decided_on = decided_on(&reads, &ranges, moment);
         let value = match value {
             Ok(value) => value,
@@ -170,6 +194,7 @@ impl Core {
             reads: &reads,
             ranges: &ranges,
             moment,
+            fresh: false,
             claim,
             memory: (!memory.is_empty()).then_some(&memories),
         };
@@ -188,7 +213,8 @@ impl Core {
             Err(NotCommitted::Conflict(keys)) => {
                 self.conflicts.fetch_add(1, Ordering::Relaxed);
                 let ranges = ranges.into_iter().map(|(collection, _)| collection).collect();
-                Err(Conflict { keys, ranges, torn: false })
+                let in_memory = in_memory.into_iter().filter(|(full, _)| keys.contains(full)).collect();
+                Err(Conflict { keys, ranges, in_memory, torn: false })
             }
         }
     }
@@ -199,6 +225,8 @@ struct Conflict {
     keys: Vec<FullKey>,
     /// The collections of which it scanned ranges, changed or not.
     ranges: BTreeSet<CollectionId>,
+    /// Keys whose version in memory is not the newest, with that version.
+    in_memory: Vec<(FullKey, Lsn)>,
     /// Its moment was given up while it ran.
     torn: bool,
 }
@@ -213,6 +241,12 @@ struct Run {
 }
 
 impl Conflict {
+    /// The key of which memory still has the version that was not the newest when the conflict `before` was met. Memory learns
+    /// of what is written from it in the step that gives it its place, so somebody else wrote the key.
+    fn overtaken(&self, before: &[(FullKey, Lsn)]) -> Option<&FullKey> {
+        self.in_memory.iter().find(|stale| before.contains(stale)).map(|(full, _)| full)
+    }
+
     fn collections(self) -> BTreeSet<CollectionId> {
         self.ranges.into_iter().chain(self.keys.into_iter().map(|(collection, _)| collection)).collect()
     }
@@ -226,11 +260,14 @@ struct Conflicts {
     /// In order, each once.
     keys: Vec<FullKey>,
     ranges: BTreeSet<CollectionId>,
+    /// As the last one says.
+    in_memory: Vec<(FullKey, Lsn)>,
 }
 
 impl Conflicts {
     fn add(&mut self, conflict: Conflict) {
         self.met += 1;
+        self.in_memory = conflict.in_memory;
         self.torn |= conflict.torn;
         self.ranges.extend(conflict.ranges);
         self.keys.extend(conflict.keys);
