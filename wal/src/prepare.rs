@@ -263,6 +263,9 @@ impl Log {
     }
 
     fn not_prepared(&self, e: Error, too_small: Option<Arc<Segment>>, capacity: u64) -> Error {
+        if e.kind() == ErrorKind::Closed {
+            return e; // somebody closed the log meanwhile: nothing is wrong, and the next open takes the file away
+        }
         if e.kind() != ErrorKind::Full {
             return if self.failure.get().is_some() { e } else { self.halt(&e) };
         }
