@@ -289,7 +289,7 @@ pub(super) fn seek(mut cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
         };
         let more = common(rest, cell.suffix);
         if more == rest.len() && more == cell.suffix.len() {
-            let Some((version, _)) = cells.version(cell.version) else { return Sought::Nothing };
+            let Some((version, _)) = cells.version(cell.version) else { break };
             if version.lsn <= as_of {
                 return Sought::Version(version);
             }

@@ -9,6 +9,7 @@ use savehold_wal::Lsn;
 
 use super::cell::{Cells, Form, Point, restart_of};
 use super::facts::Shard;
+use super::page::PageKind;
 use super::read::{Table, damaged, no_page};
 use super::source::Got;
 #[cfg(doc)]
@@ -64,6 +65,14 @@ impl Table {
     ///
     /// [`ErrorKind::Corrupt`]: the first page that is damaged. [`ErrorKind::Io`].
     pub fn verify(&self) -> Result<u32> {
+        for shard in &self.shards {
+            (0..shard.cells).try_for_each(|n| self.cells(shard, n).map(drop))?;
+            let fences = shard.first + shard.cells;
+            (fences..fences + shard.fences).try_for_each(|n| self.page(n, PageKind::Fences).map(drop))?;
+            let buckets = fences + shard.fences;
+            (buckets..buckets + shard.bucket_pages())
+                .try_for_each(|n| self.page(n, PageKind::Buckets).map(drop))?;
+        }
         for number in 0..self.facts.pages {
             self.pages.get(number).map_err(|e| no_page(&self.path, number, e))?;
         }
@@ -135,6 +144,7 @@ impl<'t> Cursor<'t> {
     ///
     /// As [`Cursor::seek_first`].
     pub fn seek(&mut self, to: &Point<'_>) -> Result<()> {
+        self.forget();
         let begun = self.table.shards.partition_point(|shard| !to.is_before(&shard.key, shard.lsn));
         self.shard = begun.saturating_sub(1);
         self.page = match self.table.shards.get(self.shard) {
@@ -245,9 +255,16 @@ impl<'t> Cursor<'t> {
         self.table.shards.get(self.shard)
     }
 
+    /// Nothing is decoded: where a page cannot be had, nothing of another is lent.
+    fn forget(&mut self) {
+        (self.held, self.restart, self.at) = (None, 0, 0);
+        self.decoded.keys.clear();
+        self.decoded.items.clear();
+    }
+
     /// Gets the page that it stands on; says how many restarts it has.
     fn hold(&mut self) -> Result<usize> {
-        self.held = None;
+        self.forget();
         let Some(shard) = self.shard_here() else { return Ok(0) };
         let (page, restarts) = self.table.cells(shard, self.page)?;
         self.held = Some((page, restarts));
