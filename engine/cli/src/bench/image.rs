@@ -7,7 +7,7 @@ use std::time::Duration;
 use savehold_wal::env::Env;
 use savehold_wal::schedule;
 use savehold_wal::segment::name::{CONTROL, INDEX_DIR, LOG_DIR, MANIFEST};
-use savehold_wal::vfs::{OpenMode, read_exact_at};
+use savehold_wal::vfs::{Advice, OpenMode, read_exact_at};
 
 use super::failed;
 use crate::exit::Failure;
@@ -23,7 +23,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// has of them is what is left when the process dies.
 ///
 /// The store may be preparing a segment or writing a table meanwhile. What is copied is what its catalog said at the
-/// beginning; if a file of that time went before all were copied, everything is copied again.
+/// beginning; if a file of that time went before all were copied, or a segment came, everything is copied again.
 pub(super) fn copy(env: &Env, from: &Path, to: &Path) -> Result<(), Failure> {
     let copied = (0..TRIES_MAX).find_map(|tried| {
         if tried > 0 {
@@ -64,7 +64,8 @@ fn whole(env: &Env, from: &Path, to: &Path) -> io::Result<Option<()>> {
     file.sync()?;
     env.vfs.sync_dir(to)?;
     let left = names()?;
-    if there.iter().all(|name| left.contains(name)) {
+    let came = left.iter().any(|(dir, name)| *dir == LOG_DIR && !there.contains(&(dir, name.clone())));
+    if !came && there.iter().all(|name| left.contains(name)) {
         return Ok(Some(()));
     }
     for dir in ["", LOG_DIR, INDEX_DIR].map(|dir| to.join(dir)) {
@@ -101,6 +102,18 @@ fn copy_file(env: &Env, from: &Path, to: &Path) -> io::Result<()> {
         at += buf.len() as u64;
     }
     to.sync()
+}
+
+/// Has the system drop what it has of the store's log in its cache: the next read asks the disk.
+pub(super) fn drop_cached(env: &Env, store: &Path) -> Result<(), Failure> {
+    let dir = store.join(LOG_DIR);
+    let drop_all = || -> io::Result<()> {
+        for name in env.vfs.list(&dir)? {
+            env.vfs.open(&dir.join(name), OpenMode::Read)?.advise(0, 0, Advice::Drop)?;
+        }
+        Ok(())
+    };
+    drop_all().map_err(|e| failed(&format!("dropping {} from the cache", dir.display()), &e))
 }
 
 /// Reads every byte of the files in the store's log; says how many there are.

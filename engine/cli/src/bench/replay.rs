@@ -1,7 +1,8 @@
 //! Corridor: recovery after a kill, against a mapped scan of the same log with checksums and prefetched insertion.
 
+use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use savehold_wal::env::Env;
@@ -30,11 +31,20 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
     store.close()?;
     let threads = usize::from(work.threads);
     let (mut ours, mut heads, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut opened = Vec::new();
+    let (mut opened, mut verified) = (Vec::new(), Vec::new());
+    let (mut cold, mut cold_read) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (records, took, whole) = replay(env, &killed, threads)?;
+        let (records, took, whole) = replay(env, &killed, threads, Verified::Heads)?;
         ours.push(records as f64 / took.as_secs_f64());
         opened.push(whole.as_secs_f64() * 1e3);
+        let (records_verified, took, _) = replay(env, &killed, threads, Verified::Bytes)?;
+        verified.push(records_verified as f64 / took.as_secs_f64());
+        image::drop_cached(env, &killed)?;
+        cold.push(replay(env, &killed, threads, Verified::Heads)?.2.as_secs_f64() * 1e3);
+        image::drop_cached(env, &killed)?;
+        let begun = env.clock.monotonic();
+        read_in_order(env, &killed)?;
+        cold_read.push(env.clock.monotonic().saturating_sub(begun).as_secs_f64() * 1e3);
         for (gait, rates) in [(Gait::Heads, &mut heads), (Gait::Bytes, &mut bytes)] {
             let (scanned, took) = floor(env, &killed, work, gait)?;
             if scanned != records {
@@ -54,7 +64,10 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
         (column("threads", "threads"), Cell::Count(threads as u64)),
         (column("floor, heads alone, records/s", "floor_heads"), Cell::Float(heads)),
         (column("floor, every byte, records/s", "floor_bytes"), Cell::Float(bytes)),
+        (column("every byte verified, records/s", "verified"), Cell::Float(median(verified))),
         (column("whole open, ms", "open_ms"), Cell::Float(median(opened))),
+        (column("whole open, cold, ms", "cold_open_ms"), Cell::Float(median(cold))),
+        (column("log read in order, cold, ms", "cold_read_ms"), Cell::Float(median(cold_read))),
     ];
     Ok(Figure {
         what: "records/s replayed",
@@ -65,11 +78,24 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
     })
 }
 
+/// What of proven records is verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verified {
+    Heads,
+    Bytes,
+}
+
 /// Opens the store: how many records were replayed, how long that took, and the whole open.
-fn replay(env: &Env, dir: &Path, threads: usize) -> Result<(u64, Duration, Duration), Failure> {
+fn replay(
+    env: &Env,
+    dir: &Path,
+    threads: usize,
+    verified: Verified,
+) -> Result<(u64, Duration, Duration), Failure> {
     let begun = env.clock.monotonic();
     let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let store = keys::options(keys::NO_CHECKPOINT).replay_threads(threads).open(dir)?;
+    let options = keys::options(keys::NO_CHECKPOINT).verify_on_open(verified == Verified::Bytes);
+    let store = options.replay_threads(threads).open(dir)?;
     let whole = env.clock.monotonic().saturating_sub(begun);
     let report = store.recovery();
     store.close()?;
@@ -113,21 +139,49 @@ fn bytes_of(share: &Share) -> usize {
     share.iter().map(|(_, end)| end).sum()
 }
 
-/// The segments that the catalog names, each as far as it counts, the largest first: a kill may leave bytes behind an
-/// end that recovery wrote anew elsewhere.
-fn maps(env: &Env, dir: &Path) -> Result<Share, Failure> {
+/// Reads the segments that the catalog names from front to back, each as far as it counts.
+fn read_in_order(env: &Env, dir: &Path) -> Result<(), Failure> {
+    let mut buf = vec![0; 1 << 20];
+    for (path, end) in files(env, dir)? {
+        let mut read = || -> io::Result<()> {
+            let (file, mut at) = (env.vfs.open(&path, OpenMode::Read)?, 0);
+            while at < end {
+                match file.read_at(&mut buf, at)? {
+                    0 => break,
+                    got => at += got as u64,
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|e| failed(&format!("reading {}", path.display()), &e))?;
+    }
+    Ok(())
+}
+
+/// The files of the segments that the catalog names, and how many bytes of each count: a kill may leave bytes behind an end
+/// that recovery wrote anew elsewhere.
+fn files(env: &Env, dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
     let catalog = manifest::load(&*env.vfs, dir).map_err(savehold::Error::from)?;
-    let map = || {
-        let mut maps = Vec::new();
-        for segment in catalog.iter().flat_map(|catalog| &catalog.segments) {
-            let path = dir.join(LOG_DIR).join(segment_name(segment.base, segment.generation));
+    let segments = catalog.iter().flat_map(|catalog| &catalog.segments);
+    let counted = segments.map(|segment| {
+        let path = dir.join(LOG_DIR).join(segment_name(segment.base, segment.generation));
+        let data = segment.end.and_then(|end| end.bytes_since(segment.base)).unwrap_or(segment.capacity);
+        (path, DATA_OFFSET + data)
+    });
+    Ok(counted.collect())
+}
+
+/// The segments in maps, each as far as it counts, the largest first.
+fn maps(env: &Env, dir: &Path) -> Result<Share, Failure> {
+    let mut maps = Vec::new();
+    for (path, end) in files(env, dir)? {
+        let map = || -> io::Result<Option<Map>> {
             let file = env.vfs.open(&path, OpenMode::Read)?;
-            let data = segment.end.and_then(|end| end.bytes_since(segment.base)).unwrap_or(segment.capacity);
-            let end = usize::try_from(DATA_OFFSET + data).unwrap_or(usize::MAX);
-            maps.extend(file.map(file.len()?)?.map(|map| (map, end)));
-        }
-        maps.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
-        Ok(maps)
-    };
-    map().map_err(|e| failed(&format!("mapping the log in {}", dir.display()), &e))
+            file.map(file.len()?)
+        };
+        let map = map().map_err(|e| failed(&format!("mapping {}", path.display()), &e))?;
+        maps.extend(map.map(|map| (map, usize::try_from(end).unwrap_or(usize::MAX))));
+    }
+    maps.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    Ok(maps)
 }
