@@ -53,6 +53,7 @@ pub mod segment;
 pub mod options;
 pub mod scan;
 mod window;
+mod ahead;
 mod group;
 mod log;
 mod holder;

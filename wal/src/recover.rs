@@ -13,6 +13,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::ahead::Passer;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::group::StatedEnd;
@@ -280,7 +281,8 @@ impl Recovery<'_> {
         let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
         let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
         let mut window = Window::over(&segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
-        let (skim, stated) = (window.skim()?, window.stated_ends()?);
+        let mut passer = Passer::new(self.env, &segment);
+        let (skim, stated) = (window.skim(|at| passer.pass(at))?, window.stated_ends()?);
         drop(window);
         Ok(Candidate { segment, skim, stated })
     }

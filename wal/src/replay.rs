@@ -5,13 +5,15 @@
 //! record wanted. That a thread entered at a true group and not inside
 //! a record's body is proved afterwards: each stretch must have been left just where the next was entered. A forged
 //! entry would need the file's secret number; if one ever passes, the replay says so and is done again by one thread.
+//! Where a stretch takes as long as only a disk does, the system is told to fetch the next ones meanwhile (`ahead`).
 //! Where there are no maps each thread reads through a window of its own, no longer than a stretch (`window`).
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::ahead;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind};
 use crate::format::header::SegmentKind;
@@ -26,7 +28,7 @@ use crate::sync::Mutex;
 use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
 
 /// Bytes of log that one thread takes at a time.
-pub const STRETCH_BYTES: u64 = 4 << 20;
+pub const STRETCH_BYTES: u64 = ahead::STEP_BYTES;
 
 /// Who replays. Each thread has one of its own; records come in log order within a stretch, stretches in any order.
 pub trait Replayer: Send {
@@ -76,6 +78,10 @@ struct Shared<'a> {
     range: Range<Lsn>,
     verify: Verify,
     next: AtomicUsize,
+    /// Stretches are slow.
+    slow: AtomicBool,
+    /// The system was told to fetch all before this one.
+    fetched: AtomicUsize,
     done_bytes: AtomicU64,
     begun: Duration,
     told: Mutex<Duration>,
@@ -154,6 +160,8 @@ impl<'a> Shared<'a> {
             range,
             verify,
             next: AtomicUsize::new(0),
+            slow: AtomicBool::new(false),
+            fetched: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             begun: log.env.clock.monotonic(),
             told: Mutex::new(log.env.clock.monotonic()),
@@ -169,13 +177,32 @@ impl<'a> Shared<'a> {
                 replayer.finish();
                 return Ok((passages, counted));
             };
+            if self.slow.load(Ordering::Relaxed) {
+                self.fetch_behind(n);
+            }
+            let begun = self.log.env.clock.monotonic();
             let passed = self.pass(stretch, &mut buf, replayer, &mut counted);
+            if self.log.env.clock.monotonic().saturating_sub(begun) >= ahead::SLOW {
+                self.slow.store(true, Ordering::Relaxed);
+            }
             match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
                 Ok(passage) => passages.push((n, passage)),
                 Err(e) => {
                     self.next.store(self.stretches.len(), Ordering::Relaxed); // the others stop too
                     return Err(e);
                 }
+            }
+        }
+    }
+
+    /// Tells the system to fetch what comes behind stretch `n`, each stretch once.
+    fn fetch_behind(&self, n: usize) {
+        let until = (n + 1 + ahead::STEPS).min(self.stretches.len());
+        let from = self.fetched.fetch_max(until, Ordering::Relaxed).max(n + 1);
+        for stretch in self.stretches.get(from..until).unwrap_or(&[]) {
+            let (segment, _) = &self.segments[stretch.segment];
+            if segment.kind != SegmentKind::Packed {
+                ahead::fetch(segment, stretch.from, stretch.to);
             }
         }
     }

@@ -221,13 +221,15 @@ impl<'s> Window<'s> {
     /// Hops over the groups of the segment and looks behind where they end. Space that was got for what was never written is
     /// not read: a segment may have 64 MiB of it, which would all become pages of zeros. Recovery has synced the segment
     /// before, so that what the system says of it does not hang on what it has in memory.
-    pub(crate) fn skim(&mut self) -> Result<Skim> {
+    /// `passed` is told where it is.
+    pub(crate) fn skim(&mut self, mut passed: impl FnMut(Lsn)) -> Result<Skim> {
         let written = self.segment.written()?;
         let mut skim = Skim::at(self.segment.base);
         while let Some(group) = self.group(skim.chain_end)?
             && let Some(next) = group.head.next(group.lsn)
         {
             skim.follow(&group, next);
+            passed(next);
         }
         for run in written {
             let mut from = run.start.max(skim.chain_end);

@@ -213,6 +213,8 @@ pub enum Advice {
     Sequential,
     /// At random places.
     Random,
+    /// Soon: the system begins to fetch it, and nobody waits for that.
+    Soon,
     /// Not from the cache any more: clean cached pages go, so that the next read asks the medium. A page that the
     /// range covers in part stays.
     Drop,

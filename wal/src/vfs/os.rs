@@ -322,6 +322,7 @@ fn advise(file: &File, offset: u64, bytes: Option<NonZeroU64>, advice: Advice) -
     let advice = match advice {
         Advice::Sequential => rustix::fs::Advice::Sequential,
         Advice::Random => rustix::fs::Advice::Random,
+        Advice::Soon => rustix::fs::Advice::WillNeed,
         Advice::Drop => rustix::fs::Advice::DontNeed,
     };
     Ok(retry_on_intr(|| rustix::fs::fadvise(file, offset, bytes, advice))?)

@@ -63,7 +63,7 @@ fn compare(segment: &Segment, step: usize) {
     segment.read_into(&mut data, segment.base).unwrap();
     let span = Span { base: segment.base, binding: segment.binding, data: &data };
     let mut window = Window::over(segment, segment.capacity_end(), None, step, Vec::new());
-    assert_eq!(window.skim().unwrap(), skim(&span));
+    assert_eq!(window.skim(|_| {}).unwrap(), skim(&span));
     assert_eq!(window.stated_ends().unwrap(), span.stated_ends());
     for block in 0..segment.there() / BLOCK_BYTES {
         let at = segment.base.plus(block * BLOCK_BYTES);

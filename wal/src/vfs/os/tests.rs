@@ -132,7 +132,7 @@ fn advice_is_taken_for_any_range() {
     let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
     file.write_at(&mut [IoSlice::new(&[7; 10_000])], 0).unwrap();
     file.sync().unwrap();
-    for advice in [Advice::Sequential, Advice::Random, Advice::Drop] {
+    for advice in [Advice::Sequential, Advice::Random, Advice::Soon, Advice::Drop] {
         for (offset, bytes) in [(0, 0), (0, 4096), (4096, u64::MAX), (1 << 40, 1)] {
             file.advise(offset, bytes, advice).unwrap();
         }
