@@ -237,7 +237,10 @@ impl Sight {
     }
 
     fn is_idle_table_due(&self, end: Lsn) -> bool {
-        let since = end.bytes_since(self.floor).unwrap_or(u64::MAX); // in another timeline: all of it
+        let since = match self.floor {
+            Lsn::NONE => end.offset(), // nothing was ever written before
+            floor => end.bytes_since(floor).unwrap_or(u64::MAX), // in another timeline: all of it
+        };
         since >= IDLE_TABLE_FROM
     }
 
@@ -342,6 +345,14 @@ mod tests {
         assert_eq!(waste.could_go(at(150)), 180 * MIB);
         waste.note_merged(GIB, at(150));
         assert_eq!(waste.could_go(at(160)), 40 * MIB);
+    }
+
+    #[test]
+    fn a_new_store_is_not_worth_a_table_for_its_first_commits() {
+        let (new, old) = (Waste::new(0, Lsn::NONE), Waste::new(0, Lsn::new(1, 4096)));
+        let end = |timeline, kib: u64| Lsn::new(timeline, kib << 10);
+        assert!(!new.is_idle_table_due(end(1, 60)) && new.is_idle_table_due(end(1, 600)));
+        assert!(!old.is_idle_table_due(end(1, 60)) && old.is_idle_table_due(end(2, 60)));
     }
 
     #[test]

@@ -25,11 +25,8 @@ use crate::output::Cell;
 
 /// Measures it.
 pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figure, Failure> {
-    let (written, killed) = (place.join("store"), place.join("killed"));
-    let store = keys::filled(&written, work, keys::NO_CHECKPOINT)?;
-    image::copy(env, &written, &killed)?;
-    store.close()?;
     let threads = usize::from(work.threads);
+    let killed = killed(env, place, work)?;
     let (mut ours, mut heads, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let (mut opened, mut verified) = (Vec::new(), Vec::new());
     let (mut cold, mut cold_read) = (Vec::new(), Vec::new());
@@ -76,6 +73,25 @@ pub(super) fn measure(env: &Env, place: &Place, work: &Workload) -> Result<Figur
         better: Better::More,
         details,
     })
+}
+
+/// How often a store is filled that made a table of some of it meanwhile, as it does where nothing comes for a while.
+const TRIES_MAX: usize = 5;
+
+/// A store as a kill left it, with everything in the log and nothing in tables.
+fn killed(env: &Env, place: &Place, work: &Workload) -> Result<PathBuf, Failure> {
+    let mut tried = 0;
+    loop {
+        let [written, killed] = ["store", "killed"].map(|name| place.join(&format!("{name}-{tried}")));
+        let store = keys::filled(&written, work, keys::NO_CHECKPOINT)?;
+        image::copy(env, &written, &killed)?;
+        store.close()?;
+        let (replayed, ..) = replay(env, &killed, usize::from(work.threads), Verified::Heads)?;
+        tried += 1;
+        if replayed >= work.records || tried == TRIES_MAX {
+            return Ok(killed);
+        }
+    }
 }
 
 /// What of proven records is verified.
