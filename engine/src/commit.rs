@@ -97,7 +97,7 @@ impl Core {
     ) -> Result<(Placed, bool, Forgotten), Refused> {
         let _order = self.order.lock();
         // where nothing was placed since the first read, nothing that was read can have changed
-        let holds = draft.fresh && self.sequenced() == draft.moment;
+        let holds = draft.remembered.is_empty() && self.sequenced() == draft.moment;
         if !holds && let Some(keys) = draft.conflicts(&self.index)? {
             return Err(Refused::Conflict(keys));
         }

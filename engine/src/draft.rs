@@ -65,8 +65,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) ranges: &'a [(CollectionId, OwnRange)],
     /// A moment at which, or later, all its reads were made; the ranges were scanned at this very moment.
     pub(crate) moment: Lsn,
-    /// It read all of that in the index: none is what memory remembers of an earlier read.
-    pub(crate) fresh: bool,
+    /// What it knows from memory: the newest version of each key as it was at that version's own moment, long ago perhaps.
+    pub(crate) remembered: &'a [(FullKey, Lsn)],
     /// What it brings to write leased keys, and what it does to leases.
     pub(crate) claim: Option<&'a Claim>,
     /// What it changes in memory beside the index.
@@ -82,8 +82,10 @@ impl Draft<'_> {
     /// As [`Index::changed`].
     pub(crate) fn conflicts(&self, index: &Index) -> Result<Option<Vec<FullKey>>> {
         let mut keys: Vec<FullKey> = Vec::new();
-        for ((collection, key), seen) in self.reads {
-            if index.changed(collection.0, key.as_bytes(), *seen, self.moment)? {
+        let read = self.reads.iter().map(|(full, seen)| (full, *seen, self.moment));
+        let remembered = self.remembered.iter().map(|(full, seen)| (full, *seen, self.moment.min(*seen)));
+        for ((collection, key), seen, moment) in read.chain(remembered) {
+            if index.changed(collection.0, key.as_bytes(), seen, moment)? {
                 keys.push((*collection, key.clone()));
             }
         }

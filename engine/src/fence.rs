@@ -100,7 +100,7 @@ impl Core {
                 reads: &[],
                 ranges: &[],
                 moment: Lsn::NONE,
-                fresh: false,
+                remembered: &[],
                 claim: None,
                 memory: None,
             };

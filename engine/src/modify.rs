@@ -316,8 +316,16 @@ impl Core {
         }
         let writes = if tagged.is_empty() { alone.as_slice() } else { &tagged };
         let claim = claim.as_ref();
-        let draft =
-            Draft { author: *author, writes, reads, ranges: &[], moment, fresh: true, claim, memory: None };
+        let draft = Draft {
+            author: *author,
+            writes,
+            reads,
+            ranges: &[],
+            moment,
+            remembered: &[],
+            claim,
+            memory: None,
+        };
         match self.place(&draft, call.how) {
             Ok(placed) => {
                 let written = alone.or_else(|| tagged.into_iter().next());

@@ -67,7 +67,7 @@ impl Core {
             reads: &[],
             ranges: &[],
             moment: Lsn::NONE,
-            fresh: false,
+            remembered: &[],
             claim: None,
             memory: None,
         };
@@ -171,7 +171,7 @@ impl Core {
                 reads: &[],
                 ranges: &[(CollectionId::SET, prefixed(prefix.to_owned()))],
                 moment,
-                fresh: false,
+                remembered: &[],
                 claim: None,
                 memory: None,
             };

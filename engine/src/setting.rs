@@ -81,7 +81,7 @@ impl Core {
                 reads: &[(full, seen.lsn)],
                 ranges: &[],
                 moment,
-                fresh: false,
+                remembered: &[],
                 claim: None,
                 memory: None,
             };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use savehold::sim::Sim;
-use savehold::{Ended, ErrorKind, Event, Profile, Profiles, Result, Start, Store};
+use savehold::{Ended, ErrorKind, Event, Options, Profile, Profiles, Result, Start, Store};
 
 use crate::world::{Player, coins, players, rich, secs};
 
@@ -314,7 +314,12 @@ fn a_start_is_one_commit_and_a_second_start_of_the_holder_is_told_so() -> Result
 
 #[test]
 fn what_something_else_wrote_under_the_token_is_not_written_over() -> Result<()> {
-    let store = Store::in_memory()?;
+    [false, true].into_iter().try_for_each(write_beside)
+}
+
+fn write_beside(in_a_table: bool) -> Result<()> {
+    let budget = if in_a_table { Duration::from_micros(1) } else { secs(1) }; // each commit is followed by a checkpoint
+    let store = Sim::new(11).open_with(Options::new().recovery_budget(budget))?;
     let players = players(&store)?;
     let (docs, notes) = (store.collection::<Player>("players")?, store.collection::<u64>("notes")?);
     let beside = |player: &Profile<Player>| {
@@ -322,6 +327,10 @@ fn what_something_else_wrote_under_the_token_is_not_written_over() -> Result<()>
     };
     let player = rich(&players, "42", 5)?;
     beside(&player)?;
+    if in_a_table {
+        assert!(store.stats().checkpoints > 0);
+        notes.set("behind the table", &1)?;
+    }
     let conflict = |e: savehold::Error| {
         assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
         assert!(e.message().contains("something else"), "{e}");

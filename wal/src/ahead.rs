@@ -59,7 +59,8 @@ impl<'a> Passer<'a> {
         let now = self.env.clock.monotonic();
         if now.saturating_sub(self.begun) >= SLOW {
             // no more than two steps: the segment may end anywhere, and what lies behind is fetched for nothing
-            let until = at.plus(2 * STEP_BYTES).min(self.segment.capacity_end());
+            let end = self.segment.capacity_end();
+            let until = at.checked_add(2 * STEP_BYTES).map_or(end, |until| until.min(end));
             fetch(self.segment, at.max(self.fetched), until);
             self.fetched = until;
         }

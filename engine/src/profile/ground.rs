@@ -272,7 +272,7 @@ impl Ground for Engine {
             reads: &[(full.clone(), seen)],
             ranges: &[],
             moment: seen,
-            fresh: false,
+            remembered: &[],
             claim: Some(&claim),
             memory: Some(memory),
         };

@@ -32,7 +32,8 @@ pub struct CloseReport {
     /// Profiles whose last state is durable, whether there was anything to save or not.
     pub saved: usize,
     /// Those whose last state is not saved, and why. As long as the store is open it is tried again, by itself and by
-    /// another close.
+    /// another close; but for [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), where something else wrote the document
+    /// under the session's token: that stays, and the session is over.
     pub failed: Vec<(Key, Error)>,
     /// Those that have their last save in the log, and the answer did not come in time.
     pub late: Vec<Key>,
@@ -132,7 +133,8 @@ impl<T: Playable> Live<T> {
         match self.place_last_with(why, true) {
             // what was written beside memory stays, and memory goes: the session ends all the same
             Err(e) if e.kind() == ErrorKind::Conflict => {
-                let placed = self.place_last_with(why, false)?;
+                self.shared.alarm(self.ground().boot());
+                let placed = self.place_last_with(why, false).map_err(|other| other.caused_by(e.clone()))?;
                 self.shared.go(self.gone(why.clone(), placed));
                 let say = "the session is over; something else had written the document under its token, so that what it had \
                            not saved is lost";

@@ -185,6 +185,7 @@ impl Core {
         }
         let mut writes: Vec<(FullKey, Write)> = writes.into_iter().collect();
         self.tag_all(&mut writes, &users);
+        let remembered: Vec<(FullKey, Lsn)> = in_memory.into_iter().collect();
         let author = Author { token: claim.tokens.first().copied(), ..*author };
         let claim = (!claim.is_empty()).then_some(&claim);
         let memories = Memories(&memory);
@@ -194,7 +195,7 @@ impl Core {
             reads: &reads,
             ranges: &ranges,
             moment,
-            fresh: false,
+            remembered: &remembered,
             claim,
             memory: (!memory.is_empty()).then_some(&memories),
         };
@@ -213,7 +214,7 @@ impl Core {
             Err(NotCommitted::Conflict(keys)) => {
                 self.conflicts.fetch_add(1, Ordering::Relaxed);
                 let ranges = ranges.into_iter().map(|(collection, _)| collection).collect();
-                let in_memory = in_memory.into_iter().filter(|(full, _)| keys.contains(full)).collect();
+                let in_memory = remembered.into_iter().filter(|(full, _)| keys.contains(full)).collect();
                 Err(Conflict { keys, ranges, in_memory, torn: false })
             }
         }

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use savehold_wal::Lsn;
 
-use super::cell::{Cells, Form, Point, restart_of};
+use super::cell::{Cell, Cells, Form, Point, restart_of};
 use super::facts::Shard;
 use super::page::PageKind;
 use super::read::{Table, damaged, no_page};
@@ -278,15 +278,13 @@ impl<'t> Cursor<'t> {
         decoded.keys.clear();
         decoded.items.clear();
         let Some((page, restarts)) = held else { return Ok(()) };
-        let Some(cells) = Cells::behind(page, *restarts, restart, Form::Versions, table.facts.low) else {
-            return Err(self.disordered());
-        };
-        for cell in cells {
-            if !decoded.push(cell.shared, cell.suffix, cell.version) {
-                return Err(self.disordered());
-            }
+        let cells = Cells::behind(page, *restarts, restart, Form::Versions, table.facts.low);
+        let push = |cell: Cell<'_>| decoded.push(cell.shared, cell.suffix, cell.version);
+        if cells.is_some_and(|mut cells| cells.all(push)) {
+            return Ok(());
         }
-        Ok(())
+        self.forget();
+        Err(self.disordered())
     }
 
     #[cold]
