@@ -39,7 +39,8 @@ pub trait Replayer: Send {
     /// Any error ends the replay.
     fn record(&mut self, lsn: Lsn, time_us: u64, head: &[u8], body_offset: u32) -> Result<()>;
 
-    /// There are no more records for this one. Called on its thread, while others may still be at work.
+    /// There are no more records for this one. Called on its thread, while others may still be at work; not where the
+    /// replay failed on it.
     fn finish(&mut self) {}
 }
 

@@ -28,7 +28,8 @@ impl Tx<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Ended`]: the session is over. [`ErrorKind::Invalid`]: it is open in this transaction already, or of
-    /// another store.
+    /// another store. The transaction answers [`ErrorKind::Conflict`], and writes nothing, where something else wrote the
+    /// document under the session's token: memory will not learn of that; release the session and start it again.
     pub fn edit<'t, T>(&'t self, profile: &Profile<T>) -> Result<Edit<'t, T>>
     where
         T: Playable,

@@ -196,8 +196,8 @@ impl<T: Playable> Profile<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Ended`]: it was over before. [`ErrorKind::Conflict`]: something else wrote the document under the session's
-    /// token, and what was not saved is lost; the session is over. Otherwise it is tried again by itself, and
-    /// [`Event::Ended`](crate::Event::Ended) tells when it is done.
+    /// token, and what was not saved is lost; the session is over, durably once [`Event::Ended`](crate::Event::Ended) tells
+    /// of it. Otherwise it is tried again by itself, and that event tells when it is done.
     #[doc(alias = "EndSession")]
     pub fn release(&self) -> Result<Version> {
         let (live, ground) = (self.live(), self.live().ground());
