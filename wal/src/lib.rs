@@ -55,6 +55,7 @@ pub mod scan;
 mod window;
 mod ahead;
 mod group;
+mod habit;
 mod log;
 mod holder;
 mod shortage;

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
+use crate::habit::Habit;
 use crate::lsn::Lsn;
 use crate::options::Options;
 use crate::raw;
@@ -109,6 +110,8 @@ pub(crate) struct Order {
     pub(crate) unsynced: Option<(Duration, u64)>,
     /// When the last sync ended, if no mark proves it yet.
     pub(crate) unmarked: Option<Duration>,
+    /// What groups were like of late.
+    pub(crate) habit: Habit,
 }
 
 impl Order {

@@ -14,6 +14,7 @@ use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
+use crate::habit::Habit;
 use crate::holder;
 use crate::limits::BLOCK_BYTES;
 use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
@@ -282,6 +283,9 @@ fn build(
     recovered: Recovered,
     read_only: Option<Error>,
 ) -> Log {
+    for segment in recovered.active.iter().chain(&recovered.next) {
+        segment.find_filled();
+    }
     let at = if recovered.active.is_some() { recovered.end } else { catalog.frontier };
     let mut frames = Sequencer::new(at, recovered.active, recovered.unstated);
     if let Some(next) = recovered.next {
@@ -296,6 +300,7 @@ fn build(
         full: None,
         unsynced: None,
         unmarked: None,
+        habit: Habit::default(),
     };
     Log {
         time: EngineTime::new(&*env.clock, recovered.time_us),

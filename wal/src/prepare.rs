@@ -17,16 +17,13 @@ use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::segment::catalog::Catalog;
-use crate::segment::file::{Fill, Segment, entry_of};
+use crate::segment::file::{Segment, entry_of};
+use crate::segment::fill::Fill;
 use crate::segment::manifest::{self, NotReplaced};
 use crate::sync::MutexGuard;
 
 /// A full disk is asked again after this time.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// Groups larger than this on average pay for zeros twice: space is then only allocated. What the zeros of a group take of a
-/// disk that writes half a gigabyte a second is then as much as its sync gains by them.
-const ZEROS_GROUP_BYTES_MAX: u64 = 32 << 10;
 
 /// Largest capacity that is zero-written before the first group shows what groups are like.
 const ZEROS_UNSEEN_BYTES_MAX: u64 = 1 << 20;
@@ -282,13 +279,8 @@ impl Log {
     }
 
     fn fill_for(&self, capacity: u64) -> Fill {
-        let (bytes, groups) =
-            (self.counters.bytes.load(Ordering::Relaxed), self.counters.groups.load(Ordering::Relaxed));
-        let syncs = self.counters.syncs.load(Ordering::Relaxed);
-        let small = match bytes.checked_div(groups) {
-            Some(mean) => mean <= ZEROS_GROUP_BYTES_MAX && syncs * 4 >= groups,
-            None => capacity <= ZEROS_UNSEEN_BYTES_MAX,
-        };
-        if small { Fill::Zeros } else { Fill::Allocate }
+        let habit = self.order.lock().habit;
+        let zeros = habit.wants_zeros().unwrap_or(capacity <= ZEROS_UNSEEN_BYTES_MAX);
+        if zeros { Fill::Zeros } else { Fill::Allocate }
     }
 }

@@ -28,6 +28,10 @@ use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
 use crate::sync::Sleeper;
 
+/// So much behind a small synced group is written as zeros with it where space was only allocated: what is prepared for
+/// large or unsynced groups is used by others later.
+const AHEAD_BYTES: u64 = 256 << 10;
+
 /// A group that had company waits this long for it.
 const COMPANY_WAIT: Duration = Duration::from_micros(50);
 
@@ -288,9 +292,10 @@ impl Log {
         let mut order = self.order.lock();
         let Some(mut group) = order.frames.take() else { return };
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
+        let zeros = group.synced && order.habit.wants_zeros() == Some(true);
         drop(order);
         self.without_sync.store(!group.synced && group.predecessor.is_none(), Ordering::Release);
-        match self.write_group(&mut group) {
+        match self.write_group(&mut group, zeros) {
             Ok(()) => self.answer(group),
             Err(e) => {
                 self.halt(&e);
@@ -298,7 +303,8 @@ impl Log {
         }
     }
 
-    fn write_group(&self, group: &mut Group) -> Result<()> {
+    /// Writes a group, `zeros` behind it where its segment has none, and syncs what is to be synced.
+    fn write_group(&self, group: &mut Group, zeros: bool) -> Result<()> {
         if let Some(predecessor) = group.predecessor.take() {
             #[cfg(feature = "planted")]
             let predecessor =
@@ -318,7 +324,13 @@ impl Log {
             let mut slices: Vec<_> = group.chunks().map(IoSlice::new).collect();
             self.latch.guard(|| group.segment.file.write_at(&mut slices, offset))
         };
-        written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        let end = group.padded_end();
+        let filled = if zeros && end > group.segment.filled() {
+            self.latch.guard(|| group.segment.fill_ahead(end, AHEAD_BYTES))
+        } else {
+            Ok(())
+        };
+        written.and(filled).map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
         self.accepted.raise(group.padded_end());
         #[cfg(feature = "planted")]
         if planted::is(Planted::AcknowledgeEarly) {
@@ -374,6 +386,7 @@ impl Log {
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut order = self.order.lock();
+        order.habit.note(bytes, group.synced);
         self.acknowledged.raise(end);
         self.in_flight.fetch_sub(group.record_bytes, Ordering::AcqRel);
         self.company.store(group.records, Ordering::Release);
@@ -397,3 +410,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

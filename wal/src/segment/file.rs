@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::catalog::SegmentEntry;
+use super::fill::{Fill, write_zeros};
 use super::name::{LOG_DIR, segment_name};
 use super::packed::Directory;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,18 +22,6 @@ use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::vfs::{Advice, Map, OpenMode, Vfs, VfsFile, read_exact_at};
-
-/// How the space of a new segment is got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// Zeros are written: later small synced writes overwrite blocks, and cost no journal commit.
-    Zeros,
-    /// Space is allocated: cheaper where large groups would pay the bandwidth twice.
-    Allocate,
-}
-
-/// Zeros are written in steps, each synced, so that no commit's sync waits for many of them.
-const ZEROS_STEP_BYTES: usize = 1 << 20;
 
 /// Whether files are read through maps or by `pread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +57,8 @@ pub struct Segment {
     complete: Lsn,
     end: AtomicU64,
     judged: AtomicU64,
+    /// Before it, blocks were written already: later writes overwrite them.
+    filled: AtomicU64,
     mapped: OnceLock<Option<Map>>,
     access: Access,
 }
@@ -109,7 +100,13 @@ impl Segment {
             Ok(file)
         });
         match made {
-            Ok(file) => Ok(Self::over(file, path, &entry_of(header), header.capacity, header.store, access)),
+            Ok(file) => {
+                let made = Self::over(file, path, &entry_of(header), header.capacity, header.store, access);
+                if fill == Fill::Allocate {
+                    made.set_filled(made.base);
+                }
+                Ok(made)
+            }
             Err(e) => {
                 let kind = match e.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
@@ -132,10 +129,7 @@ impl Segment {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => vfs.open(path, OpenMode::Truncate)?,
             other => other?,
         };
-        match fill {
-            Fill::Allocate => file.allocate(DATA_OFFSET + header.capacity)?,
-            Fill::Zeros => write_zeros(&*file, header.capacity)?,
-        }
+        fill.fill(&*file, DATA_OFFSET, DATA_OFFSET + header.capacity)?;
         file.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
         #[cfg(feature = "planted")]
         if planted::is(Planted::SkipHeaderSync) {
@@ -210,6 +204,7 @@ impl Segment {
             complete: Lsn::NONE,
             end: AtomicU64::new(entry.end.unwrap_or(Lsn::MAX).raw()),
             judged: AtomicU64::new(0),
+            filled: AtomicU64::new(Lsn::MAX.raw()),
             mapped: OnceLock::new(),
             access,
         }
@@ -248,6 +243,38 @@ impl Segment {
     #[must_use]
     pub fn complete(&self) -> Lsn {
         self.complete
+    }
+
+    /// Where space begins that was only allocated; [`Lsn::MAX`] where none is, or where nobody knows.
+    #[must_use]
+    pub fn filled(&self) -> Lsn {
+        Lsn::from_raw(self.filled.load(Ordering::Relaxed))
+    }
+
+    fn set_filled(&self, through: Lsn) {
+        self.filled.store(through.raw(), Ordering::Relaxed);
+    }
+
+    /// Finds out, of a segment that was opened to go on in it, where space begins that was only allocated. Where the system
+    /// does not say, none counts as such.
+    pub fn find_filled(&self) {
+        if let Ok(runs) = self.written() {
+            let filled = runs.last().map_or(self.base, |run| run.end);
+            self.set_filled(if filled < self.capacity_end() { filled } else { Lsn::MAX });
+        }
+    }
+
+    /// Writes zeros from `from`, behind which nothing was placed, over the next `bytes` bytes of its space. The sync that
+    /// follows makes them durable with what stands before them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the write; what was written before it stays.
+    pub fn fill_ahead(&self, from: Lsn, bytes: u64) -> io::Result<()> {
+        let through = from.plus(bytes).min(self.capacity_end());
+        write_zeros(&*self.file, self.file_offset(from)..self.file_offset(through))?;
+        self.set_filled(if through < self.capacity_end() { through } else { Lsn::MAX });
+        Ok(())
     }
 
     /// Where the byte at `lsn` stands in the file.
@@ -470,16 +497,4 @@ pub fn corrupt(path: &Path, what: &str) -> Error {
         path.display()
     );
     Error::new(ErrorKind::Corrupt, say)
-}
-
-fn write_zeros(file: &dyn VfsFile, capacity: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_STEP_BYTES.min(usize::try_from(capacity).unwrap_or(usize::MAX))];
-    let (mut at, end) = (DATA_OFFSET, DATA_OFFSET + capacity);
-    while at < end {
-        let step = (end - at).min(zeros.len() as u64);
-        file.write_at(&mut [IoSlice::new(&zeros[..usize::try_from(step).expect("one step")])], at)?;
-        file.sync()?;
-        at += step;
-    }
-    Ok(())
 }

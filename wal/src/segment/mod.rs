@@ -1,6 +1,7 @@
 //! Corridor: the files of the log: their names, the catalog of them, and one open file.
 
 pub mod catalog;
+pub mod fill;
 pub mod file;
 pub mod manifest;
 pub mod name;

@@ -93,12 +93,13 @@ impl Pages {
         &page[sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES]
     }
 
-    /// The first pages at or behind `offset` that were written to, up to one that was not.
+    /// The first pages at or behind `offset` that were written to, up to one that was not: space alone is no data.
     pub(super) fn written(&self, offset: u64) -> Option<Range<u64>> {
         let first = usize::try_from(offset).unwrap_or(usize::MAX) / PAGE_BYTES;
         let mut pages = first..page_count(self.len());
-        let start = pages.find(|&page| self.page(page).is_some())?;
-        let end = pages.find(|&page| self.page(page).is_none()).unwrap_or(page_count(self.len()));
+        let data = |&page: &usize| self.page(page).is_some_and(|page| !Arc::ptr_eq(page, &ZEROS));
+        let start = pages.find(data)?;
+        let end = pages.find(|page| !data(page)).unwrap_or(page_count(self.len()));
         Some(offset.max((start * PAGE_BYTES) as u64)..(end * PAGE_BYTES) as u64)
     }
 

@@ -37,10 +37,11 @@ pub fn open(opening: &Opening) -> Result<Box<dyn Engine>> {
     })
 }
 
-/// A file of zeros that are on the medium.
+/// A file of zeros that are on the medium, written in small steps: what one write puts in the page cache stays one piece there,
+/// and each sync of a block in it goes through all of that.
 fn prepared(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    let zeros = vec![0; 1 << 20];
+    let zeros = vec![0; 64 << 10];
     for at in (0..PREPARED_BYTES).step_by(zeros.len()) {
         file.write_all_at(&zeros, at)?;
     }

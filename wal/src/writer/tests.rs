@@ -1,0 +1,132 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::draw::Draw;
+use crate::env::{Env, SimEntropy};
+use crate::open::open;
+use crate::options::Options;
+use crate::segment::file::Access;
+use crate::sim::{SimClock, SimDisk};
+use crate::wal::Wal;
+
+fn env(disk: &SimDisk) -> Env {
+    Env {
+        vfs: Arc::new(disk.clone()),
+        clock: Arc::new(SimClock::default()),
+        entropy: Arc::new(SimEntropy::new(7)),
+        threads: Threads::None,
+    }
+}
+
+fn options() -> Options {
+    Options { access: Access::Pread, segment_bytes_max: 2 << 20, ..Options::default() }
+}
+
+fn opened(disk: &SimDisk) -> Arc<Log> {
+    open(env(disk), Path::new("/store"), options()).unwrap().0
+}
+
+fn commit(log: &Log, head: &[u8], durability: Durability) {
+    let mut frame = Frame::record(head, &[]).unwrap();
+    let placed = log.append(&mut frame, durability, Urgency::Ordinary).unwrap();
+    log.wait(placed.lsn, placed.end).unwrap();
+}
+
+/// A log that a load without syncs has filled for some segments; the active one is allocated alone.
+fn loaded(disk: &SimDisk) -> Arc<Log> {
+    let log = opened(disk);
+    for _ in 0..4_000 {
+        commit(&log, &[7; 1000], Durability::Buffered);
+    }
+    assert_eq!(active(&log).filled(), active(&log).base, "nothing was written ahead for a load without syncs");
+    log
+}
+
+fn active(log: &Log) -> Arc<Segment> {
+    log.order.lock().frames.active().unwrap().clone()
+}
+
+/// Commits small synced records until zeros were written behind one of them.
+fn until_filled(log: &Log) -> u32 {
+    let mut commits = 0;
+    while active(log).filled() == active(log).base {
+        commit(log, &[u8::try_from(commits).unwrap(); 100], Durability::Synced);
+        commits += 1;
+        assert!(commits < 200, "small synced groups have zeros written ahead");
+    }
+    commits
+}
+
+fn heads(disk: SimDisk) -> Vec<Vec<u8>> {
+    let wal = Wal::open_in(env(&disk), Path::new("/store"), options()).unwrap();
+    wal.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().head.to_vec()).collect()
+}
+
+#[test]
+fn zeros_come_ahead_of_small_synced_groups_where_space_was_only_allocated() {
+    let log = loaded(&SimDisk::new(1));
+    until_filled(&log);
+    let (first, segment) = (active(&log).filled(), active(&log));
+    assert_eq!(first.bytes_since(log.order.lock().frames.tail()), Some(AHEAD_BYTES));
+    for _ in 0..AHEAD_BYTES / BLOCK_BYTES {
+        assert_eq!(segment.filled(), first, "what is there is used before more is written");
+        commit(&log, &[1; 100], Durability::Synced);
+    }
+    commit(&log, &[1; 100], Durability::Synced);
+    assert!(segment.filled() > first);
+    while Arc::ptr_eq(&active(&log), &segment) {
+        commit(&log, &[1; 100], Durability::Synced);
+    }
+    assert_eq!(segment.filled(), Lsn::MAX, "up to the end of it");
+    while active(&log).filled() != Lsn::MAX {
+        commit(&log, &[1; 100], Durability::Synced); // one more was prepared during the load
+    }
+}
+
+#[test]
+fn log_that_goes_on_in_a_segment_knows_how_far_it_was_written() {
+    let disk = SimDisk::new(2);
+    let log = loaded(&disk);
+    log.close_down().unwrap();
+    drop(log);
+    let log = opened(&disk);
+    let (filled, end) = (active(&log).filled(), log.durable.get());
+    assert!(filled >= end && filled < end.plus(AHEAD_BYTES), "{filled} {end}");
+    until_filled_further(&log, filled);
+}
+
+fn until_filled_further(log: &Log, filled: Lsn) {
+    for _ in 0..200 {
+        commit(log, &[1; 100], Durability::Synced);
+        if active(log).filled() > filled {
+            return;
+        }
+    }
+    panic!("nothing was written ahead");
+}
+
+#[test]
+fn power_cut_while_zeros_are_written_ahead_loses_nothing_and_leaves_a_log_that_goes_on() {
+    let disk = SimDisk::new(3);
+    let log = loaded(&disk);
+    log.sync_placed().unwrap();
+    disk.record();
+    let commits = until_filled(&log);
+    commit(&log, &[1; 100], Durability::Synced);
+    let tape = disk.take_tape();
+    let (mut draw, mut before) = (Draw::from_seed(3), 0);
+    let last = tape.len().saturating_sub(8); // a group, its zeros, its sync, and another commit
+    for (at, image) in tape.into_iter().chain([disk.clone()]).enumerate().skip(last) {
+        for _ in 0..8 {
+            let heads = heads(image.reboot_by(&mut draw));
+            let synced = heads[4_000..].iter().filter(|head| head.len() == 100).count();
+            assert_eq!(synced + 4_000, heads.len());
+            assert!(synced + 1 >= commits as usize && synced <= commits as usize + 1, "{at}: {synced}");
+        }
+        let synced = heads(image.reboot(crate::sim::Choice::KeepNone)).len();
+        assert!(synced >= before, "{at}: what was durable once stays");
+        before = synced;
+    }
+    assert_eq!(before, 4_000 + commits as usize + 1);
+}
