@@ -437,5 +437,5 @@ pub(crate) fn before(lsn: Lsn) -> Lsn {
 /// What must have its answer before a decision on the version at `lsn` may be told. Answers are given by whole groups,
 /// so the record's first byte stands for all of it.
 pub(crate) fn seen(lsn: Lsn) -> savehold_wal::Placed {
-    savehold_wal::Placed { lsn, end: Lsn::from_raw(lsn.raw() + 1) }
+    savehold_wal::Placed::at(lsn, Lsn::from_raw(lsn.raw() + 1))
 }

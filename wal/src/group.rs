@@ -49,6 +49,8 @@ pub(crate) struct Group {
     pub(crate) start: Lsn,
     /// Behind its last frame.
     pub(crate) end: Lsn,
+    /// Counts the groups of this handle, and begins again at zero.
+    pub(crate) number: u32,
     /// Where it stands.
     pub(crate) segment: Arc<Segment>,
     /// For the first group of a segment: the segment before it, which must be durable first.
@@ -77,6 +79,7 @@ impl Group {
         Self {
             start,
             end: start.plus(GROUP_FRAME_BYTES as u64),
+            number: 0,
             segment,
             predecessor: None,
             first,
@@ -157,6 +160,16 @@ pub struct Placed {
     pub lsn: Lsn,
     /// Behind its last byte.
     pub end: Lsn,
+    /// The number of its group, where that is known.
+    pub(crate) group: Option<u32>,
+}
+
+impl Placed {
+    /// Of a record that somebody else placed.
+    #[must_use]
+    pub const fn at(lsn: Lsn, end: Lsn) -> Self {
+        Self { lsn, end, group: None }
+    }
 }
 
 /// There is no prepared room for a frame of this many bytes.
@@ -171,6 +184,8 @@ pub(crate) struct Sequencer {
     /// The last place from which on there was no boundary.
     run_start: Lsn,
     groups: VecDeque<Group>,
+    /// The number of the next group.
+    number: u32,
     /// The segment that is being filled.
     active: Option<Arc<Segment>>,
     /// The prepared one behind it.
@@ -184,7 +199,16 @@ pub(crate) struct Sequencer {
 impl Sequencer {
     /// A log that goes on at `at` in `active`, or in the first segment that will be prepared.
     pub(crate) fn new(at: Lsn, active: Option<Arc<Segment>>, unstated: Vec<StatedEnd>) -> Self {
-        Self { at, run_start: at, groups: VecDeque::new(), active, next: None, unstated, spare: Vec::new() }
+        Self {
+            at,
+            run_start: at,
+            groups: VecDeque::new(),
+            number: 0,
+            active,
+            next: None,
+            unstated,
+            spare: Vec::new(),
+        }
     }
 
     /// Gives `frame` its place and completes its checksums. The frame's bytes are gone afterwards.
@@ -202,7 +226,7 @@ impl Sequencer {
         group.records += 1;
         group.record_bytes += bytes;
         group.synced |= durability == Durability::Synced;
-        Ok(Placed { lsn, end: group.end })
+        Ok(Placed { lsn, end: group.end, group: Some(group.number) })
     }
 
     fn open_group(&mut self, bytes: u64) -> Result<(), NoRoom> {
@@ -211,11 +235,17 @@ impl Sequencer {
             Some(active) if fits(&active, self.closing().1, needed) => {
                 self.close_last();
                 let group = Group::new(self.at, active, std::mem::take(&mut self.spare));
-                self.groups.push_back(group);
+                self.add(group);
                 Ok(())
             }
             _ => self.begin_next(bytes),
         }
+    }
+
+    fn add(&mut self, mut group: Group) {
+        group.number = self.number;
+        self.number = self.number.wrapping_add(1);
+        self.groups.push_back(group);
     }
 
     /// Begins the prepared segment with a group that states how those before it ended.
@@ -236,7 +266,7 @@ impl Sequencer {
         group.push_own(FrameKind::Ends, &encode_ends(&ends));
         self.at = group.start;
         self.run_start = group.start;
-        self.groups.push_back(group);
+        self.add(group);
         Ok(())
     }
 
@@ -342,7 +372,7 @@ impl Sequencer {
     fn push_mark(&mut self, active: &Arc<Segment>) {
         let mut group = Group::new(self.at, active.clone(), std::mem::take(&mut self.spare));
         group.padded = true;
-        self.groups.push_back(group);
+        self.add(group);
     }
 
     /// The segment that is being filled.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::{ErrorKind, Result};
+use crate::group::Placed;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::prepare::RETRY_AFTER;
@@ -82,7 +83,7 @@ impl Log {
         let cut = self.order.lock().frames.cut();
         let Some((through, segment)) = cut else { return Ok(self.durable.get()) };
         self.kick();
-        self.wait(through, through)?;
+        self.wait(Placed::at(through, through))?;
         if self.durable.get() >= through {
             return Ok(through);
         }
@@ -113,7 +114,7 @@ impl Log {
         drop(order);
         let Some((end, segment)) = marked else { return Ok(()) };
         self.kick();
-        self.wait(end, end)?;
+        self.wait(Placed::at(end, end))?;
         if let Err(e) = self.sync_segment(&segment) {
             return Err(self.halt(&e));
         }

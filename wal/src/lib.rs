@@ -39,6 +39,7 @@ mod fold;
 pub mod raw;
 pub mod sync;
 pub mod schedule;
+pub mod bell;
 pub mod clock;
 pub mod socket;
 #[cfg_attr(not(feature = "sim"), doc(hidden))]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +24,9 @@ use crate::segment::file::Segment;
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
 use crate::vfs::DirLock;
 use crate::vfs::Latch;
+
+/// Bells for groups that are on their way at once.
+const BELLS: usize = 8;
 
 /// The state of one open log. What is written all the time stands on cache lines of its own, apart by who writes it.
 #[derive(Debug)]
@@ -46,6 +50,9 @@ pub(crate) struct Log {
     pub(crate) packing: Mutex<()>,
     pub(crate) segments: Copies<Vec<Arc<Segment>>>,
     pub(crate) waiters: Waiters,
+    /// Threads that wait for a group sleep together, by its number: a group that is being written and those that fill behind
+    /// it have bells of their own.
+    pub(crate) bells: [Bell; BELLS],
     /// Who waits for more to become durable.
     pub(crate) followers: Waiters,
 
@@ -215,6 +222,7 @@ impl Log {
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
         }
+        self.bells.iter().for_each(Bell::ring);
         self.wake_followers(Lsn::MAX);
         failure
     }
@@ -224,6 +232,11 @@ impl Log {
         let why = self.failure.get().map_or("the log was closed", |failure| failure.message());
         Error::new(ErrorKind::Unknown, format!("the record at {lsn} may or may not be durable: {why}"))
             .at(lsn)
+    }
+
+    /// What rings once the group of this number has its answer.
+    pub(crate) fn bell(&self, group: u32) -> &Bell {
+        &self.bells[group as usize % BELLS]
     }
 
     /// Wakes everybody who waited for `place`.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use crate::bell::Bell;
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
@@ -317,6 +318,7 @@ fn build(
         order: Mutex::new(order),
         segments: Copies::new(&recovered.segments),
         waiters: Waiters::default(),
+        bells: std::array::from_fn(|_| Bell::default()),
         followers: Waiters::default(),
         hand_over: Condvar::new(),
         drained: Condvar::new(),

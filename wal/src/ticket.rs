@@ -42,7 +42,7 @@ impl Ticket {
     /// [`ErrorKind::Unknown`], naming the record's place: a write or sync failed, and only reopening tells whether the
     /// record survived.
     pub fn wait(self) -> Result<Lsn> {
-        self.log.wait(self.placed.lsn, self.placed.end)?;
+        self.log.wait(self.placed)?;
         Ok(self.placed.lsn)
     }
 

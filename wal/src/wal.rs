@@ -183,7 +183,7 @@ impl Wal {
     /// As [`Wal::append`] and [`Ticket::wait`].
     pub fn commit(&self, mut frame: Frame, how: Append) -> Result<Lsn> {
         let placed = self.log.append(&mut frame, how.durability, how.urgency)?;
-        self.log.wait(placed.lsn, placed.end)?;
+        self.log.wait(placed)?;
         Ok(placed.lsn)
     }
 
@@ -241,7 +241,7 @@ impl Wal {
     /// [`ErrorKind::Unknown`].
     pub fn wait(&self, placed: Placed) -> Result<()> {
         self.log.after_append();
-        self.log.wait(placed.lsn, placed.end)
+        self.log.wait(placed)
     }
 
     /// Engine time of the record at `lsn`, microseconds since 1970; `None` outside the log. Records of one group share

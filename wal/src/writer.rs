@@ -167,8 +167,9 @@ impl Log {
         }
     }
 
-    /// Waits for the answer to the record at `lsn`, which ends at `end`; writes it itself if nobody else does.
-    pub(crate) fn wait(&self, lsn: Lsn, end: Lsn) -> Result<()> {
+    /// Waits for the answer to a record; writes it itself if nobody else does.
+    pub(crate) fn wait(&self, Placed { lsn, end, group }: Placed) -> Result<()> {
+        let done = || self.acknowledged.get() >= end || self.failure.get().is_some() || self.is_left_alone();
         loop {
             if self.acknowledged.get() >= end {
                 return Ok(());
@@ -179,9 +180,9 @@ impl Log {
             if self.write_until(end) || self.comes_soon(end) {
                 continue;
             }
-            let done =
-                || self.acknowledged.get() >= end || self.failure.get().is_some() || self.is_left_alone();
-            if self.waiters.add(end, Sleeper::Thread(std::thread::current()), done).is_some() {
+            if let Some(group) = group {
+                self.bell(group).sleep_until(done);
+            } else if self.waiters.add(end, Sleeper::Thread(std::thread::current()), done).is_some() {
                 self.park_until(end);
             }
         }
@@ -378,7 +379,7 @@ impl Log {
     }
 
     /// Gives the answers that a written group allows, and notes what the keeper must know.
-    fn answer(&self, group: Group) {
+    fn answer(&self, mut group: Group) {
         let now = self.env.clock.boot();
         let end = group.padded_end();
         let bytes = end.bytes_since(group.start).expect("behind the start");
@@ -398,9 +399,10 @@ impl Log {
             order.unsynced = Some((since, unsynced + bytes));
         }
         let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
-        order.frames.reuse(group.first);
+        order.frames.reuse(std::mem::take(&mut group.first));
         drop(order);
         self.drained.notify_all();
+        self.bell(group.number).ring();
         self.wake_reached(end);
         self.wake_followers(self.settled());
         if due {

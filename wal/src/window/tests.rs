@@ -41,7 +41,7 @@ fn written(seed: u64) -> (SimDisk, Arc<Log>) {
         let durability = if draw.below(2) == 0 { Durability::Synced } else { Durability::Buffered };
         let placed = log.append(&mut frame, durability, Urgency::Ordinary).unwrap();
         if draw.below(4) > 0 {
-            log.wait(placed.lsn, placed.end).unwrap();
+            log.wait(placed).unwrap();
         }
     }
     log.sync_placed().unwrap();

@@ -30,7 +30,7 @@ fn opened(disk: &SimDisk) -> Arc<Log> {
 fn commit(log: &Log, head: &[u8], durability: Durability) {
     let mut frame = Frame::record(head, &[]).unwrap();
     let placed = log.append(&mut frame, durability, Urgency::Ordinary).unwrap();
-    log.wait(placed.lsn, placed.end).unwrap();
+    log.wait(placed).unwrap();
 }
 
 /// A log that a load without syncs has filled for some segments; the active one is allocated alone.
@@ -39,7 +39,11 @@ fn loaded(disk: &SimDisk) -> Arc<Log> {
     for _ in 0..4_000 {
         commit(&log, &[7; 1000], Durability::Buffered);
     }
-    assert_eq!(active(&log).filled(), active(&log).base, "nothing was written ahead for a load without syncs");
+    assert_eq!(
+        active(&log).filled(),
+        active(&log).base,
+        "nothing was written ahead for a load without syncs"
+    );
     log
 }
 
