@@ -35,6 +35,11 @@ impl Habit {
         self.bytes += bytes.min(GROUP_BYTES_COUNTED);
     }
 
+    /// Takes into account that a sync came behind groups that had none.
+    pub(crate) fn note_sync(&mut self) {
+        self.synced = self.groups.min(self.synced + 1);
+    }
+
     /// Whether groups are small and synced; `None` before there was any.
     pub(crate) fn wants_zeros(self) -> Option<bool> {
         let mean = self.bytes.checked_div(self.groups)?;
@@ -66,6 +71,20 @@ mod tests {
         ] {
             assert_eq!(after(groups).wants_zeros(), zeros, "{what}");
         }
+    }
+
+    #[test]
+    fn groups_with_a_sync_of_their_own_behind_them_count_as_synced() {
+        let mut habit = Habit::default();
+        habit.note_sync();
+        assert_eq!(habit.wants_zeros(), None);
+        for _ in 0..1_000 {
+            habit.note(4096, false);
+            habit.note_sync();
+        }
+        assert_eq!(habit.wants_zeros(), Some(true));
+        (0..2 * GROUPS_REMEMBERED).for_each(|_| habit.note(4096, false));
+        assert_eq!(habit.wants_zeros(), Some(false));
     }
 
     #[test]

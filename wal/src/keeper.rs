@@ -99,6 +99,7 @@ impl Log {
         self.durable.raise(through);
         self.wake_followers(self.settled());
         let mut order = self.order.lock();
+        order.habit.note_sync();
         if behind.is_some() {
             order.unmarked = Some(self.env.clock.boot());
         }

@@ -199,7 +199,7 @@ impl Log {
         if self.closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        if raw::process_id() != self.process {
+        if self.is_forked() {
             let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
             return Err(Error::new(ErrorKind::Forked, say));
         }
@@ -207,6 +207,11 @@ impl Log {
             Some(refusal) => Err(refusal.clone()),
             None => Ok(()),
         }
+    }
+
+    /// This is another process than the one that opened the log: it must not write.
+    pub(crate) fn is_forked(&self) -> bool {
+        raw::process_id() != self.process
     }
 
     /// Ends all writing through this handle: a write or a sync failed. Every waiter is woken and learns that its
@@ -229,7 +234,11 @@ impl Log {
 
     /// The error of a record that has a place and will get no answer.
     pub(crate) fn unknown(&self, lsn: Lsn) -> Error {
-        let why = self.failure.get().map_or("the log was closed", |failure| failure.message());
+        let why = match self.failure.get() {
+            Some(failure) => failure.message(),
+            None if self.is_forked() => "this handle was made before a fork, and only the old process writes",
+            None => "the log was closed",
+        };
         Error::new(ErrorKind::Unknown, format!("the record at {lsn} may or may not be durable: {why}"))
             .at(lsn)
     }

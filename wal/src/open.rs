@@ -284,9 +284,6 @@ fn build(
     recovered: Recovered,
     read_only: Option<Error>,
 ) -> Log {
-    for segment in recovered.active.iter().chain(&recovered.next) {
-        segment.find_filled();
-    }
     let at = if recovered.active.is_some() { recovered.end } else { catalog.frontier };
     let mut frames = Sequencer::new(at, recovered.active, recovered.unstated);
     if let Some(next) = recovered.next {

@@ -259,7 +259,11 @@ impl Recovery<'_> {
 
     fn open_segments(&self) -> Result<Vec<Arc<Segment>>> {
         let open = |entry: &SegmentEntry| {
-            Segment::open(&*self.env.vfs, self.root, entry, self.catalog.store, self.access).map(Arc::new)
+            let segment = Segment::open(&*self.env.vfs, self.root, entry, self.catalog.store, self.access)?;
+            if entry.kind == SegmentKind::Log && entry.end.is_none() {
+                segment.find_filled(); // the log may go on in it, and nothing of it was read yet
+            }
+            Ok(Arc::new(segment))
         };
         self.catalog.segments.iter().map(open).collect()
     }

@@ -28,7 +28,7 @@ use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
 use crate::sync::Sleeper;
 
-/// So much behind a small synced group is written as zeros with it where space was only allocated: what is prepared for
+/// So much behind a small group that a sync follows is written as zeros with it where space was only allocated: what is prepared for
 /// large or unsynced groups is used by others later.
 const AHEAD_BYTES: u64 = 256 << 10;
 
@@ -174,7 +174,7 @@ impl Log {
             if self.acknowledged.get() >= end {
                 return Ok(());
             }
-            if self.failure.get().is_some() {
+            if self.failure.get().is_some() || self.is_forked() {
                 return Err(self.unknown(lsn));
             }
             if self.write_until(end) || self.comes_soon(end) {
@@ -223,7 +223,7 @@ impl Log {
     /// Writes groups until `end` has its answer, if nobody else is writing; false where somebody is, or where
     /// nothing waits.
     pub(crate) fn write_until(&self, end: Lsn) -> bool {
-        if self.writing.load(Ordering::Acquire) {
+        if self.writing.load(Ordering::Acquire) || self.is_forked() {
             return false;
         }
         let order = self.order.lock();
@@ -293,7 +293,7 @@ impl Log {
         let mut order = self.order.lock();
         let Some(mut group) = order.frames.take() else { return };
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
-        let zeros = group.synced && order.habit.wants_zeros() == Some(true);
+        let zeros = group.padded && order.habit.wants_zeros() == Some(true);
         drop(order);
         self.without_sync.store(!group.synced && group.predecessor.is_none(), Ordering::Release);
         match self.write_group(&mut group, zeros) {

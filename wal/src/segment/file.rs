@@ -255,8 +255,8 @@ impl Segment {
         self.filled.store(through.raw(), Ordering::Relaxed);
     }
 
-    /// Finds out, of a segment that was opened to go on in it, where space begins that was only allocated. Where the system
-    /// does not say, none counts as such.
+    /// Finds out where space begins that was only allocated. To be asked before anything is read, as [`Segment::written`]. Where
+    /// the system does not say, none counts as such.
     pub fn find_filled(&self) {
         if let Ok(runs) = self.written() {
             let filled = runs.last().map_or(self.base, |run| run.end);
@@ -264,7 +264,7 @@ impl Segment {
         }
     }
 
-    /// Writes zeros from `from`, behind which nothing was placed, over the next `bytes` bytes of its space. The sync that
+    /// Writes zeros from `from`, behind which nothing was written, over the next `bytes` bytes of its space. The sync that
     /// follows makes them durable with what stands before them.
     ///
     /// # Errors

@@ -134,3 +134,27 @@ fn power_cut_while_zeros_are_written_ahead_loses_nothing_and_leaves_a_log_that_g
     }
     assert_eq!(before, 4_000 + commits as usize + 1);
 }
+
+#[test]
+fn child_of_a_fork_writes_nothing_that_its_parent_placed() {
+    let disk = SimDisk::new(4);
+    let mut log = opened(&disk);
+    commit(&log, &[1; 100], Durability::Synced);
+    let mut frame = Frame::record(&[2; 100], &[]).unwrap();
+    let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
+    Arc::get_mut(&mut log).unwrap().process += 1;
+    let before = disk.counts();
+    assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
+    assert!(!log.write_until(Lsn::MAX));
+    assert_eq!(disk.counts(), before);
+}
+
+#[test]
+fn syncs_asked_for_behind_small_groups_have_zeros_written_ahead_too() {
+    let log = loaded(&SimDisk::new(5));
+    for _ in 0..200 {
+        commit(&log, &[1; 100], Durability::Buffered);
+        log.sync_placed().unwrap();
+    }
+    assert!(active(&log).filled() > active(&log).base);
+}

@@ -63,7 +63,7 @@ impl File {
             self.cache.write(page, within.start, part);
             let image = self.cache.page(page).cloned();
             if let (Some(sectors), Some(image)) = (sectors, image)
-                && (sectors != 0 || self.durable.page(page).is_none())
+                && (sectors != 0 || !self.durable.is_written(page))
             {
                 self.note(change, Step::Data { page: page as u32, sectors, image });
             }
@@ -225,7 +225,7 @@ impl File {
 impl Step {
     fn carry_out(&self, medium: &mut Pages) {
         match self {
-            Self::Data { page, sectors: 0, .. } => medium.reserve(*page as usize),
+            Self::Data { page, sectors: 0, .. } => medium.put_zeros(*page as usize),
             Self::Data { page, sectors, image } => put_sectors(medium, *page as usize, *sectors, image),
             Self::Length { to } => medium.set_len(*to),
             Self::Space { to } => {

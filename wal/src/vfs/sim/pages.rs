@@ -65,6 +65,9 @@ impl fmt::Debug for Page {
 /// Space that was allocated and never written.
 static ZEROS: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new(Page::of([0; PAGE_BYTES])));
 
+/// Zeros that were written into space that was empty.
+static WRITTEN: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new(Page::of([0; PAGE_BYTES])));
+
 /// A file's bytes. A page that is `None` is a hole: it reads as zeros and takes no space.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages {
@@ -97,9 +100,8 @@ impl Pages {
     pub(super) fn written(&self, offset: u64) -> Option<Range<u64>> {
         let first = usize::try_from(offset).unwrap_or(usize::MAX) / PAGE_BYTES;
         let mut pages = first..page_count(self.len());
-        let data = |&page: &usize| self.page(page).is_some_and(|page| !Arc::ptr_eq(page, &ZEROS));
-        let start = pages.find(data)?;
-        let end = pages.find(|page| !data(page)).unwrap_or(page_count(self.len()));
+        let start = pages.find(|&page| self.is_written(page))?;
+        let end = pages.find(|&page| !self.is_written(page)).unwrap_or(page_count(self.len()));
         Some(offset.max((start * PAGE_BYTES) as u64)..(end * PAGE_BYTES) as u64)
     }
 
@@ -127,6 +129,18 @@ impl Pages {
     /// Puts a whole page, whatever the length.
     pub(super) fn put(&mut self, index: usize, page: Arc<Page>) {
         *self.slot(index) = Some(page);
+    }
+
+    /// True where a page was written to, if only with zeros.
+    pub(super) fn is_written(&self, index: usize) -> bool {
+        self.page(index).is_some_and(|page| !Arc::ptr_eq(page, &ZEROS))
+    }
+
+    /// Takes note that zeros were written to a page that was not.
+    pub(super) fn put_zeros(&mut self, index: usize) {
+        if !self.is_written(index) {
+            self.put(index, Arc::clone(&WRITTEN));
+        }
     }
 
     /// Takes space for a page that has none.
@@ -187,12 +201,13 @@ impl Pages {
     }
 }
 
-/// Adds one page: that it is as `other`, that it is zeros, or its bytes.
+/// Adds one page: that it is as `other`, that it is space alone, or its bytes.
 pub(super) fn digest_page(digest: &mut Digest, page: &Arc<Page>, other: Option<&Arc<Page>>) {
-    let is = |other: &Arc<Page>| Arc::ptr_eq(page, other) || page.sum() == other.sum();
+    let space = |page: &Arc<Page>| Arc::ptr_eq(page, &ZEROS);
+    let is = |other: &Arc<Page>| space(page) == space(other) && page.sum() == other.sum();
     if other.is_some_and(is) {
         digest.word(1);
-    } else if is(&ZEROS) {
+    } else if space(page) {
         digest.word(2);
     } else {
         let sum = page.sum();
