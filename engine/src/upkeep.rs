@@ -299,7 +299,9 @@ mod tests {
                 _ = closed.send(());
                 answer
             });
-            assert_eq!([first, second].map(|thread| thread.join().unwrap().is_ok()), [true; 2]);
+            for thread in [first, second] {
+                thread.join().unwrap().unwrap();
+            }
         });
         let players = open().profiles_with("coins", 0_u64).open().unwrap();
         assert_eq!(*players.start(42).unwrap().read(), 8);
