@@ -424,7 +424,8 @@ impl Wal {
         self.end()
     }
 
-    /// [`Wal::close`] for a handle that others share: their later calls answer [`ErrorKind::Closed`].
+    /// [`Wal::close`] for a handle that others share: their later calls answer [`ErrorKind::Closed`]. Whoever asks while
+    /// another closes waits for that.
     ///
     /// # Errors
     ///
@@ -437,18 +438,20 @@ impl Wal {
         if crate::raw::process_id() != self.log.process {
             return self.log.check(); // a forked child touches nothing: the log is its parent's
         }
+        // Held to the end: whoever closes second takes away neither threads nor directory from the first.
+        let mut threads = self.threads.lock();
         let closed = self.log.close_down();
-        self.stop_threads();
+        self.stop(&mut threads);
         *self.log.lock.lock() = None;
         closed
     }
 
-    fn stop_threads(&self) {
+    fn stop(&self, threads: &mut Vec<JoinHandle<()>>) {
         self.log.order.lock().stop = true;
         self.log.hand_over.notify_all();
         self.log.keeper.state.lock().stop = true;
         self.log.keeper.ring.notify_all();
-        for thread in self.threads.lock().drain(..) {
+        for thread in threads.drain(..) {
             if let Err(panic) = thread.join()
                 && !std::thread::panicking()
             {

@@ -141,6 +141,20 @@ fn never_create_refuses_and_makes_nothing() {
 }
 
 #[test]
+fn two_who_close_at_once_leave_a_log_that_was_closed() {
+    let dir = dir();
+    for n in 0..100 {
+        let log = Wal::open(dir.path().join("log")).unwrap();
+        assert!(log.report().clean, "{n}");
+        log.append(b"head", b"body").unwrap().wait().unwrap();
+        std::thread::scope(|scope| {
+            let closers = [(); 2].map(|()| scope.spawn(|| log.shut()));
+            closers.map(|closer| closer.join().unwrap().unwrap());
+        });
+    }
+}
+
+#[test]
 fn what_is_appended_while_the_log_closes_is_refused_or_closed_with_it() {
     for round in 0..50 {
         let (env, dir) = (savehold_wal::sim::memory(), Path::new("/log"));
