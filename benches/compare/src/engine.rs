@@ -59,6 +59,11 @@ pub trait Engine: Send + Sync {
         None
     }
 
+    /// Records that the opening replayed from the log, where the engine tells.
+    fn replayed(&self) -> Option<u64> {
+        None
+    }
+
     /// Makes sure that a kill takes nothing of what was written so far. For most, `Setting::Buffered` says that already.
     fn settle(&self) -> Result<()> {
         Ok(())

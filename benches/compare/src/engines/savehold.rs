@@ -1,7 +1,7 @@
 //! Door: savehold.
 //!
-//! Durable: as it comes. Buffered: `Durability::Buffered`. In the log: a recovery budget of a day, so that no checkpoint
-//! comes. 1,024 in flight: that many tickets of `set_async`.
+//! Durable: as it comes. Buffered: `Durability::Buffered`. In the log: a recovery budget of a day, and of memory what the
+//! peers are given, so that no checkpoint comes. 1,024 in flight: that many tickets of `set_async`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,6 +14,9 @@ use crate::keys::Key;
 
 /// Tickets under way where many values are written.
 const UNDER_WAY: usize = 1024;
+
+/// Memory for the index where nothing of the log is to be filed: as much as RocksDB's write buffer has.
+const MEMORY_BYTES: u64 = 16 << 30;
 
 /// An open store.
 pub struct Savehold {
@@ -30,7 +33,7 @@ impl Savehold {
         };
         let mut options = Options::new().durability(durability).control(Control::Off);
         if opening.setting.keeps_the_log() {
-            options = options.recovery_budget(Duration::from_secs(24 * 3600));
+            options = options.recovery_budget(Duration::from_secs(24 * 3600)).memory_budget(MEMORY_BYTES);
         }
         let store = options.open(opening.dir.join("store"))?;
         Ok(Self { players: store.raw("players")?, store })
@@ -40,6 +43,10 @@ impl Savehold {
 impl Engine for Savehold {
     fn session(&self, _thread: usize) -> Result<Box<dyn Session + '_>> {
         Ok(Box::new(Player { players: self.players.clone() }))
+    }
+
+    fn replayed(&self) -> Option<u64> {
+        Some(self.store.recovery().replayed_records)
     }
 
     fn close(self: Box<Self>) -> Result<()> {

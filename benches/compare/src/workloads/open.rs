@@ -29,6 +29,11 @@ pub fn measure(kind: Kind, case: &Case, dir: &Path) -> Result<Measured> {
     }
     let took = begun.elapsed();
     let memory = Memory::now();
+    if let Some(replayed) = engine.replayed().filter(|_| case.setting.keeps_the_log())
+        && replayed < case.keys
+    {
+        return Err(format!("of {} records in the log {replayed} were replayed", case.keys).into());
+    }
     match recovered {
         Some(records) if records != case.keys => {
             return Err(format!("{} records were written, and {records} are there", case.keys).into());
