@@ -149,7 +149,9 @@ fn two_who_close_at_once_leave_a_log_that_was_closed() {
         log.append(b"head", b"body").unwrap().wait().unwrap();
         std::thread::scope(|scope| {
             let closers = [(); 2].map(|()| scope.spawn(|| log.shut()));
-            closers.map(|closer| closer.join().unwrap().unwrap());
+            for closer in closers {
+                closer.join().unwrap().unwrap();
+            }
         });
     }
 }

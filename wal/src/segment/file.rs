@@ -255,8 +255,8 @@ impl Segment {
         self.filled.store(through.raw(), Ordering::Relaxed);
     }
 
-    /// Finds out where space begins that was only allocated. To be asked before anything is read, as [`Segment::written`]. Where
-    /// the system does not say, none counts as such.
+    /// Finds out where space begins that was only allocated. To be asked before anything is read: what
+    /// is read counts as written. Where the system does not say, none counts as such.
     pub fn find_filled(&self) {
         if let Ok(runs) = self.written() {
             let filled = runs.last().map_or(self.base, |run| run.end);
