@@ -40,7 +40,7 @@ impl Ticket {
     /// # Errors
     ///
     /// [`ErrorKind::Unknown`], naming the record's place: a write or sync failed, and only reopening tells whether the
-    /// record survived.
+    /// record survived; or this is a child of the process that placed it, which writes nothing.
     pub fn wait(self) -> Result<Lsn> {
         self.log.wait(self.placed)?;
         Ok(self.placed.lsn)
@@ -77,7 +77,8 @@ impl Ticket {
         if self.log.acknowledged.get() >= self.placed.end {
             return Some(Ok(self.placed.lsn));
         }
-        self.log.failure.get().map(|_| Err(self.log.unknown(self.placed.lsn)))
+        let never = self.log.failure.get().is_some() || self.log.is_forked();
+        never.then(|| Err(self.log.unknown(self.placed.lsn)))
     }
 
     fn forget(&mut self) {

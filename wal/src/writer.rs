@@ -325,13 +325,10 @@ impl Log {
             let mut slices: Vec<_> = group.chunks().map(IoSlice::new).collect();
             self.latch.guard(|| group.segment.file.write_at(&mut slices, offset))
         };
-        let end = group.padded_end();
-        let filled = if zeros && end > group.segment.filled() {
-            self.latch.guard(|| group.segment.fill_ahead(end, AHEAD_BYTES))
-        } else {
-            Ok(())
-        };
-        written.and(filled).map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        if zeros {
+            self.fill_behind(group)?;
+        }
         self.accepted.raise(group.padded_end());
         #[cfg(feature = "planted")]
         if planted::is(Planted::AcknowledgeEarly) {
@@ -342,6 +339,17 @@ impl Log {
             self.durable.raise(group.padded_end());
         }
         Ok(())
+    }
+
+    /// Writes zeros behind a group where space was only allocated.
+    fn fill_behind(&self, group: &Group) -> Result<()> {
+        let (segment, end) = (&group.segment, group.padded_end());
+        if end <= segment.filled() {
+            return Ok(());
+        }
+        self.latch
+            .guard(|| segment.fill_ahead(end, AHEAD_BYTES))
+            .map_err(|e| Error::io(ErrorKind::Halted, "writing zeros ahead in", &segment.path, e))
     }
 
     /// Fills in what is known only now: the group's own frame and its padding.

@@ -18,8 +18,7 @@ pub enum Fill {
 const ZEROS_STEP_BYTES: u64 = 1 << 20;
 
 /// Zeros of one write. What one write puts in the page cache, Linux keeps there as one piece (a large folio), and each later
-/// write and sync of a block in it goes through all the piece's blocks: a third of a small commit's processor time where
-/// zeros are written by the megabyte. Pieces as large as large groups cost those nothing.
+/// write and sync of a block in it goes through all the piece's blocks. Pieces as large as large groups cost those nothing.
 const ZEROS_WRITE_BYTES: usize = 64 << 10;
 
 static ZEROS: [u8; ZEROS_WRITE_BYTES] = [0; ZEROS_WRITE_BYTES];

@@ -7,7 +7,7 @@ use crate::env::{Env, SimEntropy};
 use crate::open::open;
 use crate::options::Options;
 use crate::segment::file::Access;
-use crate::sim::{SimClock, SimDisk};
+use crate::sim::{Choice, Failure, Fault, SimClock, SimDisk, When};
 use crate::wal::Wal;
 
 fn env(disk: &SimDisk) -> Env {
@@ -128,11 +128,32 @@ fn power_cut_while_zeros_are_written_ahead_loses_nothing_and_leaves_a_log_that_g
             assert_eq!(synced + 4_000, heads.len());
             assert!(synced + 1 >= commits as usize && synced <= commits as usize + 1, "{at}: {synced}");
         }
-        let synced = heads(image.reboot(crate::sim::Choice::KeepNone)).len();
+        let synced = heads(image.reboot(Choice::KeepNone)).len();
         assert!(synced >= before, "{at}: what was durable once stays");
         before = synced;
     }
     assert_eq!(before, 4_000 + commits as usize + 1);
+}
+
+#[test]
+fn zeros_that_cannot_be_written_halt_the_log_and_lose_nothing() {
+    let commits = until_filled(&loaded(&SimDisk::new(6)));
+    for (zeros, failure) in [(1, Failure::Io), (1, Failure::Full), (2, Failure::Io), (4, Failure::Full)] {
+        for fault in [Fault::Fail(failure), Fault::FailHalfway(failure)] {
+            let disk = SimDisk::new(6);
+            let log = loaded(&disk);
+            (1..commits).for_each(|_| commit(&log, &[1; 100], Durability::Synced));
+            disk.order(When::Write(disk.counts().writes + 1 + zeros), fault); // the group itself comes first
+            let mut frame = Frame::record(&[2; 100], &[]).unwrap();
+            let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
+            assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
+            assert_eq!(log.check().unwrap_err().kind(), ErrorKind::Halted);
+            for choice in [Choice::KeepNone, Choice::KeepAll, Choice::Seed(zeros)] {
+                let synced = heads(disk.reboot(choice)).len() - 4_000;
+                assert!((commits as usize - 1..=commits as usize).contains(&synced), "{synced} of {commits}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -144,6 +165,8 @@ fn child_of_a_fork_writes_nothing_that_its_parent_placed() {
     let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
     Arc::get_mut(&mut log).unwrap().process += 1;
     let before = disk.counts();
+    let ticket = crate::ticket::Ticket::new(log.clone(), placed);
+    assert_eq!(ticket.try_result().unwrap().unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
     assert!(!log.write_until(Lsn::MAX));
     assert_eq!(disk.counts(), before);
