@@ -409,18 +409,18 @@ impl Segment {
         })
     }
 
-    /// Drops the cached pages from `from` to the segment's end, and reads the first `bytes` of them again.
+    /// Drops the cached pages of `bytes` bytes from `from` on, and reads them again.
     ///
     /// # Errors
     ///
     /// As [`Segment::read`].
     pub fn reread(&self, from: Lsn, bytes: u64) -> Result<Vec<u8>> {
         let offset = self.file_offset(from);
-        let beyond = self.capacity_end().bytes_since(from).unwrap_or(bytes);
         let io = |e| Error::io(ErrorKind::Io, "dropping cached pages of", &self.path, e);
+        let dropped = bytes.next_multiple_of(BLOCK_BYTES);
         #[cfg(feature = "planted")]
-        let beyond = if planted::is(Planted::TrustCache) { 1 } else { beyond };
-        self.file.advise(offset, beyond, Advice::Drop).map_err(io)?;
+        let dropped = if planted::is(Planted::TrustCache) { 1 } else { dropped };
+        self.file.advise(offset, dropped, Advice::Drop).map_err(io)?;
         let there = self.file_len()?.saturating_sub(offset).min(bytes);
         let mut data = vec![0; usize::try_from(there).expect("inside a segment")];
         self.read_into(&mut data, from)?;

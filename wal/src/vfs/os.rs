@@ -177,6 +177,8 @@ impl VfsFile for OsFile {
     }
 
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
+        let (offset, bytes) =
+            if advice == Advice::Drop { whole_folios(offset, bytes) } else { (offset, bytes) };
         advise(&self.0, offset, NonZeroU64::new(bytes).filter(|b| i64::try_from(b.get()).is_ok()), advice)
     }
 
@@ -296,6 +298,17 @@ fn allocate(file: &File, bytes: u64) -> rustix::io::Result<()> {
 #[cfg(target_os = "macos")]
 fn allocate(_: &File, _: u64) -> rustix::io::Result<()> {
     Err(Errno::OPNOTSUPP) // its preallocation promises no space that a later write could rely on
+}
+
+/// The range widened to whole folios of the page cache, none of which is longer than what one entry of a page table of the
+/// second level maps: Linux keeps a folio of which the range leaves out a page, and file systems make long ones (ext4 since
+/// Linux 6.16, XFS for longer).
+fn whole_folios(offset: u64, bytes: u64) -> (u64, u64) {
+    let page = rustix::param::page_size() as u64;
+    let folio = page * (page / size_of::<u64>() as u64);
+    let start = offset / folio * folio;
+    let behind = offset.saturating_add(bytes).checked_next_multiple_of(folio);
+    (start, if bytes == 0 { 0 } else { behind.map_or(0, |behind| behind - start) })
 }
 
 /// Nobody uses the place in a file that this moves.

@@ -140,6 +140,57 @@ fn advice_is_taken_for_any_range() {
     assert_eq!(read_all(&*file), vec![7; 10_000]);
 }
 
+/// Whether the page at `offset` can be read without asking the medium; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+fn is_cached(file: &OsFile, offset: u64) -> Option<bool> {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    let mut page = [0; 16];
+    match preadv2(&file.0, &mut [std::io::IoSliceMut::new(&mut page)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(_) => Some(true),
+        Err(Errno::AGAIN) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn dropped_pages_are_gone_however_long_the_folios_are_that_hold_them() {
+    const MIB: u64 = 1 << 20;
+    let (_keep, dir) = dir();
+    let file = OsFile(open(&dir.join("f"), flags_of(OpenMode::CreateNew)).unwrap());
+    file.write_at(&mut [IoSlice::new(&vec![7; 8 << 20])], 0).unwrap();
+    file.sync().unwrap();
+    file.advise(0, 0, Advice::Drop).unwrap();
+    if is_cached(&file, 4 * MIB) != Some(false) {
+        return; // a file system in memory, or one that does not tell
+    }
+    file.write_at(&mut [IoSlice::new(&vec![7; 8 << 20])], 0).unwrap(); // one write, few folios
+    file.sync().unwrap();
+    let (from, bytes) = (4 * MIB + 3 * 4096, 40 * 4096);
+    file.advise(from, bytes, Advice::Drop).unwrap();
+    for page in 0..40 {
+        // each is asked for once: the asking has it fetched
+        assert_eq!(
+            is_cached(&file, from + bytes - (page + 1) * 4096),
+            Some(false),
+            "page {page} from the end"
+        );
+        file.advise(from, bytes, Advice::Drop).unwrap();
+    }
+}
+
+#[test]
+#[cfg(not(miri))]
+fn ranges_are_widened_to_folios_and_no_further_than_the_file() {
+    let page = rustix::param::page_size() as u64;
+    let folio = page * page / 8;
+    assert_eq!(whole_folios(0, 0), (0, 0), "all of it");
+    assert_eq!(whole_folios(folio + 1, 0), (folio, 0), "to the end");
+    assert_eq!(whole_folios(folio, folio), (folio, folio));
+    assert_eq!(whole_folios(folio - 1, 2), (0, 2 * folio));
+    assert_eq!(whole_folios(3 * folio + 5, u64::MAX), (3 * folio, 0));
+}
+
 #[test]
 fn names_are_listed_renamed_and_removed() {
     let (_keep, dir) = dir();
