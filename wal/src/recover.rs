@@ -2,7 +2,8 @@
 //!
 //! 1. Take stock: named segments are there, unfinished files go, a finished rest segment counts.
 //! 2. Sync the last segments: what is read from here on will still be there after another crash.
-//! 3. Skim them: the proven end P.
+//! 3. Settle the ends that segments state of those before them; skim the last begun one and those behind it: the proven
+//!    end P.
 //! 4. Drop the cached pages past P and read those bytes again from the medium.
 //! 5. Judge. Corrupt: refuse. Torn with good records past P: write them anew, as a rest segment.
 //! 6. Write down how every segment ended.
@@ -28,7 +29,7 @@ use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
 use crate::shortage::Shortage;
 use crate::vfs::{OpenMode, VfsFile};
-use crate::window::{WINDOW_BYTES, Window};
+use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -71,11 +72,10 @@ pub(crate) struct Recovery<'a> {
     pub(crate) shortage: Option<Shortage>,
 }
 
-/// A segment without a stated end, and what a skim found in it.
+/// The last begun segment or one behind it, and what a skim found in it.
 struct Candidate {
     segment: Arc<Segment>,
     skim: Skim,
-    stated: Option<Vec<StatedEnd>>,
 }
 
 impl Recovery<'_> {
@@ -88,14 +88,15 @@ impl Recovery<'_> {
         if clean_end.is_none() {
             self.sync_all(&open)?;
         }
-        let mut candidates = open.into_iter().map(|s| self.skim(s)).collect::<Result<Vec<_>>>()?;
-        self.settle_stated(&candidates)?;
-        let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
-        let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
-
-        let last = candidates.iter().rposition(|c| c.stated.is_some());
-        let unbegun = candidates.split_off(last.map_or(0, |n| n + 1));
-        let tail = candidates.pop();
+        let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
+        let last = stated.iter().rposition(Option::is_some);
+        let (begun, unbegun) = open.split_at(last.map_or(0, |n| n + 1));
+        self.settle_stated(begun, &stated)?;
+        let tail = begun.last().map(|s| self.skim(s)).transpose()?;
+        let unbegun = unbegun.iter().map(|s| self.skim(s)).collect::<Result<Vec<_>>>()?;
+        let skimmed = || tail.iter().chain(&unbegun);
+        let scanned_bytes = skimmed().map(|c| c.segment.capacity).sum();
+        let time_us = skimmed().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
         let (facts, reread) = self.gather(tail.as_ref(), &unbegun)?;
         let dropped = facts.groups_behind;
         let mut recovered = Recovered {
@@ -279,42 +280,42 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Step 3, one segment. The map, if there is one, goes at the end: mapped pages cannot be dropped from the cache.
-    fn skim(&self, segment: Arc<Segment>) -> Result<Candidate> {
-        let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
-        let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
-        let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
-        let mut window = Window::over(&segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
-        let mut passer = Passer::new(self.env, &segment);
-        let (skim, stated) = (window.skim(|at| passer.pass(at))?, window.stated_ends()?);
-        drop(window);
-        Ok(Candidate { segment, skim, stated })
-    }
-
-    /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
-    fn settle_stated(&mut self, candidates: &[Candidate]) -> Result<()> {
-        let begun = candidates.iter().rposition(|c| c.stated.is_some()).map_or(0, |n| n + 1);
-        for pair in candidates[..begun].windows(2) {
+    /// Step 3: ends that a begun successor states are facts, and what lies before them was synced: the last groups before
+    /// them must be there. Those before these are met by whoever reads them, as those of all segments with an end are.
+    fn settle_stated(&mut self, begun: &[Arc<Segment>], stated: &[Option<Vec<StatedEnd>>]) -> Result<()> {
+        for (pair, stated) in begun.windows(2).zip(stated.iter().skip(1)) {
             let [before, after] = pair else { continue };
-            let Some(stated) = &after.stated else {
-                let base = after.segment.base;
-                return Err(self.refuse(base, after.segment.capacity_end(), Some(after.segment.clone())));
+            let Some(stated) = stated else {
+                return Err(self.refuse(after.base, after.capacity_end(), Some(after.clone())));
             };
-            let (base, generation) = (before.segment.base, before.segment.generation);
-            let own = stated.iter().find(|end| (end.base, end.generation) == (base, generation));
-            let Some(own) = own.filter(|end| end.end >= base && end.end <= before.segment.capacity_end())
+            let own =
+                stated.iter().find(|end| (end.base, end.generation) == (before.base, before.generation));
+            let Some(own) = own.filter(|end| end.end >= before.base && end.end <= before.capacity_end())
             else {
-                return Err(corrupt(&after.segment.path, "does not state how the segment before it ended"));
+                return Err(corrupt(&after.path, "does not state how the segment before it ended"));
             };
-            if before.skim.chain_end < own.end {
-                return Err(self.refuse(before.skim.chain_end, own.end, Some(before.segment.clone())));
+            let mut window = Window::over(before, own.end, None, GLANCE_BYTES, Vec::new());
+            let chain_end = window.chain_end()?;
+            if chain_end < own.end {
+                return Err(self.refuse(chain_end, own.end, Some(before.clone())));
             }
-            before.segment.set_end(own.end);
-            if let Some(entry) = self.catalog.entry_mut(base, generation) {
+            before.set_end(own.end);
+            if let Some(entry) = self.catalog.entry_mut(before.base, before.generation) {
                 entry.end = Some(own.end);
             }
         }
         Ok(())
+    }
+
+    /// Step 3, one segment. The map, if there is one, goes at the end: mapped pages cannot be dropped from the cache.
+    fn skim(&self, segment: &Arc<Segment>) -> Result<Candidate> {
+        let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
+        let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
+        let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
+        let mut window = Window::over(segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
+        let mut passer = Passer::new(self.env, segment);
+        let skim = window.skim(|at| passer.pass(at))?;
+        Ok(Candidate { segment: segment.clone(), skim })
     }
 
     /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them, which come along: they are
@@ -441,22 +442,38 @@ impl Recovery<'_> {
     }
 }
 
+/// The ends that a segment states, if it was begun.
+fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
+    Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
+}
+
 fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {
     let bytes = facts.first_bad.bytes_since(facts.proven).unwrap_or(0);
     let data = segment.reread(facts.proven, bytes)?;
     Ok(last_whole(&Span { base: facts.proven, binding: segment.binding, data: &data }, facts.proven))
 }
 
-/// True where anything but zeros stands behind the header.
+/// True where anything but zeros stands behind the header. What was never written is not read, and what is read stays in a
+/// processor's cache while it is looked at: prepared segments are long, and they are met at every opening after a kill.
 fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
-    const STEP_BYTES: usize = 1 << 20;
+    const STEP_BYTES: usize = 64 << 10;
     let io = |e| Error::io(ErrorKind::Io, "reading", path, e);
     let (mut buf, mut at) = (vec![0; STEP_BYTES], DATA_OFFSET);
-    loop {
-        match file.read_at(&mut buf, at).map_err(io)? {
-            0 => return Ok(false),
-            n if buf[..n].iter().any(|&b| b != 0) => return Ok(true),
-            n => at += n as u64,
+    while let Some(run) = file.written(at).map_err(io)? {
+        at = at.max(run.start);
+        while at < run.end {
+            let wanted = buf.len().min(usize::try_from(run.end - at).unwrap_or(usize::MAX));
+            match file.read_at(&mut buf[..wanted], at).map_err(io)? {
+                0 => return Ok(false),
+                n if !is_zeros(&buf[..n]) => return Ok(true),
+                n => at += n as u64,
+            }
         }
     }
+    Ok(false)
+}
+
+fn is_zeros(bytes: &[u8]) -> bool {
+    // without a way out of the inner loop, which is many bytes at a time then
+    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }

@@ -119,6 +119,17 @@ impl<'s> Window<'s> {
         Ok(self.segment.base)
     }
 
+    /// Where the chain of groups ends that leads to the end of this view, entered no further from it than it must be.
+    pub(crate) fn chain_end(&mut self) -> Result<Lsn> {
+        let mut at = self.entry_before(self.end)?;
+        while let Some(group) = self.group(at)?
+            && let Some(next) = group.head.next(at)
+        {
+            at = next;
+        }
+        Ok(at)
+    }
+
     /// Hands every frame behind the group's first one to `visit`, in order: its place, kind and head. Answers the place
     /// of the first bad frame, or of the first bad body where bodies are verified.
     #[inline]
