@@ -24,6 +24,7 @@ impl Lsn {
 
     /// The place at `offset` bytes in `timeline`. Offsets past [`Lsn::OFFSET_MAX`] are our own mistake.
     #[must_use]
+    #[inline]
     pub const fn new(timeline: u16, offset: u64) -> Self {
         assert!(offset <= Self::OFFSET_MAX);
         Self(((timeline as u64) << OFFSET_BITS) | offset)
@@ -31,30 +32,35 @@ impl Lsn {
 
     /// The place whose stored form is `raw`.
     #[must_use]
+    #[inline]
     pub const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 
     /// The stored form: what stands in files and indexes.
     #[must_use]
+    #[inline]
     pub const fn raw(self) -> u64 {
         self.0
     }
 
     /// The timeline: grows with each restore, repair and new store.
     #[must_use]
+    #[inline]
     pub const fn timeline(self) -> u16 {
         (self.0 >> OFFSET_BITS) as u16
     }
 
     /// The byte offset within the timeline.
     #[must_use]
+    #[inline]
     pub const fn offset(self) -> u64 {
         self.0 & Self::OFFSET_MAX
     }
 
     /// The place `bytes` further in the same timeline, or `None` where the timeline is used up.
     #[must_use]
+    #[inline]
     pub const fn checked_add(self, bytes: u64) -> Option<Self> {
         match self.offset().checked_add(bytes) {
             Some(offset) if offset <= Self::OFFSET_MAX => Some(Self::new(self.timeline(), offset)),
@@ -64,6 +70,7 @@ impl Lsn {
 
     /// The place `bytes` further; staying inside the timeline is the caller's promise.
     #[must_use]
+    #[inline]
     pub(crate) const fn plus(self, bytes: u64) -> Self {
         match self.checked_add(bytes) {
             Some(lsn) => lsn,
@@ -71,8 +78,17 @@ impl Lsn {
         }
     }
 
+    /// The place `bytes` further, where one further still is known to be a place of the same timeline.
+    #[must_use]
+    #[inline]
+    pub(crate) const fn within(self, bytes: usize) -> Self {
+        debug_assert!(self.offset() + bytes as u64 <= Self::OFFSET_MAX);
+        Self(self.0 + bytes as u64)
+    }
+
     /// Bytes from `earlier` to `self`, or `None` where `earlier` is later or in another timeline.
     #[must_use]
+    #[inline]
     pub const fn bytes_since(self, earlier: Self) -> Option<u64> {
         if self.timeline() == earlier.timeline() && self.0 >= earlier.0 {
             Some(self.0 - earlier.0)

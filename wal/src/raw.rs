@@ -7,6 +7,8 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(target_arch = "x86_64")]
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -106,9 +108,21 @@ pub(crate) fn crc32_of_number<const BYTES: usize>(crc: u32, number: u128) -> u32
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn folds() -> bool {
-    is_x86_feature_detected!("pclmulqdq")
-        && is_x86_feature_detected!("ssse3")
-        && is_x86_feature_detected!("sse4.1")
+    const NOT_ASKED: u8 = 0;
+    const HAS: u8 = 1;
+    const LACKS: u8 = 2;
+    static FOLDS: AtomicU8 = AtomicU8::new(NOT_ASKED);
+    match FOLDS.load(Ordering::Relaxed) {
+        HAS => true,
+        LACKS => false,
+        _ => {
+            let folds = is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("ssse3")
+                && is_x86_feature_detected!("sse4.1");
+            FOLDS.store(if folds { HAS } else { LACKS }, Ordering::Relaxed);
+            folds
+        }
+    }
 }
 
 /// Has the system give the memory of `room` its pages now, in one call: one by one they cost a fault each. What cannot be

@@ -21,7 +21,7 @@ use crate::limits::BLOCK_BYTES;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::options::Progress;
-use crate::scan::{GroupAt, Verify};
+use crate::scan::Verify;
 use crate::schedule;
 use crate::segment::file::Segment;
 use crate::sync::Mutex;
@@ -224,15 +224,10 @@ impl<'a> Shared<'a> {
             true => Some(stretch.from),
             false => window.probe(stretch.from, stretch.to)?.map(|group| group.lsn),
         };
-        let mut left = stretch.to;
-        if let Some(mut at) = entered {
-            while at < *end && !(at >= stretch.to && at.offset().is_multiple_of(BLOCK_BYTES)) {
-                let group = window.group(at)?.ok_or_else(|| missing(segment, at))?;
-                self.group(&mut window, segment, group, replayer, counted)?;
-                at = group.head.next(at).ok_or_else(|| missing(segment, at))?;
-            }
-            left = at;
-        }
+        let left = match entered {
+            None => stretch.to,
+            Some(at) => self.follow(&mut window, segment, at..*end, stretch.to, replayer, counted)?,
+        };
         counted.bytes += stretch.to.bytes_since(stretch.from).unwrap_or(0);
         *buf = window.into_buf();
         Ok(Passage { entered, left })
@@ -265,26 +260,43 @@ impl<'a> Shared<'a> {
         Ok(Passage { entered: Some(stretch.from), left: stretch.to })
     }
 
-    #[inline]
-    fn group(
+    /// Goes from group to group through `range`, and answers where it left: at the end, or at the first block boundary at
+    /// or behind `to`.
+    fn follow(
         &self,
         window: &mut Window<'_>,
         segment: &Segment,
-        group: GroupAt,
+        range: Range<Lsn>,
+        to: Lsn,
         replayer: &mut impl Replayer,
         counted: &mut Replayed,
-    ) -> Result<()> {
-        let mut failed = Ok(());
-        counted.groups += 1;
-        let walked = window.walk(group, self.verify, |lsn, kind, head| {
-            if kind == FrameKind::Record && self.range.contains(&lsn) && failed.is_ok() {
-                counted.records += 1;
-                let body = u32::try_from(FRAME_HEADER_BYTES + head.len()).expect("bounded by HEAD_BYTES_MAX");
-                failed = replayer.record(lsn, group.head.time_us, head, body);
+    ) -> Result<Lsn> {
+        let is_left = |at: Lsn| at >= range.end || at >= to && at.offset().is_multiple_of(BLOCK_BYTES);
+        let mut at = range.start;
+        if let Some(span) = window.whole() {
+            // the same as below without a look, at each step, at where the bytes are
+            let mut groups = span.groups(at);
+            while !is_left(at) {
+                let group = groups.next().ok_or_else(|| missing(segment, at))?;
+                let mut taker = Taker { range: &self.range, time_us: group.head.time_us, failed: Ok(()) };
+                let walked = span.walk(group, self.verify, |lsn, frame| {
+                    taker.take(lsn, frame.kind, frame.head, replayer, counted);
+                });
+                taker.end(segment, walked, counted)?;
+                at = groups.at();
             }
-        })?;
-        walked.map_err(|bad| missing(segment, bad))?;
-        failed
+            return Ok(at);
+        }
+        while !is_left(at) {
+            let group = window.group(at)?.ok_or_else(|| missing(segment, at))?;
+            let mut taker = Taker { range: &self.range, time_us: group.head.time_us, failed: Ok(()) };
+            let walked = window.walk(group, self.verify, |lsn, kind, head| {
+                taker.take(lsn, kind, head, replayer, counted);
+            })?;
+            taker.end(segment, walked, counted)?;
+            at = group.head.next(at).ok_or_else(|| missing(segment, at))?;
+        }
+        Ok(at)
     }
 
     fn tell(&self, stretch: &Stretch) -> Result<()> {
@@ -331,6 +343,39 @@ impl<'a> Shared<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// What takes the frames of one group.
+struct Taker<'a> {
+    range: &'a Range<Lsn>,
+    time_us: u64,
+    failed: Result<()>,
+}
+
+impl Taker<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        lsn: Lsn,
+        kind: FrameKind,
+        head: &[u8],
+        replayer: &mut impl Replayer,
+        counted: &mut Replayed,
+    ) {
+        if kind == FrameKind::Record && self.range.contains(&lsn) && self.failed.is_ok() {
+            counted.records += 1;
+            let body = u32::try_from(FRAME_HEADER_BYTES + head.len()).expect("bounded by HEAD_BYTES_MAX");
+            self.failed = replayer.record(lsn, self.time_us, head, body);
+        }
+    }
+
+    /// The group is passed; `walked` says where it is damaged.
+    #[inline(always)]
+    fn end(self, segment: &Segment, walked: Result<(), Lsn>, counted: &mut Replayed) -> Result<()> {
+        counted.groups += 1;
+        walked.map_err(|bad| missing(segment, bad))?;
+        self.failed
     }
 }
 

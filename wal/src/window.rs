@@ -63,6 +63,13 @@ impl<'s> Window<'s> {
         Ok(Span { base, binding: segment.binding, data })
     }
 
+    /// All of it, where it is mapped.
+    pub(crate) fn whole(&self) -> Option<Span<'_>> {
+        let map = self.map.as_ref()?;
+        let data = self.segment.data_in(map, self.end);
+        Some(Span { base: self.segment.base, binding: self.segment.binding, data })
+    }
+
     fn holds(&self, lsn: Lsn, bytes: usize) -> bool {
         let Some(at) = lsn.bytes_since(self.from) else { return false };
         let held = (self.filled as u64).saturating_sub(at);

@@ -126,6 +126,25 @@ pub fn decode(bytes: &[u8], lsn: Lsn, binding: Binding) -> Result<FrameRef<'_>, 
     Ok(FrameRef { kind, head, body: &rest[..header.body_len] })
 }
 
+/// Reads a frame that has a head of `HEAD` bytes and no body, as [`decode`] does.
+///
+/// # Errors
+///
+/// As [`decode`]; [`Bad::Kind`], no checksum compared, where the header says other lengths.
+#[inline]
+pub(crate) fn decode_bare<const HEAD: usize>(
+    bytes: &[u8],
+    lsn: Lsn,
+    binding: Binding,
+) -> Result<(FrameKind, &[u8; HEAD]), Bad> {
+    let header = decode_header(bytes)?;
+    if (header.head_len, header.body_len) != (HEAD, 0) {
+        return Err(Bad::Kind);
+    }
+    let head = bytes[FRAME_HEADER_BYTES..].first_chunk().ok_or(Bad::Length)?;
+    Ok((header.verify(bytes, lsn, binding)?, head))
+}
+
 /// What a header says, its lengths within the limits, its checksum not yet compared.
 #[derive(Clone, Copy)]
 struct Header {

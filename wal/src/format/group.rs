@@ -74,14 +74,16 @@ impl GroupHead {
 
     /// Reads the stored form; `None` for anything this program did not write.
     #[must_use]
+    #[inline]
     pub fn decode(head: &[u8]) -> Option<Self> {
-        let mut take = Take(head);
-        let (durable_through, time_us) = (Lsn::from_raw(take.u64()?), take.u64()?);
-        let (bytes, frames, flags, zero) = (take.u32()?, take.u32()?, take.u32()?, take.u32()?);
-        let known = flags & !(FLAG_PADDED | FLAG_MARK) == 0 && zero == 0 && take.0.is_empty();
+        let head: &[u8; GROUP_HEAD_BYTES] = head.try_into().ok()?;
+        let word = |n: usize| u32::from_le_bytes(head.as_chunks().0[n]);
+        let double = |n: usize| u64::from_le_bytes(head.as_chunks().0[n]);
+        let (bytes, frames, flags, zero) = (word(4), word(5), word(6), word(7));
+        let known = flags & !(FLAG_PADDED | FLAG_MARK) == 0 && zero == 0;
         (known && bytes as usize >= GROUP_FRAME_BYTES).then_some(Self {
-            durable_through,
-            time_us,
+            durable_through: Lsn::from_raw(double(0)),
+            time_us: double(1),
             bytes,
             frames,
             padded: flags & FLAG_PADDED != 0,
@@ -91,6 +93,7 @@ impl GroupHead {
 
     /// Where the next group begins, for a group that begins at `lsn`; `None` past the end of the timeline.
     #[must_use]
+    #[inline]
     pub fn next(&self, lsn: Lsn) -> Option<Lsn> {
         let end = lsn.checked_add(u64::from(self.bytes))?;
         if self.padded { align(end) } else { Some(end) }
@@ -99,6 +102,7 @@ impl GroupHead {
 
 /// The first block boundary at or behind `lsn`; `None` past the end of the timeline.
 #[must_use]
+#[inline]
 pub fn align(lsn: Lsn) -> Option<Lsn> {
     lsn.checked_add(lsn.offset().wrapping_neg() % BLOCK_BYTES)
 }

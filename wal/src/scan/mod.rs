@@ -6,7 +6,7 @@
 pub mod tail;
 
 use crate::format::checksum::Binding;
-use crate::format::frame::{Bad, FrameKind, FrameRef, decode, lengths};
+use crate::format::frame::{Bad, FrameKind, FrameRef, decode, decode_bare};
 use crate::format::group::{GROUP_FRAME_BYTES, GROUP_HEAD_BYTES, GroupHead, StatedEnd, align, decode_ends};
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
@@ -65,6 +65,7 @@ impl<'a> Span<'a> {
     /// # Errors
     ///
     /// Why there is none; [`Bad::Length`] also where the group would reach past the span.
+    #[inline]
     pub fn group(&self, lsn: Lsn) -> Result<GroupAt, Bad> {
         let group = self.group_head(lsn)?;
         if group.head.bytes as usize > self.from(lsn).len() { Err(Bad::Length) } else { Ok(group) }
@@ -79,14 +80,12 @@ impl<'a> Span<'a> {
     pub fn group_head(&self, lsn: Lsn) -> Result<GroupAt, Bad> {
         let bytes = self.from(lsn);
         // Wherever a group may begin it is asked for, of a value's bytes too: no checksum of what they call their length.
-        if lengths(bytes).is_some_and(|lengths| lengths != (GROUP_HEAD_BYTES, 0)) {
-            return Err(Bad::Kind);
+        match decode_bare::<GROUP_HEAD_BYTES>(bytes, lsn, self.binding)? {
+            (FrameKind::Group, head) => {
+                GroupHead::decode(head).map(|head| GroupAt { lsn, head }).ok_or(Bad::Kind)
+            }
+            _ => Err(Bad::Kind),
         }
-        let frame = decode(bytes, lsn, self.binding)?;
-        if frame.kind != FrameKind::Group {
-            return Err(Bad::Kind);
-        }
-        GroupHead::decode(frame.head).map(|head| GroupAt { lsn, head }).ok_or(Bad::Kind)
     }
 
     /// Groups in a chain from `lsn` on, ending before the first bad one.
@@ -119,7 +118,7 @@ impl<'a> Span<'a> {
         let group_bytes = &bytes[..bytes.len().min(group.head.bytes as usize)];
         let mut at = GROUP_FRAME_BYTES;
         while at < group_bytes.len() {
-            let lsn = group.lsn.plus(at as u64);
+            let lsn = group.lsn.within(at);
             let frame = decode(&group_bytes[at..], lsn, self.binding).map_err(|_| lsn)?;
             if verify == Verify::Bodies && !frame.body_is_good(lsn) {
                 return Err(lsn);
