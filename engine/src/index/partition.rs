@@ -7,6 +7,7 @@ use super::arena::{Arena, Node};
 use super::entry::{Entry, Packed};
 use super::history::History;
 use super::slots::{Found, Slots};
+use crate::ids::CollectionId;
 
 /// What an insertion changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Partition {
     history: History,
     /// Versions in `history`.
     older: usize,
+    /// Places of the nodes of the store's own collections: few among many, and asked for in order at every opening.
+    own: Vec<u32>,
 }
 
 impl Partition {
@@ -58,6 +61,7 @@ impl Partition {
             Found::Vacant(slot) => {
                 let place = self.arena.append(version, collection, key);
                 self.slots.fill(slot, tag, place);
+                self.note_own(collection, place);
                 Inserted::Key(place)
             }
             Found::Key(place) => self.add_version(place, version),
@@ -74,6 +78,7 @@ impl Partition {
             Found::Vacant(slot) => {
                 let place = self.arena.append_staged(staged, node.bytes());
                 self.slots.fill(slot, tag, place);
+                self.note_own(collection, place);
                 Inserted::Key(place)
             }
             Found::Key(place) => self.add_version(place, node.version()),
@@ -121,6 +126,14 @@ impl Partition {
         self.arena.nodes()
     }
 
+    /// Every key of a collection: its place and its node.
+    pub(super) fn nodes_of(&self, collection: u32) -> impl Iterator<Item = (u32, Node<'_>)> {
+        let is_own = CollectionId(collection).is_reserved();
+        let own = self.own.iter().filter(move |_| is_own).map(|&place| (place, self.arena.node(place)));
+        let all = (!is_own).then(|| self.arena.nodes()).into_iter().flatten();
+        own.chain(all).filter(move |(_, node)| node.collection() == collection)
+    }
+
     /// The node at `place`.
     #[inline]
     pub(super) fn node(&self, place: u32) -> Node<'_> {
@@ -139,7 +152,15 @@ impl Partition {
 
     /// Bytes of memory in use.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.memory_bytes() + self.arena.memory_bytes() + self.history.memory_bytes()
+        let own = self.own.capacity() * size_of::<u32>();
+        self.slots.memory_bytes() + self.arena.memory_bytes() + self.history.memory_bytes() + own
+    }
+
+    #[inline(always)]
+    fn note_own(&mut self, collection: u32, place: u32) {
+        if CollectionId(collection).is_reserved() {
+            self.own.push(place);
+        }
     }
 
     fn add_version(&mut self, place: u32, version: Packed) -> Inserted {

@@ -250,7 +250,7 @@ impl TailIndex {
             let mut keys = Keys::default();
             for (number, partition) in self.partitions.iter().enumerate() {
                 let partition = partition.0.read();
-                for (place, node) in partition.nodes().filter(|(_, node)| node.collection() == collection) {
+                for (place, node) in partition.nodes_of(collection) {
                     keys.push(node.key(), Address { partition: number as u8, place });
                 }
             }

@@ -9,6 +9,7 @@ use savehold_wal::Lsn;
 use super::hash::KeyHasher;
 use super::ordered::{Address, Keys, Ordered};
 use super::{Direction, Entry, KeyRange, Kind, Page, Place, Staging, TailIndex, VersionRef};
+use crate::ids::CollectionId;
 use crate::limits::RESERVED_KEY_BYTES_MAX;
 use crate::record::Cause;
 use crate::tests::Dice;
@@ -61,8 +62,10 @@ fn key(dice: &mut Dice) -> Vec<u8> {
     key
 }
 
+/// In collections of the store's own, and in the first of the others.
 fn writes(dice: &mut Dice, count: usize) -> Vec<Write> {
-    (1..=count).map(|number| Write::new(dice.below(3) as u32, key(dice), number)).collect()
+    let first = CollectionId::FIRST.0 - 2;
+    (1..=count).map(|number| Write::new(first + dice.below(3) as u32, key(dice), number)).collect()
 }
 
 fn masked(mask: u64) -> TailIndex {
@@ -116,7 +119,7 @@ impl Model {
     }
 
     fn expect_range(&self, index: &TailIndex, range: KeyRange<'_>, as_of: Lsn) {
-        for collection in 0..4 {
+        for collection in [0, 1].into_iter().chain(CollectionId::FIRST.0 - 2..=CollectionId::FIRST.0 + 1) {
             let mut expected = self.range(collection, &range, as_of);
             for limit in [1, 10, usize::MAX] {
                 assert_eq!(pages(index, collection, range, as_of, limit, Direction::Ascending), expected);
@@ -427,7 +430,8 @@ fn readers_beside_a_writer_see_every_insertion_that_had_returned() {
         scope.spawn(|| {
             for number in 1..=WRITES {
                 let key = (number * 7919 % WRITES) as u32;
-                index.insert(Write::new((number % 8) as u32, key.to_be_bytes(), number as usize).entry());
+                index
+                    .insert(Write::new(12 + (number % 8) as u32, key.to_be_bytes(), number as usize).entry());
                 done.store(number, Ordering::Release);
             }
         });
@@ -438,7 +442,7 @@ fn readers_beside_a_writer_see_every_insertion_that_had_returned() {
             let collection = round % 8;
             let before = done.load(Ordering::Acquire);
             let seen = index.range(
-                collection,
+                12 + collection,
                 KeyRange::ALL,
                 None,
                 lsn(before as usize),
@@ -449,7 +453,7 @@ fn readers_beside_a_writer_see_every_insertion_that_had_returned() {
             assert_eq!(seen.len(), expected);
             let guard = (round % 3 == 0).then(|| index.watch(lsn(before as usize)));
             let after = done.load(Ordering::Acquire);
-            let touched = index.touched_since(collection, KeyRange::ALL, lsn(before as usize));
+            let touched = index.touched_since(12 + collection, KeyRange::ALL, lsn(before as usize));
             assert!(touched || !(before + 1..=after).any(|number| number % 8 == u64::from(collection)));
             drop(guard);
         }
@@ -461,7 +465,7 @@ fn a_reserved_index_never_doubles_a_table_while_it_is_filled() {
     let index = TailIndex::new(13);
     index.reserve(20_000);
     let empty = index.memory_bytes();
-    let writes: Vec<Write> = (1..=20_000).map(|n| Write::new(1, (n as u32).to_le_bytes(), n)).collect();
+    let writes: Vec<Write> = (1..=20_000).map(|n| Write::new(16, (n as u32).to_le_bytes(), n)).collect();
     load(&index, &writes);
     assert!((20_000 * 32..20_000 * 32 + 4096).contains(&(index.memory_bytes() - empty)));
 }
@@ -474,7 +478,7 @@ fn a_key_with_one_version_takes_48_bytes_at_most_beside_the_key() {
         let mut loader = index.loader(Staging::default());
         for number in 0..keys {
             let key = (number as u128 * 0x9e37_79b9_7f4a_7c15).to_le_bytes();
-            loader.push(Entry { collection: 1, key: &key, version: version(number) });
+            loader.push(Entry { collection: 16, key: &key, version: version(number) });
         }
         drop(loader);
         let bytes = index.memory_bytes() as f64 / keys as f64 - 16.0;
