@@ -6,7 +6,7 @@ use std::ops::Range;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::schedule;
 use savehold_wal::sync::Mutex;
-use savehold_wal::{Lsn, Replayed, Replayer, Verify, Wal};
+use savehold_wal::{Lsn, Replayed, Replayer, STRETCH_BYTES, Verify, Wal};
 
 use crate::apply::apply;
 use crate::error::{Error, ErrorKind, Result};
@@ -75,6 +75,7 @@ impl Loaded {
 struct Load<'i> {
     loader: Loader<'i>,
     versions: u64,
+    sample: Sample<'i>,
 }
 
 impl Replayer for Load<'_> {
@@ -83,6 +84,9 @@ impl Replayer for Load<'_> {
         match apply(&mut self.loader, lsn, body_offset, head) {
             Ok(entries) => {
                 self.versions += u64::from(entries);
+                if self.sample.left > 0 {
+                    self.sample.take(lsn);
+                }
                 Ok(())
             }
             Err(e) => Err(unreadable(lsn, &e)),
@@ -92,6 +96,47 @@ impl Replayer for Load<'_> {
     /// What waits in batches is entered by each thread for itself.
     fn finish(&mut self) {
         self.loader.flush();
+    }
+}
+
+/// What the first records say of how many keys there will be: tables that double until all have room cost a tenth of a
+/// replay.
+#[derive(Clone, Copy)]
+struct Sample<'i> {
+    index: &'i TailIndex,
+    /// Bytes of log that are replayed.
+    of_bytes: u64,
+    /// Records to look at still.
+    left: u32,
+    last: Lsn,
+    bytes: u64,
+}
+
+impl<'i> Sample<'i> {
+    const RECORDS: u32 = 32 << 10;
+
+    fn new(index: &'i TailIndex, of_bytes: u64) -> Self {
+        Self { index, of_bytes, left: Self::RECORDS, last: Lsn::NONE, bytes: 0 }
+    }
+
+    fn take(&mut self, lsn: Lsn) {
+        // from one stretch to the next it leaps
+        let step = lsn.bytes_since(self.last).filter(|step| *step < STRETCH_BYTES);
+        self.bytes += step.unwrap_or(0);
+        (self.last, self.left) = (lsn, self.left - 1);
+        if self.left == 0 {
+            self.tell();
+        }
+    }
+
+    /// Makes room for what will come, where nearly every record had a key of its own.
+    #[cold]
+    fn tell(&self) {
+        let (keys, versions) = (self.index.keys() as u64, self.index.versions_total() as u64);
+        if keys >= versions - versions / 64 {
+            let records = self.of_bytes / (self.bytes / u64::from(Self::RECORDS)).max(1);
+            self.index.reserve(usize::try_from(records.saturating_sub(keys)).unwrap_or(0));
+        }
     }
 }
 
@@ -117,7 +162,12 @@ pub(crate) fn load(
     how: Replaying,
     spare: &Spare,
 ) -> Result<Loaded> {
-    let new = |_| Load { loader: index.loader(spare.lock().pop().unwrap_or_default()), versions: 0 };
+    let bytes = wal.spans().iter().map(|span| bytes_in(span, &range)).sum();
+    let new = |_| Load {
+        loader: index.loader(spare.lock().pop().unwrap_or_default()),
+        versions: 0,
+        sample: Sample::new(index, bytes),
+    };
     let loaders = (0..threads_for(wal.env(), how.threads)).map(new).collect();
     let (replayed, loaders) = wal.replay_range(range, how.verify, loaders)?;
     let versions = loaders.iter().map(|load| load.versions).sum();
@@ -283,6 +333,8 @@ fn threads_for(env: &Env, wanted: Option<NonZeroUsize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::{Entry, Kind, Place, VersionRef};
+    use crate::record::Cause;
 
     const MIB: u64 = 1 << 20;
     const HOW: Replaying = Replaying { verify: Verify::Heads, threads: None, memory_bytes: 512 * MIB };
@@ -324,5 +376,29 @@ mod tests {
         let inside = Lsn::from_raw(spans[0].start.raw() + MIB)..spans[1].start;
         assert_eq!(parts(&spans, inside.clone(), HOW.remake_bytes()), [(inside.start, inside.end)]);
         assert_eq!(parts(&[], Lsn::NONE..Lsn::MAX, MIB), [(Lsn::NONE, Lsn::MAX)]);
+    }
+
+    /// How much the index of a log of 100 MB grows by a sample of its records, 100 bytes each, so many of each key.
+    fn growth(records_each: u64) -> usize {
+        let index = TailIndex::new(3);
+        let mut sample = Sample::new(&index, 100_000_000);
+        for n in 0..u64::from(Sample::RECORDS) {
+            let (lsn, place) = (Lsn::new(1, 4096 + n * 100), Place { offset: 0, bytes: 0 });
+            let version = VersionRef { lsn, place, kind: Kind::Put, cause: Cause::Explicit };
+            index.insert(Entry { collection: 16, key: &(n / records_each).to_le_bytes(), version });
+            if sample.left > 1 {
+                sample.take(lsn);
+            }
+        }
+        let before = index.memory_bytes();
+        sample.take(Lsn::new(1, 1 << 30)); // in another stretch
+        assert_eq!(sample.left, 0);
+        index.memory_bytes() - before
+    }
+
+    #[test]
+    fn a_sample_of_new_keys_makes_room_for_all_and_one_of_known_keys_for_none() {
+        assert!((9_000_000..20_000_000).contains(&growth(1)), "a million keys, 8 bytes a slot");
+        assert_eq!(growth(2), 0);
     }
 }

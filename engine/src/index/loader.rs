@@ -13,7 +13,7 @@ use super::hash::{Hashed, PARTITIONS};
 use super::tail::TailIndex;
 
 /// Most entries of a batch.
-const BATCH: usize = 2048;
+const BATCH: usize = 1024;
 /// Bytes of the nodes of a batch: as many as fit when keys have 16 bytes, two of the longest at the least.
 const BATCH_BYTES: usize = BATCH * arena::node_bytes(16);
 
