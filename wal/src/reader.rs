@@ -10,6 +10,7 @@ use crate::format::header::SegmentKind;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log::{Log, segment_in};
 use crate::lsn::Lsn;
+use crate::raw;
 use crate::segment::file::Segment;
 
 /// A record as it was appended.
@@ -38,6 +39,10 @@ impl Record {
 /// Parts up to this size are copied: that costs less than sharing the map, which other threads share at the same time,
 /// and a small value does not keep a whole file mapped. Larger ones share it.
 const COPIED_BYTES_MAX: u32 = 4 << 10;
+
+/// Most bytes of a part that are fetched at once, in such lines: a processor goes on by itself from there.
+const FETCHED_BYTES_MAX: usize = 512;
+const LINE_BYTES: usize = 64;
 
 /// Most bytes of a record that are read before its length is known.
 const FIRST_READ_BYTES: usize = 16 << 10;
@@ -131,6 +136,10 @@ impl Log {
         let whole = PART_HEADER_BYTES + bytes as usize;
         let is_good = |part: &[u8]| part.len() == bytes as usize;
         if lent && let Some(there) = segment.lent(at, whole)? {
+            // how long it is stands in its first line: nothing of the others would be asked for before that one has come
+            for line in (LINE_BYTES..whole.min(FETCHED_BYTES_MAX)).step_by(LINE_BYTES) {
+                raw::prefetch_at(there, line);
+            }
             return match decode_part(there, lsn, offset) {
                 Ok(part) if is_good(part) => Ok(of_lent(part)),
                 _ => Err(damaged(segment, at, "part")),

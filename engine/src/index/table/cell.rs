@@ -166,6 +166,12 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// Bytes from one restart of a page to the next, as a mean; `None` where there is no such page.
+pub(super) fn step_of(page: &Page, restarts: usize) -> Option<usize> {
+    let last = Cells::before(page, restarts, restarts.checked_sub(1)?, Form::Versions, Lsn::NONE)?;
+    Some(last.rest.len() / (restarts - 1))
+}
+
 /// The restart of a page behind which `to` stands, or would stand: the last whose first cell is at or before it, or the first.
 /// `None` where that cannot be.
 #[inline]

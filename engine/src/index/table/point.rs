@@ -3,11 +3,14 @@
 //! A point read looks at the directory in memory, at one line of a bucket, and at the cells behind one restart. A key
 //! that the table does not hold costs the bucket alone, nearly always.
 
+use std::sync::atomic::Ordering;
+
 use savehold_wal::Lsn;
 
-use super::cell::{Cells, Form, Point, Sought, seek};
+use super::cell::{Cells, Form, Point, Sought, seek, step_of};
+use super::page::{CONTENT_BYTES, Page};
 use super::read::Table;
-use super::spread::{BUCKET_BYTES, Bucket, bucket_of, hash};
+use super::spread::{BUCKET_BYTES, Bucket, Spot, bucket_of, hash};
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -102,7 +105,9 @@ impl Table {
                 if u32::from(spot.page) >= shard.cells {
                     return Err(self.disordered(number));
                 }
+                self.fetch_cells(n, spot);
                 let (page, restarts) = self.cells(shard, u32::from(spot.page))?;
+                self.learn_step(n, &page, restarts);
                 let cells =
                     Cells::behind(&page, restarts, usize::from(spot.restart), Form::Versions, self.facts.low);
                 let cells = cells.ok_or_else(|| self.disordered(shard.first + u32::from(spot.page)))?;
@@ -119,6 +124,28 @@ impl Table {
         Ok(Sought::Nothing)
     }
 
+    /// Fetches what will be read of a page of cells, all at once: its trailer with the places of most restarts, and cells
+    /// where they are likely to stand.
+    #[inline]
+    fn fetch_cells(&self, shard: usize, spot: Spot) {
+        let number = self.shards[shard].first + u32::from(spot.page);
+        self.pages.prefetch(number, CONTENT_BYTES);
+        let step = self.steps.get(shard).map_or(0, |step| usize::from(step.load(Ordering::Relaxed)));
+        let from = (usize::from(spot.restart) * step).saturating_sub(LINE_BYTES / 2);
+        for line in (0..step + LINE_BYTES).step_by(LINE_BYTES) {
+            self.pages.prefetch(number, (from + line).min(CONTENT_BYTES));
+        }
+    }
+
+    /// Learns how far apart restarts are in a shard, once.
+    #[inline]
+    fn learn_step(&self, shard: usize, page: &Page, restarts: usize) {
+        if let Some(step) = self.steps.get(shard).filter(|step| step.load(Ordering::Relaxed) == 0) {
+            let found = step_of(page, restarts).and_then(|step| u16::try_from(step).ok());
+            step.store(found.unwrap_or(0).max(1), Ordering::Relaxed);
+        }
+    }
+
     /// A version behind the restart of its key's newest one.
     #[cold]
     fn seek_version(&self, full: &[u8], as_of: Lsn) -> Result<Option<VersionRef>> {
@@ -127,6 +154,9 @@ impl Table {
         Ok(cursor.next()?.filter(|(key, _)| *key == full).map(|(_, version)| version))
     }
 }
+
+/// Bytes of a line of a processor's cache.
+const LINE_BYTES: usize = 64;
 
 /// Keys up to this length, the collection in front, need no allocation to be looked for.
 const FULL_ON_STACK: usize = 132;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use savehold_wal::format::checksum::{Binding, StoreId};
 use savehold_wal::format::cursor::Take;
@@ -17,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Table {
     pub(super) facts: Facts,
     pub(super) shards: Box<[Shard]>,
+    /// Of each shard, about how many bytes lie between restarts; 0 where nobody has looked yet.
+    pub(super) steps: Box<[AtomicU16]>,
     pub(super) pages: Pages,
     pub(super) path: PathBuf,
     /// A page was found damaged.
@@ -50,7 +52,9 @@ impl Table {
             return Err(damaged(path, "it is another table"));
         }
         let shards = directory(&pages_of, path, &facts)?;
-        Ok(Self { facts, shards, pages: pages_of, path: path.to_path_buf(), damaged: AtomicBool::new(false) })
+        let steps = shards.iter().map(|_| AtomicU16::new(0)).collect();
+        let (pages, path, damaged) = (pages_of, path.to_path_buf(), AtomicBool::new(false));
+        Ok(Self { facts, shards, steps, pages, path, damaged })
     }
 
     /// What it is.
@@ -80,7 +84,8 @@ impl Table {
     /// Bytes of memory that are neither file nor map.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let shards: usize = self.shards.iter().map(|shard| size_of::<Shard>() + shard.key.len()).sum();
+        let shard = |shard: &Shard| size_of::<Shard>() + size_of::<AtomicU16>() + shard.key.len();
+        let shards: usize = self.shards.iter().map(shard).sum();
         shards + self.pages.memory_bytes() + size_of::<Self>()
     }
 
