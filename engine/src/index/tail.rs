@@ -220,9 +220,7 @@ impl TailIndex {
     /// Passes on what an insertion changed, under the lock of its partition.
     #[inline(always)]
     pub(super) fn tell(&self, inserted: Inserted, partition: usize, watched: bool, entry: &Entry<'_>) {
-        if let Inserted::Key(place) = inserted
-            && self.views.any()
-        {
+        if let Inserted::Key(place) = inserted {
             self.views.tell(entry.collection, entry.key, Address { partition: partition as u8, place });
         }
         if watched && inserted != Inserted::Nothing {

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use savehold_wal::sync::{Mutex, RwLock};
 
@@ -19,8 +19,8 @@ use super::ordered::{Address, Keys, Ordered};
 /// All views of an index.
 #[derive(Default)]
 pub(super) struct Views {
-    /// Whether there is any; never unset.
-    any: AtomicBool,
+    /// A bit for the collections of which there is one, by number % 64; never unset.
+    registered: AtomicU64,
     list: RwLock<HashMap<u32, Arc<View>>>,
 }
 
@@ -33,15 +33,22 @@ struct View {
 }
 
 impl Views {
-    /// Whether new keys are to be told. Asked under the lock of the partition that gets them.
+    /// Whether new keys of any collection are to be told. Asked under the lock of the partition that gets them.
     #[inline(always)]
     pub(super) fn any(&self) -> bool {
-        self.any.load(Ordering::Acquire)
+        self.registered.load(Ordering::Acquire) != 0
     }
 
     /// Tells of a new key, under the lock of its partition.
-    #[cold]
+    #[inline(always)]
     pub(super) fn tell(&self, collection: u32, key: &[u8], address: Address) {
+        if self.registered.load(Ordering::Acquire) & bit_of(collection) != 0 {
+            self.tell_view(collection, key, address);
+        }
+    }
+
+    #[cold]
+    fn tell_view(&self, collection: u32, key: &[u8], address: Address) {
         if let Some(view) = self.list.read().get(&collection) {
             let mut inbox = view.inbox.lock();
             inbox.push(key, address);
@@ -88,10 +95,14 @@ impl Views {
                 return other.clone();
             }
             list.insert(collection, view.clone());
-            self.any.store(true, Ordering::Release);
+            self.registered.fetch_or(bit_of(collection), Ordering::Release);
         }
         keys.extend(fill());
         drop(keys);
         view
     }
+}
+
+fn bit_of(collection: u32) -> u64 {
+    1 << (collection % u64::BITS)
 }
