@@ -75,19 +75,24 @@ fn gather(eight: u64) -> u64 {
     fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
-/// What follows `count` numbers, one to eight, that are not looked at; `None` where there are not so many.
-#[inline]
-pub(crate) fn skip(mut bytes: &[u8], count: u32) -> Option<&[u8]> {
-    debug_assert!((1..=8).contains(&count));
+/// What follows `COUNT` numbers, one to eight, that are not looked at; `None` where there are not so many.
+#[inline(always)]
+pub(crate) fn skip<const COUNT: u32>(bytes: &[u8]) -> Option<&[u8]> {
+    const { assert!(COUNT >= 1 && COUNT <= 8) };
     if let Some(eight) = bytes.first_chunk() {
         let mut ends = !u64::from_le_bytes(*eight) & MORE;
-        for _ in 1..count {
+        for _ in 1..COUNT {
             ends &= ends.wrapping_sub(1);
         }
         if ends != 0 {
             return bytes.get(ends.trailing_zeros() as usize / 8 + 1..);
         }
     }
+    skip_slowly(bytes, COUNT)
+}
+
+#[cold]
+fn skip_slowly(mut bytes: &[u8], count: u32) -> Option<&[u8]> {
     for _ in 0..count {
         let end = bytes.iter().position(|byte| *byte < 0x80)?;
         bytes = &bytes[end + 1..];
@@ -163,13 +168,13 @@ mod tests {
             [a, b, c].into_iter().for_each(|number| put(&mut bytes, number));
             for behind in [&[][..], &[0xff; 3], &[0; 12]] {
                 let followed = [bytes.as_slice(), behind].concat();
-                assert_eq!(skip(&followed, 3), Some(behind));
+                assert_eq!(skip::<3>(&followed), Some(behind));
                 let (_, rest) = take(&followed).unwrap();
-                assert_eq!(skip(&followed, 1), Some(rest));
-                assert_eq!(skip(rest, 2), Some(behind));
+                assert_eq!(skip::<1>(&followed), Some(rest));
+                assert_eq!(skip::<2>(rest), Some(behind));
             }
             for len in 0..bytes.len() {
-                assert_eq!(skip(&bytes[..len], 3), None);
+                assert_eq!(skip::<3>(&bytes[..len]), None);
             }
         }
     }

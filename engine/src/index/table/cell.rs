@@ -199,15 +199,15 @@ struct Glance<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// As [`Cells::next`], without the version.
-    #[inline]
+    /// As [`Cells::next`] on a page of versions, without the version, which is three numbers.
+    #[inline(always)]
     fn glance(&mut self) -> Option<Glance<'a>> {
         let (shared, rest) = varint::take(self.rest)?;
         let (length, version) = varint::take(rest)?;
         if shared | length == 0 {
             return None;
         }
-        let rest = varint::skip(version, if self.form == Form::Versions { 3 } else { 1 })?;
+        let rest = varint::skip::<3>(version)?;
         let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.rest = rest;
         Some(Glance { shared: usize::try_from(shared).ok()?, suffix, version })
@@ -285,6 +285,7 @@ pub(super) enum Sought {
 #[inline]
 pub(super) fn seek(mut cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
     let (mut agrees, mut met) = (0, false);
+    debug_assert!(cells.form == Form::Versions);
     while let Some(cell) = cells.glance() {
         let rest = match (met, cell.shared.cmp(&agrees)) {
             (true, _) if cell.shared == full.len() && cell.suffix.is_empty() => &[],

@@ -3,7 +3,8 @@
 //! A point read looks at the directory in memory, at one line of a bucket, and at the cells behind one restart. A key
 //! that the table does not hold costs the bucket alone, nearly always.
 
-use std::sync::atomic::Ordering;
+use std::cmp::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 
 use savehold_wal::Lsn;
 
@@ -30,6 +31,8 @@ pub struct Way {
     hash: u64,
     /// Shards that begin before the key.
     begun: usize,
+    /// The one behind them begins with it.
+    meets: bool,
 }
 
 /// Lets `look` look for a key.
@@ -53,13 +56,21 @@ impl Table {
     /// Where a key is looked for. Fetches the first line of that meanwhile: of several tables at once.
     #[inline]
     pub fn way(&self, wanted: &Wanted<'_>) -> Way {
-        let begun = self.shards.partition_point(|shard| *shard.key < *wanted.full);
+        let mut meets = false;
+        let begun = self.shards.partition_point(|shard| match (*shard.key).cmp(wanted.full) {
+            Ordering::Less => true,
+            // the first that does not begin before the key is among those that are asked
+            order => {
+                meets |= order == Ordering::Equal;
+                false
+            }
+        });
         let hash = hash(self.facts.random, wanted.collection, wanted.key);
         if let Some(shard) = begun.checked_sub(1).and_then(|n| self.shards.get(n)) {
             let (number, place) = shard.bucket(bucket_of(hash, shard.buckets as usize));
             self.pages.prefetch(number, place * BUCKET_BYTES);
         }
-        Way { hash, begun }
+        Way { hash, begun, meets }
     }
 
     /// [`Table::at`], on the way to the key that [`Table::way`] gave.
@@ -72,9 +83,9 @@ impl Table {
         if as_of < self.facts.low {
             return Ok(None);
         }
-        let (Way { hash, begun }, full) = (way, wanted.full);
+        let (Way { hash, begun, meets }, full) = (way, wanted.full);
         // where a shard begins with this very key, its newest version stands there, or the shard goes on inside it
-        for n in [Some(begun).filter(|n| self.begins_with(*n, full)), begun.checked_sub(1)] {
+        for n in [meets.then_some(begun), begun.checked_sub(1)] {
             let Some(n) = n else { continue };
             match self.in_shard(n, hash, full, as_of)? {
                 Sought::Version(version) => return Ok(Some(version.into())),
@@ -83,10 +94,6 @@ impl Table {
             }
         }
         Ok(None)
-    }
-
-    fn begins_with(&self, shard: usize, full: &[u8]) -> bool {
-        self.shards.get(shard).is_some_and(|shard| *shard.key == *full)
     }
 
     #[inline]
@@ -130,7 +137,7 @@ impl Table {
     fn fetch_cells(&self, shard: usize, spot: Spot) {
         let number = self.shards[shard].first + u32::from(spot.page);
         self.pages.prefetch(number, CONTENT_BYTES);
-        let step = self.steps.get(shard).map_or(0, |step| usize::from(step.load(Ordering::Relaxed)));
+        let step = self.steps.get(shard).map_or(0, |step| usize::from(step.load(Relaxed)));
         let from = (usize::from(spot.restart) * step).saturating_sub(LINE_BYTES / 2);
         for line in (0..step + LINE_BYTES).step_by(LINE_BYTES) {
             self.pages.prefetch(number, (from + line).min(CONTENT_BYTES));
@@ -140,9 +147,9 @@ impl Table {
     /// Learns how far apart restarts are in a shard, once.
     #[inline]
     fn learn_step(&self, shard: usize, page: &Page, restarts: usize) {
-        if let Some(step) = self.steps.get(shard).filter(|step| step.load(Ordering::Relaxed) == 0) {
+        if let Some(step) = self.steps.get(shard).filter(|step| step.load(Relaxed) == 0) {
             let found = step_of(page, restarts).and_then(|step| u16::try_from(step).ok());
-            step.store(found.unwrap_or(0).max(1), Ordering::Relaxed);
+            step.store(found.unwrap_or(0).max(1), Relaxed);
         }
     }
 

@@ -115,10 +115,18 @@ impl Bucket<'_> {
     #[inline]
     pub(super) fn spots(&self, hash: u64) -> impl Iterator<Item = Spot> {
         let (tag, count) = (tag(hash), usize::from(self.0[0]).min(SLOTS));
-        let slots = self.0[4..4 * (count + 1)].chunks_exact(4);
-        slots.filter_map(move |slot| {
-            let slot = u32::from_le_bytes(slot.try_into().expect("chunks of four"));
-            (slot >> (PAGE_BITS + RESTART_BITS) == tag).then_some(Spot {
+        let slots: &[[u8; 4]; SLOTS + 1] = self.0.as_chunks().0.try_into().expect("a bucket is so long");
+        // all of them are compared, without asking: that is a few instructions of many lanes
+        let mut same = 0_u32;
+        for (n, slot) in slots[1..].iter().enumerate() {
+            same |= u32::from(u32::from_le_bytes(*slot) >> (PAGE_BITS + RESTART_BITS) == tag) << n;
+        }
+        same &= (1 << count) - 1;
+        std::iter::from_fn(move || {
+            let n = same.trailing_zeros() as usize;
+            same &= same.checked_sub(1)?;
+            let slot = u32::from_le_bytes(slots[n + 1]);
+            Some(Spot {
                 page: (slot >> RESTART_BITS) as u16 & ((1 << PAGE_BITS) - 1),
                 restart: slot as u8 & ((1 << RESTART_BITS) - 1),
             })
