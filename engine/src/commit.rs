@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use savehold_wal::sync::lock_soon;
 use savehold_wal::{Append, Durability, Frame, Lsn, NotNow, Placed, Urgency};
 
 use crate::apply::{Live, apply};
@@ -95,7 +96,7 @@ impl Core {
         frame: &mut Frame,
         append: Append,
     ) -> Result<(Placed, bool, Forgotten), Refused> {
-        let _order = self.order.lock();
+        let _order = lock_soon(&self.order);
         // where nothing was placed since the first read, nothing that was read can have changed
         let holds = draft.remembered.is_empty() && self.sequenced() == draft.moment;
         if !holds && let Some(keys) = draft.conflicts(&self.index)? {

@@ -11,6 +11,21 @@ pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::lsn::Lsn;
 
+/// Looks before whoever wants a lock that is held for less than a microsecond lets the system see to it.
+const LOOKS: u32 = 64;
+
+/// Locks what is held for less time than it takes to give way to another thread, let alone to be woken.
+#[inline]
+pub fn lock_soon<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        if let Some(guard) = lock.try_lock() {
+            return guard;
+        }
+        std::hint::spin_loop();
+    }
+    lock.lock()
+}
+
 /// A place that only moves forward, readable without a lock.
 #[derive(Debug)]
 pub struct Watermark(AtomicU64);
