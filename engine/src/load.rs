@@ -84,8 +84,9 @@ impl Replayer for Load<'_> {
         match apply(&mut self.loader, lsn, body_offset, head) {
             Ok(entries) => {
                 self.versions += u64::from(entries);
-                if self.sample.left > 0 {
-                    self.sample.take(lsn);
+                if self.sample.left > 0 && self.sample.take(lsn) {
+                    self.loader.flush();
+                    self.sample.tell();
                 }
                 Ok(())
             }
@@ -106,35 +107,45 @@ struct Sample<'i> {
     index: &'i TailIndex,
     /// Bytes of log that are replayed.
     of_bytes: u64,
+    /// More keys than that are not made room for, whatever it says: a packed segment may have room for far more than it holds.
+    keys_max: u64,
     /// Records to look at still.
     left: u32,
     last: Lsn,
+    /// Steps from one record to the next, and how far they went.
+    steps: u64,
     bytes: u64,
 }
 
 impl<'i> Sample<'i> {
     const RECORDS: u32 = 32 << 10;
 
-    fn new(index: &'i TailIndex, of_bytes: u64) -> Self {
-        Self { index, of_bytes, left: Self::RECORDS, last: Lsn::NONE, bytes: 0 }
+    fn new(index: &'i TailIndex, of_bytes: u64, memory_bytes: u64) -> Self {
+        // a key takes 20 bytes of a table at most, so this is a sixth of the memory at most
+        let keys_max = memory_bytes / 128;
+        Self { index, of_bytes, keys_max, left: Self::RECORDS, last: Lsn::NONE, steps: 0, bytes: 0 }
     }
 
-    fn take(&mut self, lsn: Lsn) {
+    /// Looks at a record; says whether it was the last.
+    #[inline]
+    fn take(&mut self, lsn: Lsn) -> bool {
         // from one stretch to the next it leaps
-        let step = lsn.bytes_since(self.last).filter(|step| *step < STRETCH_BYTES);
-        self.bytes += step.unwrap_or(0);
-        (self.last, self.left) = (lsn, self.left - 1);
-        if self.left == 0 {
-            self.tell();
+        if let Some(step) = lsn.bytes_since(self.last).filter(|step| *step < STRETCH_BYTES) {
+            self.steps += 1;
+            self.bytes += step;
         }
+        (self.last, self.left) = (lsn, self.left - 1);
+        self.left == 0
     }
 
-    /// Makes room for what will come, where nearly every record had a key of its own.
-    #[cold]
+    /// Makes room for what will come, where nearly every record had a key of its own. What was looked at is in the index.
     fn tell(&self) {
         let (keys, versions) = (self.index.keys() as u64, self.index.versions_total() as u64);
-        if keys >= versions - versions / 64 {
-            let records = self.of_bytes / (self.bytes / u64::from(Self::RECORDS)).max(1);
+        let Some(record_bytes) = self.bytes.checked_div(self.steps).filter(|bytes| *bytes > 0) else {
+            return;
+        };
+        if keys > 0 && keys >= versions - versions / 64 {
+            let records = (self.of_bytes / record_bytes).min(self.keys_max);
             self.index.reserve(usize::try_from(records.saturating_sub(keys)).unwrap_or(0));
         }
     }
@@ -166,7 +177,7 @@ pub(crate) fn load(
     let new = |_| Load {
         loader: index.loader(spare.lock().pop().unwrap_or_default()),
         versions: 0,
-        sample: Sample::new(index, bytes),
+        sample: Sample::new(index, bytes, how.memory_bytes),
     };
     let loaders = (0..threads_for(wal.env(), how.threads)).map(new).collect();
     let (replayed, loaders) = wal.replay_range(range, how.verify, loaders)?;
@@ -333,8 +344,9 @@ fn threads_for(env: &Env, wanted: Option<NonZeroUsize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::CollectionId;
     use crate::index::{Entry, Kind, Place, VersionRef};
-    use crate::record::Cause;
+    use crate::record::{Author, Cause, HeadWriter, Part};
 
     const MIB: u64 = 1 << 20;
     const HOW: Replaying = Replaying { verify: Verify::Heads, threads: None, memory_bytes: 512 * MIB };
@@ -378,27 +390,45 @@ mod tests {
         assert_eq!(parts(&[], Lsn::NONE..Lsn::MAX, MIB), [(Lsn::NONE, Lsn::MAX)]);
     }
 
-    /// How much the index of a log of 100 MB grows by a sample of its records, 100 bytes each, so many of each key.
-    fn growth(records_each: u64) -> usize {
-        let index = TailIndex::new(3);
-        let mut sample = Sample::new(&index, 100_000_000);
+    /// Bytes of the index of the first records of a log of 100 MB, 100 bytes each, so many of each key, once it was told how
+    /// many will come, with so much memory for it; and without that.
+    fn sampled(records_each: u64, memory_bytes: u64) -> (usize, usize) {
+        let (index, plain) = (TailIndex::new(3), TailIndex::new(3));
+        let sample = Sample::new(&index, 100_000_000, memory_bytes);
+        let mut load = Load { loader: index.loader(Staging::default()), versions: 0, sample };
         for n in 0..u64::from(Sample::RECORDS) {
-            let (lsn, place) = (Lsn::new(1, 4096 + n * 100), Place { offset: 0, bytes: 0 });
-            let version = VersionRef { lsn, place, kind: Kind::Put, cause: Cause::Explicit };
-            index.insert(Entry { collection: 16, key: &(n / records_each).to_le_bytes(), version });
-            if sample.left > 1 {
-                sample.take(lsn);
-            }
+            let (lsn, key) = (Lsn::new(1, 4096 + n * 100), (n / records_each).to_be_bytes());
+            let mut head = Vec::new();
+            let mut writer = HeadWriter::begin(&mut head, &Author::NOBODY).unwrap();
+            writer.put(CollectionId::FIRST, &key, Part { offset: 0, bytes: 9 }).unwrap();
+            load.record(lsn, 0, &head, 40).unwrap();
+            let (place, kind, cause) = (Place { offset: 40, bytes: 9 }, Kind::Put, Cause::Explicit);
+            let version = VersionRef { lsn, place, kind, cause };
+            plain.insert(Entry { collection: CollectionId::FIRST.0, key: &key, version });
         }
-        let before = index.memory_bytes();
-        sample.take(Lsn::new(1, 1 << 30)); // in another stretch
-        assert_eq!(sample.left, 0);
-        index.memory_bytes() - before
+        assert_eq!((load.sample.left, load.versions), (0, u64::from(Sample::RECORDS)));
+        drop(load);
+        assert_eq!(index.keys(), plain.keys());
+        (index.memory_bytes(), plain.memory_bytes())
     }
 
     #[test]
     fn a_sample_of_new_keys_makes_room_for_all_and_one_of_known_keys_for_none() {
-        assert!((9_000_000..20_000_000).contains(&growth(1)), "a million keys, 8 bytes a slot");
-        assert_eq!(growth(2), 0);
+        let (told, plain) = sampled(1, 1 << 30);
+        assert!(
+            (8_000_000..20_000_000).contains(&(told - plain)),
+            "a million keys, 8 bytes a slot: {told}, {plain}"
+        );
+        for known in [2, 33, 1000] {
+            let (told, plain) = sampled(known, 1 << 30);
+            assert!(told <= plain + (1 << 20), "{known} records of each key: {told} bytes, {plain}");
+        }
+    }
+
+    #[test]
+    fn a_sample_makes_no_more_room_than_a_sixth_of_the_memory() {
+        let (told, plain) = sampled(1, 8 << 20);
+        assert!(told - plain <= (8 << 20) / 6, "{told}, {plain}");
+        assert!(told - plain > 0, "{told}");
     }
 }
