@@ -28,7 +28,7 @@ pub(super) struct Partition {
     history: History,
     /// Versions in `history`.
     older: usize,
-    /// Places of the nodes of the store's own collections: few among many, and asked for in order at every opening.
+    /// Places of the nodes of collections that are [listed apart](is_listed_apart).
     own: Vec<u32>,
 }
 
@@ -128,9 +128,9 @@ impl Partition {
 
     /// Every key of a collection: its place and its node.
     pub(super) fn nodes_of(&self, collection: u32) -> impl Iterator<Item = (u32, Node<'_>)> {
-        let is_own = CollectionId(collection).is_reserved();
-        let own = self.own.iter().filter(move |_| is_own).map(|&place| (place, self.arena.node(place)));
-        let all = (!is_own).then(|| self.arena.nodes()).into_iter().flatten();
+        let is_apart = is_listed_apart(collection);
+        let own = self.own.iter().filter(move |_| is_apart).map(|&place| (place, self.arena.node(place)));
+        let all = (!is_apart).then(|| self.arena.nodes()).into_iter().flatten();
         own.chain(all).filter(move |(_, node)| node.collection() == collection)
     }
 
@@ -158,7 +158,7 @@ impl Partition {
 
     #[inline(always)]
     fn note_own(&mut self, collection: u32, place: u32) {
-        if CollectionId(collection).is_reserved() {
+        if is_listed_apart(collection) {
             self.own.push(place);
         }
     }
@@ -181,6 +181,13 @@ impl Partition {
         self.older += 1;
         Inserted::Version
     }
+}
+
+/// Whether a collection is one of the store's own that are asked for in order: at every opening, among keys that may be far
+/// more. Outcomes of commits with an id are not, and may be many.
+#[inline(always)]
+fn is_listed_apart(collection: u32) -> bool {
+    CollectionId(collection).is_reserved() && collection != CollectionId::ONCE.0
 }
 
 #[inline(always)]
