@@ -453,24 +453,19 @@ fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {
     Ok(last_whole(&Span { base: facts.proven, binding: segment.binding, data: &data }, facts.proven))
 }
 
-/// True where anything but zeros stands behind the header. What was never written is not read, and what is read stays in a
-/// processor's cache while it is looked at: prepared segments are long, and they are met at every opening after a kill.
+/// True where anything but zeros stands behind the header. Every byte is read, in pieces that stay in a processor's cache
+/// while they are looked at: prepared segments are long, and they are met at every opening after a kill.
 fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
     const STEP_BYTES: usize = 64 << 10;
     let io = |e| Error::io(ErrorKind::Io, "reading", path, e);
     let (mut buf, mut at) = (vec![0; STEP_BYTES], DATA_OFFSET);
-    while let Some(run) = file.written(at).map_err(io)? {
-        at = at.max(run.start);
-        while at < run.end {
-            let wanted = buf.len().min(usize::try_from(run.end - at).unwrap_or(usize::MAX));
-            match file.read_at(&mut buf[..wanted], at).map_err(io)? {
-                0 => return Ok(false),
-                n if !is_zeros(&buf[..n]) => return Ok(true),
-                n => at += n as u64,
-            }
+    loop {
+        match file.read_at(&mut buf, at).map_err(io)? {
+            0 => return Ok(false),
+            n if !is_zeros(&buf[..n]) => return Ok(true),
+            n => at += n as u64,
         }
     }
-    Ok(false)
 }
 
 fn is_zeros(bytes: &[u8]) -> bool {

@@ -216,7 +216,7 @@ pub enum Advice {
     /// Soon: the system begins to fetch it, and nobody waits for that.
     Soon,
     /// Not from the cache any more: clean cached pages go, so that the next read asks the medium. A page that the
-    /// range covers in part stays.
+    /// range covers in part may stay, and pages near it may go too.
     Drop,
 }
 
