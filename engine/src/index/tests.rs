@@ -461,22 +461,6 @@ fn readers_beside_a_writer_see_every_insertion_that_had_returned() {
 }
 
 #[test]
-fn views_of_collections_whose_numbers_share_a_bit_hold_their_own_keys() {
-    let (index, all) = (TailIndex::new(12), |index: &TailIndex, collection| {
-        index.range(collection, KeyRange::ALL, None, Lsn::MAX, usize::MAX, Direction::Ascending).len()
-    });
-    for (number, collection) in [(1, 17), (2, 81), (3, CollectionId::ONCE.0), (4, CollectionId::SET.0)] {
-        index.insert(Write::new(collection, *b"before", number).entry());
-    }
-    assert_eq!((all(&index, 17), all(&index, 0)), (1, 1));
-    for (number, collection) in [(5, 17), (6, 81), (7, 145), (8, CollectionId::ONCE.0)] {
-        index.insert(Write::new(collection, *b"behind", number).entry());
-    }
-    let found = [17, 81, 145, CollectionId::ONCE.0, CollectionId::SET.0].map(|number| all(&index, number));
-    assert_eq!(found, [2, 2, 1, 2, 1]);
-}
-
-#[test]
 fn a_reserved_index_never_doubles_a_table_while_it_is_filled() {
     let index = TailIndex::new(13);
     index.reserve(20_000);

@@ -106,3 +106,35 @@ impl Views {
 fn bit_of(collection: u32) -> u64 {
     1 << (collection % u64::BITS)
 }
+
+#[cfg(test)]
+mod tests {
+    use savehold_wal::Lsn;
+
+    use crate::ids::CollectionId;
+    use crate::index::{Direction, Entry, KeyRange, Kind, Place, TailIndex, VersionRef};
+    use crate::record::Cause;
+
+    fn insert(index: &TailIndex, number: u64, collection: u32, key: &[u8]) {
+        let (lsn, place) = (Lsn::new(1, 8 * number), Place { offset: 0, bytes: 0 });
+        let version = VersionRef { lsn, place, kind: Kind::Put, cause: Cause::Explicit };
+        index.insert(Entry { collection, key, version });
+    }
+
+    #[test]
+    fn views_of_collections_whose_numbers_share_a_bit_hold_their_own_keys() {
+        let (index, all) = (TailIndex::new(12), |index: &TailIndex, collection| {
+            index.range(collection, KeyRange::ALL, None, Lsn::MAX, usize::MAX, Direction::Ascending).len()
+        });
+        for (number, collection) in [(1, 17), (2, 81), (3, CollectionId::ONCE.0), (4, CollectionId::SET.0)] {
+            insert(&index, number, collection, b"before");
+        }
+        assert_eq!((all(&index, 17), all(&index, 0)), (1, 1));
+        for (number, collection) in [(5, 17), (6, 81), (7, 145), (8, CollectionId::ONCE.0)] {
+            insert(&index, number, collection, b"behind");
+        }
+        let found =
+            [17, 81, 145, CollectionId::ONCE.0, CollectionId::SET.0].map(|number| all(&index, number));
+        assert_eq!(found, [2, 2, 1, 2, 1]);
+    }
+}

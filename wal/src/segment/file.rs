@@ -417,13 +417,10 @@ impl Segment {
     pub fn reread(&self, from: Lsn, bytes: u64) -> Result<Vec<u8>> {
         let offset = self.file_offset(from);
         let io = |e| Error::io(ErrorKind::Io, "dropping cached pages of", &self.path, e);
+        let advice = Advice::Drop;
         #[cfg(feature = "planted")]
-        let is_dropped = !planted::is(Planted::TrustCache);
-        #[cfg(not(feature = "planted"))]
-        let is_dropped = true;
-        if is_dropped {
-            self.file.advise(offset, bytes.next_multiple_of(BLOCK_BYTES), Advice::Drop).map_err(io)?;
-        }
+        let advice = if planted::is(Planted::TrustCache) { Advice::Random } else { advice };
+        self.file.advise(offset, bytes.next_multiple_of(BLOCK_BYTES), advice).map_err(io)?;
         let there = self.file_len()?.saturating_sub(offset).min(bytes);
         let mut data = vec![0; usize::try_from(there).expect("inside a segment")];
         self.read_into(&mut data, from)?;
