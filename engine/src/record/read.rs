@@ -87,7 +87,7 @@ pub struct Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<HeadEntry<'a>>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -108,7 +108,7 @@ impl<'a> Iterator for Entries<'a> {
 impl std::iter::FusedIterator for Entries<'_> {}
 
 /// The entry at the front of `bytes` and what follows it.
-#[inline]
+#[inline(always)]
 fn take_entry(bytes: &[u8]) -> Option<(HeadEntry<'_>, &[u8])> {
     let (collection, rest) = varint::take_u32(bytes)?;
     let (&kind, rest) = rest.split_first()?;
