@@ -2,8 +2,7 @@
 //!
 //! 1. Take stock: named segments are there, unfinished files go, a finished rest segment counts.
 //! 2. Sync the last segments: what is read from here on will still be there after another crash.
-//! 3. Settle the ends that segments state of those before them; skim the last begun one and those behind it: the proven
-//!    end P.
+//! 3. Skim them: the proven end P.
 //! 4. Drop the cached pages past P and read those bytes again from the medium.
 //! 5. Judge. Corrupt: refuse. Torn with good records past P: write them anew, as a rest segment.
 //! 6. Write down how every segment ended.
@@ -13,9 +12,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ahead::Passer;
-use crate::env::Env;
+use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::group::StatedEnd;
 use crate::format::header::{DATA_OFFSET, SegmentKind};
@@ -24,12 +24,17 @@ use crate::lsn::Lsn;
 use crate::planted::{self, Planted};
 use crate::scan::tail::{Facts, Verdict, judge};
 use crate::scan::{self, Skim, Span, last_whole};
+use crate::schedule;
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
+use crate::segment::fill::is_zeros;
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
 use crate::shortage::Shortage;
 use crate::vfs::{OpenMode, VfsFile};
 use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
+
+/// Bytes of segments to skim for which another thread is started.
+const SHARED_BYTES: u64 = 16 << 20;
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -72,10 +77,11 @@ pub(crate) struct Recovery<'a> {
     pub(crate) shortage: Option<Shortage>,
 }
 
-/// The last begun segment or one behind it, and what a skim found in it.
+/// A segment without a stated end, and what a skim found in it.
 struct Candidate {
     segment: Arc<Segment>,
     skim: Skim,
+    stated: Option<Vec<StatedEnd>>,
 }
 
 impl Recovery<'_> {
@@ -88,15 +94,14 @@ impl Recovery<'_> {
         if clean_end.is_none() {
             self.sync_all(&open)?;
         }
-        let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
-        let last = stated.iter().rposition(Option::is_some);
-        let (begun, unbegun) = open.split_at(last.map_or(0, |n| n + 1));
-        self.settle_stated(begun, &stated)?;
-        let tail = begun.last().map(|s| self.skim(s)).transpose()?;
-        let unbegun = unbegun.iter().map(|s| self.skim(s)).collect::<Result<Vec<_>>>()?;
-        let skimmed = || tail.iter().chain(&unbegun);
-        let scanned_bytes = skimmed().map(|c| c.segment.capacity).sum();
-        let time_us = skimmed().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
+        let mut candidates = self.skim_all(&open)?;
+        self.settle_stated(&candidates)?;
+        let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
+        let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
+
+        let last = candidates.iter().rposition(|c| c.stated.is_some());
+        let unbegun = candidates.split_off(last.map_or(0, |n| n + 1));
+        let tail = candidates.pop();
         let (facts, reread) = self.gather(tail.as_ref(), &unbegun)?;
         let dropped = facts.groups_behind;
         let mut recovered = Recovered {
@@ -280,42 +285,55 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Step 3: ends that a begun successor states are facts, and what lies before them was synced: the last groups before
-    /// them must be there. Those before these are met by whoever reads them, as those of all segments with an end are.
-    fn settle_stated(&mut self, begun: &[Arc<Segment>], stated: &[Option<Vec<StatedEnd>>]) -> Result<()> {
-        for (pair, stated) in begun.windows(2).zip(stated.iter().skip(1)) {
-            let [before, after] = pair else { continue };
-            let Some(stated) = stated else {
-                return Err(self.refuse(after.base, after.capacity_end(), Some(after.clone())));
-            };
-            let own =
-                stated.iter().find(|end| (end.base, end.generation) == (before.base, before.generation));
-            let Some(own) = own.filter(|end| end.end >= before.base && end.end <= before.capacity_end())
-            else {
-                return Err(corrupt(&after.path, "does not state how the segment before it ended"));
-            };
-            let mut window = Window::over(before, own.end, None, GLANCE_BYTES, Vec::new());
-            let chain_end = window.chain_end()?;
-            if chain_end < own.end {
-                return Err(self.refuse(chain_end, own.end, Some(before.clone())));
+    /// Step 3, on as many threads as are useful.
+    fn skim_all(&self, open: &[Arc<Segment>]) -> Result<Vec<Candidate>> {
+        let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
+        let tail = stated.iter().rposition(Option::is_some).unwrap_or(0);
+        let threads = match open.iter().map(|s| s.there()).sum::<u64>() {
+            bytes if bytes < SHARED_BYTES || self.env.threads == Threads::None => 1,
+            _ => schedule::cores().min(open.len()),
+        };
+        let (env, access, next) = (self.env, self.access, AtomicUsize::new(0));
+        let skims = schedule::share(threads, |_| {
+            let mut skims = Vec::new();
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                let Some(segment) = open.get(n) else { return skims };
+                skims.push((n, skim(env, segment, access, n < tail)));
             }
-            before.set_end(own.end);
-            if let Some(entry) = self.catalog.entry_mut(before.base, before.generation) {
+        });
+        let mut skims: Vec<(usize, Result<Skim>)> = skims.into_iter().flatten().collect();
+        skims.sort_by_key(|(n, _)| *n);
+        let found = open.iter().zip(stated).zip(skims);
+        found
+            .map(|((s, stated), (_, skim))| Ok(Candidate { segment: s.clone(), skim: skim?, stated }))
+            .collect()
+    }
+
+    /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
+    fn settle_stated(&mut self, candidates: &[Candidate]) -> Result<()> {
+        let begun = candidates.iter().rposition(|c| c.stated.is_some()).map_or(0, |n| n + 1);
+        for pair in candidates[..begun].windows(2) {
+            let [before, after] = pair else { continue };
+            let Some(stated) = &after.stated else {
+                let base = after.segment.base;
+                return Err(self.refuse(base, after.segment.capacity_end(), Some(after.segment.clone())));
+            };
+            let (base, generation) = (before.segment.base, before.segment.generation);
+            let own = stated.iter().find(|end| (end.base, end.generation) == (base, generation));
+            let Some(own) = own.filter(|end| end.end >= base && end.end <= before.segment.capacity_end())
+            else {
+                return Err(corrupt(&after.segment.path, "does not state how the segment before it ended"));
+            };
+            if before.skim.chain_end < own.end {
+                return Err(self.refuse(before.skim.chain_end, own.end, Some(before.segment.clone())));
+            }
+            before.segment.set_end(own.end);
+            if let Some(entry) = self.catalog.entry_mut(base, generation) {
                 entry.end = Some(own.end);
             }
         }
         Ok(())
-    }
-
-    /// Step 3, one segment. The map, if there is one, goes at the end: mapped pages cannot be dropped from the cache.
-    fn skim(&self, segment: &Arc<Segment>) -> Result<Candidate> {
-        let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
-        let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
-        let map = if self.access == Access::Mapped { segment.file.map(bytes).map_err(io)? } else { None };
-        let mut window = Window::over(segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
-        let mut passer = Passer::new(self.env, segment);
-        let skim = window.skim(|at| passer.pass(at))?;
-        Ok(Candidate { segment: segment.clone(), skim })
     }
 
     /// Steps 3 and 4: P from every statement, X from the bytes past P as the medium has them, which come along: they are
@@ -447,28 +465,28 @@ fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
     Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
 }
 
+/// Step 3, one segment. Its map stays where that `is_kept`, for the replay; else it goes at the end, if there is one: mapped
+/// pages cannot be dropped from the cache, and of the last begun segment some will be.
+fn skim(env: &Env, segment: &Segment, access: Access, is_kept: bool) -> Result<Skim> {
+    let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
+    let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
+    let map = match access {
+        Access::Mapped if is_kept => segment.map()?,
+        Access::Mapped => segment.file.map(bytes).map_err(io)?,
+        Access::Pread => None,
+    };
+    let mut window = Window::over(segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
+    let mut passer = Passer::new(env, segment);
+    window.skim(|at| passer.pass(at))
+}
+
 fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {
     let bytes = facts.first_bad.bytes_since(facts.proven).unwrap_or(0);
     let data = segment.reread(facts.proven, bytes)?;
     Ok(last_whole(&Span { base: facts.proven, binding: segment.binding, data: &data }, facts.proven))
 }
 
-/// True where anything but zeros stands behind the header. Every byte is read, in pieces that stay in a processor's cache
-/// while they are looked at: prepared segments are long, and they are met at every opening after a kill.
+/// True where anything but zeros stands behind the header.
 fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
-    const STEP_BYTES: usize = 64 << 10;
-    let io = |e| Error::io(ErrorKind::Io, "reading", path, e);
-    let (mut buf, mut at) = (vec![0; STEP_BYTES], DATA_OFFSET);
-    loop {
-        match file.read_at(&mut buf, at).map_err(io)? {
-            0 => return Ok(false),
-            n if !is_zeros(&buf[..n]) => return Ok(true),
-            n => at += n as u64,
-        }
-    }
-}
-
-fn is_zeros(bytes: &[u8]) -> bool {
-    // without a way out of the inner loop, which is many bytes at a time then
-    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
+    is_zeros(file, DATA_OFFSET).map(|zeros| !zeros).map_err(|e| Error::io(ErrorKind::Io, "reading", path, e))
 }

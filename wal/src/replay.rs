@@ -415,7 +415,7 @@ fn missing(segment: &Segment, at: Lsn) -> Error {
 
 fn missing_at(segment: &Segment, offset: u64, at: Lsn) -> Error {
     let say = format!(
-        "acknowledged data are damaged at {at} ({}, offset {}): no segment was changed; restore a backup, or run `savehold \
+        "acknowledged data are damaged at {at} ({}, offset {}): nothing was changed; restore a backup, or run `savehold \
          repair --to NEW_DIR --report FILE`",
         segment.path.display(),
         offset

@@ -20,9 +20,6 @@ pub(crate) const WINDOW_BYTES: usize = 4 << 20;
 /// Bytes that are read at a time by who looks at single places.
 pub(crate) const GLANCE_BYTES: usize = 4 << 10;
 
-/// Blocks that are asked for a group, going back from an end: among so many one begins, unless a large one is there.
-const ENTRY_BLOCKS_MAX: u64 = 128;
-
 /// A view of one segment from its base to `end`.
 #[derive(Debug)]
 pub(crate) struct Window<'s> {
@@ -118,31 +115,15 @@ impl<'s> Window<'s> {
 
     /// The last group at a block boundary at or before `lsn`, or the front.
     pub(crate) fn entry_before(&mut self, lsn: Lsn) -> Result<Lsn> {
-        Ok(self.entry_near(lsn, u64::MAX)?.unwrap_or(self.segment.base))
-    }
-
-    /// The last group at a block boundary at or before `lsn`, if one of the last so many holds one.
-    fn entry_near(&mut self, lsn: Lsn, blocks_max: u64) -> Result<Option<Lsn>> {
-        let last = lsn.bytes_since(self.segment.base).unwrap_or(0) / BLOCK_BYTES;
-        for blocks in (1..=last).rev().take(usize::try_from(blocks_max).unwrap_or(usize::MAX)) {
+        let mut blocks = lsn.bytes_since(self.segment.base).unwrap_or(0) / BLOCK_BYTES;
+        while blocks > 0 {
             let at = self.segment.base.plus(blocks * BLOCK_BYTES);
             if self.group(at)?.is_some() {
-                return Ok(Some(at));
+                return Ok(at);
             }
+            blocks -= 1;
         }
-        Ok(None)
-    }
-
-    /// Where the chain of groups ends that leads to the end of this view. It is entered near the end, or at the front where
-    /// that is inside a large group, of which each block would be asked.
-    pub(crate) fn chain_end(&mut self) -> Result<Lsn> {
-        let mut at = self.entry_near(self.end, ENTRY_BLOCKS_MAX)?.unwrap_or(self.segment.base);
-        while let Some(group) = self.group(at)?
-            && let Some(next) = group.head.next(at)
-        {
-            at = next;
-        }
-        Ok(at)
+        Ok(self.segment.base)
     }
 
     /// Hands every frame behind the group's first one to `visit`, in order: its place, kind and head. Answers the place
@@ -251,6 +232,14 @@ impl<'s> Window<'s> {
     pub(crate) fn skim(&mut self, mut passed: impl FnMut(Lsn)) -> Result<Skim> {
         let written = self.segment.written()?;
         let mut skim = Skim::at(self.segment.base);
+        if let Some(span) = self.whole() {
+            // the same as below without a look, at each step, at where the bytes are
+            let mut groups = span.groups(skim.chain_end);
+            while let Some(group) = groups.next() {
+                skim.follow(&group, groups.at());
+                passed(groups.at());
+            }
+        }
         while let Some(group) = self.group(skim.chain_end)?
             && let Some(next) = group.head.next(group.lsn)
         {

@@ -1,4 +1,3 @@
-use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -116,47 +115,4 @@ fn bytes_behind_the_end_are_not_looked_at() {
     assert_eq!(window.span(segment.base, usize::MAX).unwrap().data.len() as u64, 2 * BLOCK_BYTES);
     assert!(window.span(span_end, 100).unwrap().from(span_end).is_empty());
     assert_eq!(window.group(span_end).unwrap(), None);
-}
-
-/// Where the chain ends that leads to `end`.
-fn chain_end(segment: &Segment, end: Lsn) -> Lsn {
-    Window::over(segment, end, None, GLANCE_BYTES, Vec::new()).chain_end().unwrap()
-}
-
-#[test]
-fn the_chain_that_leads_to_an_end_is_whole_until_a_group_in_front_of_it_is_lost() {
-    for seed in 0..20 {
-        let (_disk, log) = written(seed);
-        let end_of_log = log.accepted.get();
-        for segment in log.segments.read().iter().filter(|segment| segment.base < end_of_log) {
-            let end = segment.end().unwrap_or(end_of_log);
-            assert_eq!(chain_end(segment, end), end, "seed {seed}");
-            assert_eq!(chain_end(segment, segment.base), segment.base, "nothing leads to the front");
-            let inside = Lsn::from_raw(end.raw() - 1);
-            let last =
-                Window::over(segment, end, None, GLANCE_BYTES, Vec::new()).entry_before(inside).unwrap();
-            segment.file.write_at(&mut [IoSlice::new(&[0; 64])], segment.file_offset(last)).unwrap();
-            assert!(chain_end(segment, end) <= last, "seed {seed}");
-        }
-    }
-}
-
-#[test]
-fn an_end_inside_a_large_group_is_led_to_from_the_front() {
-    let disk = SimDisk::new(5);
-    let env = Env {
-        vfs: Arc::new(disk.clone()),
-        clock: Arc::new(SimClock::default()),
-        entropy: Arc::new(SimEntropy::new(5)),
-        threads: Threads::None,
-    };
-    let options = Options { segment_bytes_min: 4 << 20, segment_bytes_max: 4 << 20, ..Options::default() };
-    let (log, _) = open(env, Path::new("/store"), options).unwrap();
-    for bytes in [100, 2 << 20, 0] {
-        let mut frame = Frame::record(b"head", &[&vec![7; bytes]]).unwrap();
-        let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
-        log.wait(placed).unwrap();
-        let segment = log.segment_of(placed.lsn).unwrap();
-        assert_eq!(chain_end(&segment, log.accepted.get()), log.accepted.get());
-    }
 }
