@@ -102,7 +102,6 @@ impl Replayer for Load<'_> {
 
 /// What the first records say of how many keys there will be: tables that double until all have room cost a tenth of a
 /// replay.
-#[derive(Clone, Copy)]
 struct Sample<'i> {
     index: &'i TailIndex,
     /// Bytes of log that are replayed.
