@@ -75,6 +75,12 @@ impl Attributes {
         self.user_ids().is_empty() && self.meta().is_empty()
     }
 
+    /// Whether there surely are none.
+    #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// What is there, to be changed: nobody else's.
     fn held(&mut self) -> &mut Held {
         Arc::make_mut(self.0.get_or_insert_default())

@@ -56,6 +56,11 @@ impl EntryHead {
     ///
     /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: the attributes may not be stored; `out` is as it was.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        if self.is_plain() {
+            out.extend_from_slice(&[0, self.format.tag()]);
+            varint::put(out, self.created_us);
+            return Ok(());
+        }
         let (user_ids, meta) = (self.attributes.user_ids(), self.attributes.meta());
         self.attributes.check()?;
         check_schema_bytes(self.schema.len())?;
@@ -82,9 +87,20 @@ impl EntryHead {
         Ok(())
     }
 
+    /// Whether nothing follows the time: the head of nearly every value.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.attributes.is_none() && self.schema.is_empty()
+    }
+
     /// Bytes that [`EntryHead::encode`] appends.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> usize {
+        if self.is_plain() { 2 + varint::bytes(self.created_us) } else { self.bytes_of_all() }
+    }
+
+    fn bytes_of_all(&self) -> usize {
         let text = |text: &str| varint::bytes(text.len() as u64) + text.len();
         let (user_ids, meta) = (self.attributes.user_ids(), self.attributes.meta());
         let mut bytes = 2 + varint::bytes(self.created_us);

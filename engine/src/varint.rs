@@ -13,19 +13,38 @@ const BYTES_MAX: usize = 10;
 
 /// Appends `number` to `out`.
 #[inline]
-pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, number: u64) {
     if number < 0x80 {
         out.push(number as u8);
-        return;
+    } else if number <= EIGHT_MAX {
+        let (len, all) = (out.len(), bytes(number));
+        // eight at once, of which those behind the last are taken back
+        let more = MORE >> (u64::BITS as usize - 8 * (all - 1));
+        out.extend_from_slice(&(spread(number) | more).to_le_bytes());
+        out.truncate(len + all);
+    } else {
+        put_long(out, number);
     }
-    let (mut form, mut len) = ([0; BYTES_MAX], 0);
+}
+
+#[cold]
+fn put_long(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        form[len] = number as u8 | 0x80;
+        out.push(number as u8 | 0x80);
         number >>= 7;
-        len += 1;
     }
-    form[len] = number as u8;
-    out.extend_from_slice(&form[..=len]);
+    out.push(number as u8);
+}
+
+/// Largest number of eight bytes.
+const EIGHT_MAX: u64 = (1 << 56) - 1;
+
+/// Seven bits each in eight bytes, the low ones first: undoes [`gather`].
+#[inline]
+fn spread(number: u64) -> u64 {
+    let fours = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
+    let pairs = fours & 0x0000_3fff_0000_3fff | (fours & 0x0fff_c000_0fff_c000) << 2;
+    pairs & 0x007f_007f_007f_007f | (pairs & 0x3f80_3f80_3f80_3f80) << 1
 }
 
 /// Bytes that `number` takes.

@@ -133,18 +133,23 @@ struct Decimal {
 const DECIMAL_BYTES_MAX: usize = 20;
 
 impl Decimal {
+    #[inline]
     fn of(number: i128) -> Self {
         let mut text = [0; DECIMAL_BYTES_MAX];
         let mut first = DECIMAL_BYTES_MAX;
         let mut left = number.unsigned_abs() as u64;
-        loop {
-            first -= 1;
-            text[first] = b'0' + (left % 10) as u8;
-            left /= 10;
-            if left == 0 {
-                break;
-            }
+        while left >= 100 {
+            let two = (left % 100) as u8;
+            (text[first - 2], text[first - 1]) = (b'0' + two / 10, b'0' + two % 10);
+            (first, left) = (first - 2, left / 100);
         }
+        let two = left as u8;
+        if two >= 10 {
+            first -= 1;
+            text[first] = b'0' + two % 10;
+        }
+        first -= 1;
+        text[first] = b'0' + if two >= 10 { two / 10 } else { two };
         if number < 0 {
             first -= 1;
             text[first] = b'-';
