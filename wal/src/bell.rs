@@ -38,7 +38,8 @@ impl<B: Beds> Bell<B> {
                 return;
             }
             let asleep = seen | SLEEPERS;
-            if self.word.compare_exchange(seen, asleep, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let mark = || self.word.compare_exchange(seen, asleep, Ordering::AcqRel, Ordering::Acquire);
+            if seen == asleep || mark().is_ok() {
                 self.beds.sleep_while(&self.word, asleep);
             }
         }
