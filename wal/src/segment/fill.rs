@@ -14,8 +14,8 @@ pub enum Fill {
     Allocate,
 }
 
-/// Zeros of a new segment are synced after so many bytes, so that no commit's sync waits for many of them.
-const ZEROS_STEP_BYTES: u64 = 1 << 20;
+/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it.
+const ZEROS_STEP_BYTES: u64 = 128 << 10;
 
 /// Zeros of one write. What one write puts in the page cache, Linux keeps there as one piece (a large folio), and each later
 /// write and sync of a block in it goes through all the piece's blocks. Pieces as large as large groups cost those nothing.
@@ -59,8 +59,9 @@ pub(super) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<(
     Ok(())
 }
 
-/// Whether nothing but zeros stands in a file from `at` on. Every byte is read, in pieces that stay in a processor's cache while
-/// they are looked at: prepared segments are long, and they are met at every opening after a kill.
+/// Whether nothing but zeros stands in a file from `at` on. Every byte that was ever written is read, in pieces that stay in a
+/// processor's cache while they are looked at: prepared segments are long, and they are met at every opening after a kill. What
+/// was only got is zeros, which reading would make memory of.
 ///
 /// # Errors
 ///
@@ -68,15 +69,20 @@ pub(super) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<(
 pub(crate) fn is_zeros(file: &dyn VfsFile, mut at: u64) -> io::Result<bool> {
     const READ_BYTES: usize = 64 << 10;
     let mut buf = vec![0; READ_BYTES];
-    loop {
-        let read = file.read_at(&mut buf, at)?;
-        // there is no way out of the inner loop: it is many bytes at a time then
-        if buf[..read].chunks(4096).any(|few| few.iter().fold(0, |all, byte| all | byte) != 0) {
-            return Ok(false);
+    while let Some(run) = file.written(at)? {
+        at = at.max(run.start);
+        while at < run.end {
+            let wanted = usize::try_from(run.end - at).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+            let read = file.read_at(&mut buf[..wanted], at)?;
+            // there is no way out of the inner loop: it is many bytes at a time then
+            if buf[..read].chunks(4096).any(|few| few.iter().fold(0, |all, byte| all | byte) != 0) {
+                return Ok(false);
+            }
+            if read == 0 {
+                return Ok(true);
+            }
+            at += read as u64;
         }
-        if read == 0 {
-            return Ok(true);
-        }
-        at += read as u64;
     }
+    Ok(true)
 }
