@@ -174,10 +174,11 @@ impl Core {
     /// Writes a frozen tail out, where there is one, or freezes the tail and writes it out. False: it is empty.
     pub(crate) fn checkpoint(&self) -> Result<bool> {
         if self.index.layers().frozen.is_empty() {
-            let _order = self.order.lock();
+            let mut order = self.order.lock();
             if !self.index.freeze(self.wal.cut()) {
                 return Ok(false);
             }
+            *order = self.index.tail();
             self.debt.freeze();
         }
         if !planted::has(Fault::CheckpointEarly) {

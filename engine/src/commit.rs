@@ -18,7 +18,7 @@ use crate::apply::{Live, apply};
 use crate::core::Core;
 use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
-use crate::inflight::Forgotten;
+use crate::index::TailIndex;
 use crate::lease::{Barred, Noted};
 use crate::planted::{self, Fault};
 
@@ -71,8 +71,7 @@ impl Core {
         let append = Append { durability: how.durability, urgency: urgency_of(draft) };
         loop {
             match self.try_place(draft, &mut frame, append) {
-                Ok((placed, told, forgotten)) => {
-                    drop(forgotten); // the lock is free by now
+                Ok((placed, told)) => {
                     frame.reuse();
                     if told {
                         self.attend();
@@ -89,14 +88,14 @@ impl Core {
         }
     }
 
-    /// Says beside the place whether somebody who waits for a lease is to be told, and what may be freed.
+    /// Says beside the place whether somebody who waits for a lease is to be told.
     fn try_place(
         &self,
         draft: &Draft<'_>,
         frame: &mut Frame,
         append: Append,
-    ) -> Result<(Placed, bool, Forgotten), Refused> {
-        let _order = lock_soon(&self.order);
+    ) -> Result<(Placed, bool), Refused> {
+        let tail = lock_soon(&self.order);
         // where nothing was placed since the first read, nothing that was read can have changed
         let holds = draft.remembered.is_empty() && self.sequenced() == draft.moment;
         if !holds && let Some(keys) = draft.conflicts(&self.index)? {
@@ -113,19 +112,16 @@ impl Core {
         let placed = self.wal.try_place(frame, append).map_err(|e| {
             draft.memory.inspect(|memory| memory.let_go());
             if planted::has(Fault::ApplyRefused) {
-                self.show(Lsn::from_raw(self.sequenced().raw() + 1), frame);
+                show(&tail, Lsn::from_raw(self.sequenced().raw() + 1), frame);
             }
             Refused::Log(e)
         })?;
-        let mut noted = Noted::default();
-        let accepted = self.wal.accepted();
-        let forgotten =
-            self.in_flight.push(placed.lsn, frame, accepted, |frame| noted = self.show(placed.lsn, frame));
+        let noted = show(&tail, placed.lsn, frame); // whoever finds a version by it reads it from the log already
         let leased = !noted.is_empty() || draft.claim.is_some();
         let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
         draft.memory.inspect(|memory| memory.apply(placed));
         self.raise_sequenced(placed.lsn);
-        Ok((placed, told, forgotten))
+        Ok((placed, told))
     }
 
     /// Whether the leases that stand allow it. Under the commit lock.
@@ -140,22 +136,20 @@ impl Core {
         checked.map_err(|barred| Refused::Lease(barred, self.sequenced()))
     }
 
-    /// Enters a record of ours into the index; says what it says of leases.
-    fn show(&self, lsn: Lsn, frame: &Frame) -> Noted {
-        let body_offset = u32::try_from(frame.body_offset()).expect("bounded by HEAD_BYTES_MAX");
-        self.index.with_tail(|index| {
-            let mut live = Live { index, record: frame.bytes(), noted: Noted::default() };
-            apply(&mut live, lsn, body_offset, frame.head()).expect("just encoded");
-            live.noted
-        })
-    }
-
     /// The newest place in commit order, with writes behind it remembered for the validation of ranges.
     pub(crate) fn watch(&self) -> (Lsn, crate::index::WatchGuard) {
         let _order = self.order.lock();
         let moment = self.sequenced();
         (moment, self.index.watch(moment))
     }
+}
+
+/// Enters a record of ours into the tail of the index; says what it says of leases.
+fn show(index: &TailIndex, lsn: Lsn, frame: &Frame) -> Noted {
+    let body_offset = u32::try_from(frame.body_offset()).expect("bounded by HEAD_BYTES_MAX");
+    let mut live = Live { index, record: frame.bytes(), noted: Noted::default() };
+    apply(&mut live, lsn, body_offset, frame.head()).expect("just encoded");
+    live.noted
 }
 
 /// Why a draft got no place.

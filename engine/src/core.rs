@@ -20,8 +20,7 @@ use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::Rates;
 use crate::ids::{CollectionId, Version};
-use crate::index::{Direction, Index, KeyRange, Kind, Page, VersionRef};
-use crate::inflight::InFlight;
+use crate::index::{Direction, Index, KeyRange, Kind, Page, TailIndex, VersionRef};
 use crate::key::FullKey;
 use crate::leases::Leases;
 use crate::load::Replaying;
@@ -100,11 +99,10 @@ pub(crate) struct Core {
 
     // written by every commit, under `order`
     ordered: NewLine,
-    /// Commit order: validating, placing and applying happen under it.
-    pub(crate) order: Mutex<()>,
+    /// Commit order: validating, placing and applying happen under it. In it is the tail of the index, into which commits go.
+    pub(crate) order: Mutex<Arc<TailIndex>>,
     /// The newest place in commit order.
     sequenced: AtomicU64,
-    pub(crate) in_flight: InFlight,
 
     // written by every commit, outside it
     counted: NewLine,
@@ -138,6 +136,7 @@ impl Core {
         let (memory, budget) = (options.memory_budget, options.recovery_budget);
         let budget_ps = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
         let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
+        let order = Mutex::new(index.tail());
         let moments: Arc<Moments> = Arc::default();
         let terms = shelf.manifest.lock().terms.clone();
         let Ok(_) = moments.change(|_, _| Ok::<_, Infallible>(terms));
@@ -182,9 +181,8 @@ impl Core {
             looked: Mutex::default(),
             desk: OnceLock::new(),
             ordered: NewLine,
-            order: Mutex::new(()),
+            order,
             sequenced,
-            in_flight: InFlight::default(),
             counted: NewLine,
             debt,
             commits: Latencies::default(),
@@ -341,23 +339,24 @@ impl Core {
 
     fn part(&self, version: VersionRef) -> Result<Bytes> {
         let VersionRef { lsn, place, .. } = version;
-        if lsn >= self.wal.accepted()
-            && let Some(part) = self.in_flight.part(lsn, place.offset, place.bytes)
-        {
-            return Ok(part);
-        }
+        self.check_written(lsn)?;
         self.wal.read_part(lsn, place.offset, place.bytes).map_err(|e| unreadable(lsn, e))
     }
 
     /// Lets `look` see the part of a version where it stands, verified.
     pub(crate) fn look_at<R>(&self, version: VersionRef, look: impl Fn(&[u8]) -> R) -> Result<R> {
         let VersionRef { lsn, place, .. } = version;
-        if lsn >= self.wal.accepted()
-            && let Some(part) = self.in_flight.part(lsn, place.offset, place.bytes)
-        {
-            return Ok(look(&part));
-        }
+        self.check_written(lsn)?;
         self.wal.look_at_part(lsn, place.offset, place.bytes, look).map_err(|e| unreadable(lsn, e))
+    }
+
+    /// A fault: a record is not there before it is in the files.
+    #[inline]
+    fn check_written(&self, lsn: Lsn) -> Result<()> {
+        if planted::has(Fault::LoseInFlight) && lsn >= self.wal.accepted() {
+            return Err(gone(lsn, lsn));
+        }
+        Ok(())
     }
 
     /// Names the newest older version that can be read, for an error about a damaged one.

@@ -30,7 +30,6 @@ mod stats;
 mod range;
 mod ticket;
 mod guard;
-mod inflight;
 mod signal;
 mod news;
 mod lease;

@@ -133,13 +133,44 @@ impl Group {
         self.frames += 1;
     }
 
+    /// The bytes from `at` on, if they are of one frame in it: a copy, but of a frame that others have too.
+    pub(crate) fn bytes_at(&self, at: Lsn, bytes: usize) -> Option<Bytes> {
+        let mut start = usize::try_from(at.bytes_since(self.start)?).ok()?;
+        let mut copied = self.first.as_slice();
+        for chunk in &self.more {
+            if start < copied.len() {
+                break;
+            }
+            start -= copied.len();
+            copied = match chunk {
+                Chunk::Shared(frame) if start < frame.len() => {
+                    let end = start.checked_add(bytes)?;
+                    return (end <= frame.len()).then(|| frame.slice(start..end));
+                }
+                chunk => chunk.as_ref(),
+            };
+        }
+        copied.get(start..start.checked_add(bytes)?).map(Bytes::copy_from_slice)
+    }
+
     /// The bytes, in the order in which they stand in the log.
+    #[cfg(test)]
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(self.first.as_slice()).chain(self.more.iter().map(AsRef::as_ref))
     }
 
+    /// Adds its padding.
+    pub(crate) fn pad(&mut self) {
+        let padding = self.padded_end().bytes_since(self.end).expect("behind the end");
+        debug_assert!(padding < BLOCK_BYTES);
+        if let (1.., Ok(padding)) = (padding, usize::try_from(padding)) {
+            let last = self.copied();
+            last.resize(last.len() + padding, 0);
+        }
+    }
+
     /// Where bytes are copied to: behind all that is there.
-    pub(crate) fn copied(&mut self) -> &mut Vec<u8> {
+    fn copied(&mut self) -> &mut Vec<u8> {
         if self.more.is_empty() {
             return &mut self.first;
         }
@@ -322,6 +353,11 @@ impl Sequencer {
         if buffer.capacity() <= 2 * GROUP_BYTES_MAX as usize && buffer.capacity() > self.spare.capacity() {
             self.spare = buffer;
         }
+    }
+
+    /// Groups that wait to be written, the newest first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().rev()
     }
 
     /// True while groups wait to be written.

@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::StoreId;
-use crate::group::Sequencer;
+use crate::group::{Group, Sequencer};
 use crate::habit::Habit;
 use crate::lsn::Lsn;
 use crate::options::Options;
@@ -105,6 +107,8 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) frames: Sequencer,
+    /// What was taken from there and has no answer yet.
+    pub(crate) on_its_way: Option<Arc<Group>>,
     /// The writing was handed to the writer thread.
     pub(crate) handed: bool,
     /// The writer thread ends.
@@ -125,6 +129,12 @@ impl Order {
     /// Why ordinary records are refused, and since when (boot clock): the disk is full, and the reserve is gone.
     pub(crate) fn refusal(&self) -> Option<&(Error, Duration)> {
         if self.frames.next().is_some() { None } else { self.full.as_ref() }
+    }
+
+    /// Bytes at `at` that have their place and may not be in the files yet.
+    pub(crate) fn bytes_at(&self, at: Lsn, bytes: usize) -> Option<Bytes> {
+        let found = |group: &Group| group.bytes_at(at, bytes);
+        self.frames.waiting().find_map(found).or_else(|| self.on_its_way.as_deref().and_then(found))
     }
 }
 
@@ -187,7 +197,12 @@ impl EngineTime {
 
     /// Now, microseconds since 1970.
     pub(crate) fn now_us(&self, clock: &dyn Clock) -> u64 {
-        let since = clock.boot().saturating_sub(self.boot);
+        self.at_us(clock.boot())
+    }
+
+    /// At this time of the boot clock, just read: microseconds since 1970, never less than was said before.
+    pub(crate) fn at_us(&self, boot: Duration) -> u64 {
+        let since = boot.saturating_sub(self.boot);
         let now = self.wall_us.saturating_add(u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
         self.last_us.fetch_max(now, Ordering::AcqRel).max(now)
     }

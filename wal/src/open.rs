@@ -292,6 +292,7 @@ fn build(
     let complete = recovered.segments.iter().map(|segment| segment.complete()).max();
     let order = Order {
         frames,
+        on_its_way: None,
         handed: false,
         stop: false,
         begun: false,

@@ -93,7 +93,8 @@ impl Log {
         }
     }
 
-    /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long.
+    /// One part of the record at `lsn`, verified: `offset` bytes behind it, `bytes` long. Of a record that has its place and is
+    /// not in the files yet too.
     #[inline]
     pub(crate) fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
         let copied = bytes <= COPIED_BYTES_MAX;
@@ -124,7 +125,12 @@ impl Log {
         of_read: impl FnOnce(&Bytes, &[u8]) -> R,
     ) -> Result<R> {
         if lsn >= self.accepted.get() {
-            return Err(gone(lsn));
+            let part = self.part_on_its_way(lsn, offset, bytes);
+            match part {
+                Some(part) => return Ok(of_read(&part, &part)),
+                None if lsn >= self.accepted.get() => return Err(gone(lsn)),
+                None => {} // by now it is in the files
+            }
         }
         let segments = self.segments.read();
         let segment = segment_in(&segments, lsn).ok_or_else(|| gone(lsn))?;
@@ -150,6 +156,16 @@ impl Log {
             Ok(part) if is_good(part) => Ok(of_read(&whole, part)),
             _ => Err(damaged(segment, at, "part")),
         }
+    }
+
+    /// The part of a record that has its place and may not be in the files yet: as it was placed, in memory.
+    #[cold]
+    fn part_on_its_way(&self, lsn: Lsn, offset: u32, bytes: u32) -> Option<Bytes> {
+        let at = lsn.checked_add(u64::from(offset))?;
+        let mut part = self.order.lock().bytes_at(at, PART_HEADER_BYTES + bytes as usize)?;
+        let len = part.get(PART_HEADER_BYTES - size_of::<u32>()..)?.first_chunk()?;
+        let part = (u32::from_le_bytes(*len) == bytes).then(|| part.split_off(PART_HEADER_BYTES));
+        part
     }
 
     fn readable(&self, lsn: Lsn) -> Result<std::sync::Arc<Segment>> {

@@ -11,16 +11,16 @@
 //! 3. An answer is given after the group's write, and its sync if it has one; answers stand in log order.
 
 use std::io::IoSlice;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{Frame, FrameKind, put_own};
-use crate::format::group::GroupHead;
+use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
 use crate::group::{Group, NoRoom, Placed};
-use crate::limits::BLOCK_BYTES;
-use crate::log::{Log, closed};
+use crate::log::{Log, Order, closed};
 use crate::lsn::Lsn;
 use crate::options::Durability;
 #[cfg(feature = "planted")]
@@ -128,7 +128,7 @@ impl Log {
         }
         let had_next = order.frames.next().is_some();
         let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;
-        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        self.in_flight.store(self.in_flight.load(Ordering::Relaxed) + bytes, Ordering::Release);
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
         let begun_next = had_next && order.frames.next().is_none();
         drop(order);
@@ -226,29 +226,44 @@ impl Log {
         if self.writing.load(Ordering::Acquire) || self.is_forked() {
             return false;
         }
-        let order = self.order.lock();
-        if self.writing.load(Ordering::Acquire) || !order.frames.has_work() {
+        let mut order = self.order.lock();
+        if self.writing.load(Ordering::Acquire) {
             return false;
         }
+        let Some(mut taken) = self.take(&mut order) else { return false };
         self.writing.store(true, Ordering::Release);
         drop(order);
         let mut favours = FAVOURS;
         loop {
-            self.write_next();
-            let mut order = self.order.lock();
-            if !order.frames.has_work() || self.failure.get().is_some() {
-                self.writing.store(false, Ordering::Release);
-                return true;
-            }
-            if self.acknowledged.get() >= end && self.env.threads == Threads::Own {
-                if favours > 0 && !order.frames.wants_sync() {
+            let next = self.write(taken, |order| {
+                let answered = self.acknowledged.get() >= end && self.env.threads == Threads::Own;
+                if answered && order.frames.has_work() {
+                    if favours == 0 || order.frames.wants_sync() {
+                        order.handed = true;
+                        return Next::HandOver;
+                    }
                     favours -= 1;
-                    continue;
                 }
-                order.handed = true;
-                drop(order);
-                self.hand_over.notify_one();
-                return true;
+                self.take(order).map_or_else(
+                    || {
+                        self.writing.store(false, Ordering::Release);
+                        Next::Rest
+                    },
+                    Next::Write,
+                )
+            });
+            match next {
+                Some(Next::Write(next)) => taken = next,
+                Some(Next::HandOver) => {
+                    self.hand_over.notify_one();
+                    return true;
+                }
+                Some(Next::Rest) => return true,
+                None => {
+                    let _order = self.order.lock();
+                    self.writing.store(false, Ordering::Release);
+                    return true;
+                }
             }
         }
     }
@@ -263,9 +278,11 @@ impl Log {
             if !order.handed {
                 return;
             }
-            while order.frames.has_work() && self.failure.get().is_none() {
+            while self.failure.get().is_none()
+                && let Some(taken) = self.take(&mut order)
+            {
                 drop(order);
-                self.write_next();
+                _ = self.write(taken, |_| ());
                 self.wait_for_company();
                 order = self.order.lock();
             }
@@ -288,57 +305,78 @@ impl Log {
         }
     }
 
-    /// Writes the oldest group. The caller holds the writing.
-    fn write_next(&self) {
-        let mut order = self.order.lock();
-        let Some(mut group) = order.frames.take() else { return };
+    /// The oldest group, complete, for whoever holds the writing. Until it is answered its records are read from it.
+    fn take(&self, order: &mut Order) -> Option<Taken> {
+        let mut group = order.frames.take()?;
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
-        let zeros = group.padded && order.habit.wants_zeros() == Some(true);
-        drop(order);
-        self.without_sync.store(!group.synced && group.predecessor.is_none(), Ordering::Release);
-        match self.write_group(&mut group, zeros) {
-            Ok(()) => self.answer(group),
-            Err(e) => {
-                self.halt(&e);
-            }
-        }
-    }
-
-    /// Writes a group, `zeros` behind it where its segment has none, and syncs what is to be synced.
-    fn write_group(&self, group: &mut Group, zeros: bool) -> Result<()> {
-        if let Some(predecessor) = group.predecessor.take() {
-            #[cfg(feature = "planted")]
-            let predecessor =
-                if planted::is(Planted::SkipPredecessorSync) { group.segment.clone() } else { predecessor };
-            self.sync_segment(&predecessor)?;
-            self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
-        }
         #[cfg(feature = "planted")]
         if planted::is(Planted::ClaimTooMuch) {
             self.durable.raise(group.padded_end());
         }
-        self.complete(group);
-        let offset = group.segment.file_offset(group.start);
-        let written = if group.more.is_empty() {
-            self.latch.guard(|| group.segment.file.write_at(&mut [IoSlice::new(&group.first)], offset))
-        } else {
-            let mut slices: Vec<_> = group.chunks().map(IoSlice::new).collect();
-            self.latch.guard(|| group.segment.file.write_at(&mut slices, offset))
-        };
-        written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
-        if zeros {
-            self.fill_behind(group)?;
+        let at = self.env.clock.boot();
+        if group.predecessor.is_none() {
+            let own = self.own_frame(&group, at);
+            group.first[..GROUP_FRAME_BYTES].copy_from_slice(&own);
         }
-        self.accepted.raise(group.padded_end());
+        group.pad();
         #[cfg(feature = "planted")]
         if planted::is(Planted::AcknowledgeEarly) {
             group.synced = false;
         }
-        if group.synced {
-            self.sync_segment(&group.segment)?;
-            self.durable.raise(group.padded_end());
+        let zeros = group.padded && order.habit.wants_zeros() == Some(true);
+        let group = Arc::new(group);
+        order.on_its_way = Some(group.clone());
+        Some(Taken { group, at, zeros })
+    }
+
+    /// Writes a group. Its answers are given under one lock with what `then` decides; `None` where the log is halted.
+    fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order) -> R) -> Option<R> {
+        let group = &taken.group;
+        self.without_sync.store(!group.synced && group.predecessor.is_none(), Ordering::Release);
+        match self.write_group(&taken) {
+            Ok(at) => Some(self.answer(taken.group, at, then)),
+            Err(e) => {
+                self.halt(&e);
+                None
+            }
         }
-        Ok(())
+    }
+
+    /// Writes a group, zeros behind it where it wants them and its segment has none, and syncs what is to be synced. Says when
+    /// (boot clock): behind the sync, where there is one; else before the write.
+    fn write_group(&self, Taken { group, at, zeros }: &Taken) -> Result<Duration> {
+        let mut late = None;
+        if let Some(predecessor) = &group.predecessor {
+            #[cfg(feature = "planted")]
+            let predecessor =
+                if planted::is(Planted::SkipPredecessorSync) { &group.segment } else { predecessor };
+            self.sync_segment(predecessor)?;
+            self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
+            late = Some(self.own_frame(group, self.env.clock.boot())); // it says what is durable
+        }
+        let offset = group.segment.file_offset(group.start);
+        let write =
+            |slices: &mut [IoSlice<'_>]| self.latch.guard(|| group.segment.file.write_at(slices, offset));
+        let written = if group.more.is_empty() && late.is_none() {
+            write(&mut [IoSlice::new(&group.first)])
+        } else {
+            let (own, first) = group.first.split_at(GROUP_FRAME_BYTES);
+            let own = late.as_ref().map_or(own, |late| late);
+            let more = group.more.iter().map(AsRef::as_ref);
+            let mut slices: Vec<_> = [own, first].into_iter().chain(more).map(IoSlice::new).collect();
+            write(&mut slices)
+        };
+        written.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        if *zeros {
+            self.fill_behind(group)?;
+        }
+        self.accepted.raise(group.padded_end());
+        if !group.synced {
+            return Ok(*at);
+        }
+        self.sync_segment(&group.segment)?;
+        self.durable.raise(group.padded_end());
+        Ok(self.env.clock.boot())
     }
 
     /// Writes zeros behind a group where space was only allocated.
@@ -352,24 +390,20 @@ impl Log {
             .map_err(|e| Error::io(ErrorKind::Halted, "writing zeros ahead in", &segment.path, e))
     }
 
-    /// Fills in what is known only now: the group's own frame and its padding.
-    fn complete(&self, group: &mut Group) {
+    /// The group's own frame, with what is known only now.
+    fn own_frame(&self, group: &Group, now: Duration) -> [u8; GROUP_FRAME_BYTES] {
         let bytes = group.end.bytes_since(group.start).expect("a group lies in one segment");
         let head = GroupHead {
             durable_through: self.durable.get(),
-            time_us: self.time.now_us(&*self.env.clock),
+            time_us: self.time.at_us(now),
             bytes: u32::try_from(bytes).expect("bounded by the limits of a record"),
             frames: group.frames,
             padded: group.padded,
             mark: group.is_mark(),
         };
-        put_own(&mut group.first, FrameKind::Group, &head.encode(), group.start, group.segment.binding);
-        let padding = group.padded_end().bytes_since(group.end).expect("behind the end");
-        debug_assert!(padding < BLOCK_BYTES);
-        if let (1.., Ok(padding)) = (padding, usize::try_from(padding)) {
-            let last = group.copied();
-            last.resize(last.len() + padding, 0);
-        }
+        let mut own = [0; GROUP_FRAME_BYTES];
+        put_own(&mut own, FrameKind::Group, &head.encode(), group.start, group.segment.binding);
+        own
     }
 
     /// Makes what was written to a segment durable.
@@ -386,31 +420,37 @@ impl Log {
             .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))
     }
 
-    /// Gives the answers that a written group allows, and notes what the keeper must know.
-    fn answer(&self, mut group: Group) {
-        let now = self.env.clock.boot();
+    /// Gives the answers that a group allows which was written at `at`, and notes what the keeper must know.
+    fn answer<R>(&self, group: Arc<Group>, at: Duration, then: impl FnOnce(&mut Order) -> R) -> R {
         let end = group.padded_end();
         let bytes = end.bytes_since(group.start).expect("behind the start");
-        self.counters.records.fetch_add(u64::from(group.records), Ordering::Relaxed);
-        self.counters.groups.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut order = self.order.lock();
+        add(&self.counters.records, u64::from(group.records));
+        add(&self.counters.groups, 1);
+        add(&self.counters.bytes, bytes);
         order.habit.note(bytes, group.synced);
         self.acknowledged.raise(end);
-        self.in_flight.fetch_sub(group.record_bytes, Ordering::AcqRel);
+        self.in_flight.store(self.in_flight.load(Ordering::Relaxed) - group.record_bytes, Ordering::Release);
         self.company.store(group.records, Ordering::Release);
         if group.synced {
             order.unsynced = None;
-            order.unmarked = Some(now);
+            order.unmarked = Some(at);
         } else if !group.is_mark() {
-            let (since, unsynced) = order.unsynced.unwrap_or((now, 0));
+            let (since, unsynced) = order.unsynced.unwrap_or((at, 0));
             order.unsynced = Some((since, unsynced + bytes));
         }
         let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
-        order.frames.reuse(std::mem::take(&mut group.first));
+        order.on_its_way = None;
+        let number = group.number;
+        let large = Arc::into_inner(group).map(|group| {
+            order.frames.reuse(group.first);
+            group.more
+        });
+        let then = then(&mut order);
         drop(order);
+        drop(large); // nobody waits for its memory to be freed
         self.drained.notify_all();
-        self.bell(group.number).ring();
+        self.bell(number).ring();
         self.wake_reached(end);
         self.wake_followers(self.settled());
         if due {
@@ -418,7 +458,32 @@ impl Log {
         } else {
             self.keeper.ring_if_resting();
         }
+        then
     }
+}
+
+/// Adds to what is only ever changed under one lock.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+/// A group that is being written.
+struct Taken {
+    group: Arc<Group>,
+    /// When it was taken (boot clock).
+    at: Duration,
+    /// Zeros are wanted behind it.
+    zeros: bool,
+}
+
+/// What whoever wrote a group does next.
+enum Next {
+    /// Writes this one.
+    Write(Taken),
+    /// Leaves it to the writer thread.
+    HandOver,
+    /// Nothing waits.
+    Rest,
 }
 
 #[cfg(test)]

@@ -112,21 +112,16 @@ impl Index {
         self.layers.get()
     }
 
-    /// The tail, to load it in bulk before anybody else has the index.
+    /// The tail: to load it in bulk before anybody else has the index, and for commits, which alone may enter anything later.
+    /// Another takes its place under the commit lock only ([`Index::freeze`]).
     #[must_use]
     pub fn tail(&self) -> Arc<TailIndex> {
         self.layers.read().tail.clone()
     }
 
-    /// Has `enter` insert versions into the tail. Under the commit lock.
-    #[inline]
-    pub fn with_tail<R>(&self, enter: impl FnOnce(&TailIndex) -> R) -> R {
-        enter(&self.layers.read().tail)
-    }
-
     /// Inserts one version. Under the commit lock.
     pub fn insert(&self, entry: Entry<'_>) {
-        self.with_tail(|tail| tail.insert(entry));
+        self.layers.read().tail.insert(entry);
     }
 
     /// The newest version of a key.

@@ -327,3 +327,37 @@ fn buffer_of_a_written_group_is_used_for_the_next() {
     assert!(group.first[..GROUP_FRAME_BYTES].iter().all(|&b| b == 0), "nothing of the former group is left");
     assert_eq!(group.first.len() as u64, GROUP + 1000);
 }
+
+#[test]
+fn bytes_of_a_placed_record_are_found_whatever_stands_beside_it() {
+    let sizes = [100, 5_000, 40 << 10, 200, 50 << 10, 60 << 10, 30];
+    let mut log = active(1 << 10);
+    let placed: Vec<(Lsn, Vec<u8>)> = sizes
+        .into_iter()
+        .map(|bytes| {
+            let mut frame = frame(bytes);
+            let lsn = log.push(&mut frame, Synced).unwrap().lsn;
+            (lsn, frame.bytes().to_vec())
+        })
+        .collect();
+    let mut group = log.take().unwrap();
+    for what in ["without its padding", "padded"] {
+        if what == "padded" {
+            group.pad();
+        }
+        for (lsn, bytes) in &placed {
+            for (from, len) in [(0, bytes.len()), (0, 1), (7, 16), (bytes.len() - 1, 1), (bytes.len(), 0)] {
+                let found = group.bytes_at(lsn.plus(from as u64), len).unwrap();
+                assert_eq!(found, bytes[from..from + len], "{len} from {from} of {}, {what}", bytes.len());
+            }
+        }
+        for (at, len) in
+            [(group.start.plus(group.padded_end().raw() - group.start.raw()), 1), (block(2_000), 1)]
+        {
+            assert_eq!(group.bytes_at(at, len), None, "{what}");
+        }
+        assert_eq!(group.bytes_at(placed[2].0, (40 << 10) + 1), None, "another record follows");
+        assert_eq!(group.bytes_at(placed[6].0, usize::MAX), None);
+    }
+    assert_eq!(group.chunks().map(<[u8]>::len).sum::<usize>() as u64 % BLOCK, 0);
+}

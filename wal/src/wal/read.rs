@@ -19,7 +19,8 @@ impl Wal {
     }
 
     /// One part of the record at `lsn`: `offset` bytes behind it, `bytes` long, verified; shares the mapped file's
-    /// memory where there is a map.
+    /// memory where there is a map. A record that has its place is read so before it is in any file, and before anybody knows
+    /// whether a crash would lose it.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy};
+use crate::limits::BLOCK_BYTES;
 use crate::open::open;
 use crate::options::Options;
 use crate::segment::file::Access;
@@ -180,4 +181,61 @@ fn syncs_asked_for_behind_small_groups_have_zeros_written_ahead_too() {
         log.sync_placed().unwrap();
     }
     assert!(active(&log).filled() > active(&log).base);
+}
+
+#[test]
+fn part_of_a_record_is_read_from_its_place_on() {
+    let (disk, parts) = (SimDisk::new(6), [vec![1; 100], vec![2; 50 << 10]]);
+    let log = opened(&disk);
+    commit(&log, &[0; 10], Durability::Synced);
+    let mut placed = Vec::new();
+    for part in &parts {
+        let mut frame = Frame::record(b"head", &[part]).unwrap();
+        let offset = frame.part_offset(0).unwrap();
+        placed.push((log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap(), offset));
+    }
+    for written in [false, true] {
+        for ((placed, offset), part) in placed.iter().zip(&parts) {
+            assert_eq!(log.accepted.get() > placed.lsn, written);
+            let len = u32::try_from(part.len()).unwrap();
+            assert_eq!(log.read_part(placed.lsn, *offset, len).unwrap(), part);
+            assert!(log.look_at_part(placed.lsn, *offset, len, |there| there == part).unwrap());
+            log.read_part(placed.lsn, *offset, len - 1).unwrap_err();
+            log.read_part(placed.lsn, *offset + 1, len).unwrap_err();
+        }
+        log.wait(placed[1].0).unwrap();
+    }
+    let nobodys = log.accepted.get();
+    assert_eq!(log.read_part(nobodys, 20, 100).unwrap_err().kind(), ErrorKind::Gone);
+}
+
+#[test]
+fn records_are_found_at_every_moment_between_their_place_and_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Wal::open_with(dir.path().join("log"), Options::default()).unwrap();
+    crate::schedule::share(4, |thread| {
+        for n in 0..1_500_usize {
+            let part =
+                vec![u8::try_from(n % 251).unwrap(); if n % 50 == thread { 40 << 10 } else { 100 + n }];
+            let mut frame = Frame::record(b"head", &[&part]).unwrap();
+            let offset = frame.part_offset(0).unwrap();
+            let how = crate::wal::Append { durability: Durability::Buffered, ..Default::default() };
+            let placed = loop {
+                match log.try_place(&mut frame, how) {
+                    Ok(placed) => break placed,
+                    Err(_) => log.make_room(frame.len() as u64).unwrap(),
+                }
+            };
+            let found = |when: &str| {
+                let found = log.read_part(placed.lsn, offset, u32::try_from(part.len()).unwrap());
+                assert_eq!(found.unwrap(), part, "{n} {when}");
+            };
+            found("placed");
+            let ticket = log.settle(placed);
+            while ticket.try_result().is_none() {
+                found("on its way");
+            }
+            found("answered");
+        }
+    });
 }
