@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Setting, Workload};
+use crate::case::{Case, Setting, Workload};
 use crate::keys::Key;
 
 /// Whatever went wrong in a peer.
@@ -35,6 +35,8 @@ pub enum Kind {
     Okaywal,
     /// The floor: what nobody can do without.
     Bare,
+    /// The floor of who writes into a block again that was synced before.
+    BareAgain,
 }
 
 /// What an adapter opens.
@@ -131,6 +133,7 @@ impl Kind {
             Self::RaftEngine => "raft-engine",
             Self::Okaywal => "okaywal",
             Self::Bare => "floor",
+            Self::BareAgain => "floor, blocks again",
         }
     }
 
@@ -146,7 +149,7 @@ impl Kind {
             Self::Surrealkv => &["surrealkv"],
             Self::RaftEngine => &["raft-engine"],
             Self::Okaywal => &["okaywal"],
-            Self::Bare => &[],
+            Self::Bare | Self::BareAgain => &[],
         }
     }
 
@@ -169,9 +172,21 @@ impl Kind {
             // Of those whose commits share syncs: the others would take minutes to write it.
             (Self::Fjall | Self::Sqlite | Self::Surrealkv, Replay) => setting != Setting::InLogSynced,
             (Self::Bare, Update | Open | Size) => false,
+            (Self::BareAgain, workload) => workload == Durable,
             _ => true,
         };
         built && fits
+    }
+
+    /// Whether it has what one case asks for.
+    pub fn measures(self, case: &Case) -> bool {
+        let alone = case.threads == 1 && case.in_flight == 1;
+        self.can(case.workload, case.setting) && (alone || self != Self::BareAgain)
+    }
+
+    /// Whether it is no engine: a floor.
+    pub fn is_floor(self) -> bool {
+        matches!(self, Self::Bare | Self::BareAgain)
     }
 }
 

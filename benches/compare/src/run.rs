@@ -23,7 +23,7 @@ pub fn run(args: &args::Run) -> Result<()> {
     let engines = named(&args.engines, Kind::value_variants());
     for (at, case) in cases.iter().enumerate() {
         let mut ground = Ground { case, dir: &args.dir, paper: &mut paper };
-        let able = engines.iter().copied().filter(|kind| kind.can(case.workload, case.setting)).collect();
+        let able = engines.iter().copied().filter(|kind| kind.measures(case)).collect();
         let shares = |other: Option<&Case>| other.is_some_and(|other| other.shares_store_with(case));
         let stays = needs_store(case) && shares(cases.get(at + 1));
         let is_there = needs_store(case) && at > 0 && shares(cases.get(at - 1));

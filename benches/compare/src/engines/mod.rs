@@ -30,6 +30,7 @@ pub fn open(kind: Kind, opening: &Opening) -> Result<Box<dyn Engine>> {
         Kind::Surrealkv => Box::new(surrealkv::Surrealkv::open(opening)?),
         Kind::RaftEngine => Box::new(raft_engine::RaftEngine::open(opening)?),
         Kind::Okaywal => Box::new(okaywal::Okaywal::open(opening)?),
-        Kind::Bare => bare::open(opening)?,
+        Kind::Bare => bare::open(opening, bare::Place::NextBlock)?,
+        Kind::BareAgain => bare::open(opening, bare::Place::Behind)?,
     })
 }

@@ -65,7 +65,7 @@ fn panel(case: &CaseSummary, area: &DrawingArea<BitMapBackend<'_>, Shift>) -> Re
         let length = (value / longest * f64::from(width as i32 - left - right)) as i32;
         let color = match kind {
             Kind::Savehold => OURS,
-            Kind::Bare => FLOOR,
+            kind if kind.is_floor() => FLOOR,
             _ => PEER,
         };
         let bar = [(left, y + 2), (left + length.max(1), y + step - 3)];

@@ -71,7 +71,7 @@ impl Summary {
 impl CaseSummary {
     /// The best of the peers, not we and not the floor.
     pub fn best_peer(&self) -> Option<(Kind, f64)> {
-        let peers = self.engines.iter().filter(|(kind, _)| !matches!(kind, Kind::Savehold | Kind::Bare));
+        let peers = self.engines.iter().filter(|(kind, _)| **kind != Kind::Savehold && !kind.is_floor());
         let figures = peers.map(|(kind, measured)| (*kind, measured.value));
         match self.less_is_better() {
             true => figures.min_by(|a, b| a.1.total_cmp(&b.1)),

@@ -1,24 +1,25 @@
-//! Door: one writer: a block and a sync for each commit.
+//! Door: one writer: a write and a sync for each commit, of a whole block or behind the one before.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{BLOCK_BYTES, PREPARED_BYTES, encode, prepared};
+use super::{BLOCK_BYTES, PREPARED_BYTES, Place, encode, prepared};
 use crate::engine::{Engine, Result, Session};
 use crate::keys::Key;
 
 /// A prepared file.
 pub(super) struct Lone {
     file: File,
+    place: Place,
     next: Mutex<u64>,
 }
 
 impl Lone {
     /// Prepares it.
-    pub(super) fn make(path: &Path) -> Result<Self> {
-        Ok(Self { file: prepared(path)?, next: Mutex::new(0) })
+    pub(super) fn make(path: &Path, place: Place) -> Result<Self> {
+        Ok(Self { file: prepared(path)?, place, next: Mutex::new(0) })
     }
 }
 
@@ -39,7 +40,9 @@ struct Writer<'e> {
 
 impl Writer<'_> {
     fn written(&mut self) -> Result<()> {
-        self.buffer.resize(self.buffer.len().next_multiple_of(BLOCK_BYTES), 0);
+        if self.lone.place == Place::NextBlock {
+            self.buffer.resize(self.buffer.len().next_multiple_of(BLOCK_BYTES), 0);
+        }
         let mut next = self.lone.next.lock().map_err(|_| "a thread panicked while it wrote")?;
         let bytes = self.buffer.len() as u64;
         if *next + bytes > PREPARED_BYTES {

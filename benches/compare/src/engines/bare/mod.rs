@@ -27,11 +27,20 @@ const PREPARED_BYTES: u64 = 64 << 20;
 /// Checksum and length.
 const HEADER_BYTES: usize = 8;
 
+/// Where a lone commit is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Into a block of its own: what was synced is never written again.
+    NextBlock,
+    /// Behind the commit before, into the same block: a write that is torn can take that one with it.
+    Behind,
+}
+
 /// Opens it.
-pub fn open(opening: &Opening) -> Result<Box<dyn Engine>> {
+pub fn open(opening: &Opening, place: Place) -> Result<Box<dyn Engine>> {
     let path = opening.dir.join("bare");
     Ok(match opening.setting {
-        Setting::Durable if opening.threads == 1 => Box::new(lone::Lone::make(&path)?),
+        Setting::Durable if opening.threads == 1 => Box::new(lone::Lone::make(&path, place)?),
         Setting::Durable => Box::new(group::Group::make(&path)?),
         _ => Box::new(append::Append::open(&path)?),
     })
@@ -93,14 +102,14 @@ mod tests {
     fn what_was_appended_is_found_after_opening_again() {
         let dir = tempfile::tempdir().expect("a directory");
         let opening = Opening { dir: dir.path().into(), setting: Setting::InLog, threads: 1, updates: false };
-        let engine = open(&opening).expect("it opens");
+        let engine = open(&opening, Place::NextBlock).expect("it opens");
         let value = vec![1u8; 100];
         let mut session = engine.session(0).expect("a session");
         session.put_many(&mut (0..1000).map(|n| (key(n), &*value))).expect("written");
         session.put(&key(7), b"other").expect("written");
         drop(session);
         drop(engine);
-        let engine = open(&opening).expect("it opens");
+        let engine = open(&opening, Place::NextBlock).expect("it opens");
         assert_eq!(engine.recovered(), Some(1001));
         let mut session = engine.session(0).expect("a session");
         assert_eq!(session.get(&key(999)).expect("read"), Some(100));
@@ -113,7 +122,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let opening =
             Opening { dir: dir.path().into(), setting: Setting::Durable, threads: 4, updates: false };
-        let engine = open(&opening).expect("it opens");
+        let engine = open(&opening, Place::NextBlock).expect("it opens");
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let engine = &engine;
