@@ -133,7 +133,8 @@ impl Group {
         self.frames += 1;
     }
 
-    /// The bytes from `at` on, if they are of one frame in it: a copy, but of a frame that others have too.
+    /// The bytes from `at` on, if they are in it and, where frames of others are among its bytes, in one of these or between two:
+    /// a copy, but of such a frame.
     pub(crate) fn bytes_at(&self, at: Lsn, bytes: usize) -> Option<Bytes> {
         let mut start = usize::try_from(at.bytes_since(self.start)?).ok()?;
         let mut copied = self.first.as_slice();

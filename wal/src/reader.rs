@@ -125,8 +125,7 @@ impl Log {
         of_read: impl FnOnce(&Bytes, &[u8]) -> R,
     ) -> Result<R> {
         if lsn >= self.accepted.get() {
-            let part = self.part_on_its_way(lsn, offset, bytes);
-            match part {
+            match self.part_on_its_way(lsn, offset, bytes)? {
                 Some(part) => return Ok(of_read(&part, &part)),
                 None if lsn >= self.accepted.get() => return Err(gone(lsn)),
                 None => {} // by now it is in the files
@@ -158,14 +157,22 @@ impl Log {
         }
     }
 
-    /// The part of a record that has its place and may not be in the files yet: as it was placed, in memory.
+    /// The part of a record that has its place and may not be in the files yet; `None` where no such bytes wait.
     #[cold]
-    fn part_on_its_way(&self, lsn: Lsn, offset: u32, bytes: u32) -> Option<Bytes> {
-        let at = lsn.checked_add(u64::from(offset))?;
-        let mut part = self.order.lock().bytes_at(at, PART_HEADER_BYTES + bytes as usize)?;
-        let len = part.get(PART_HEADER_BYTES - size_of::<u32>()..)?.first_chunk()?;
-        let part = (u32::from_le_bytes(*len) == bytes).then(|| part.split_off(PART_HEADER_BYTES));
-        part
+    fn part_on_its_way(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Option<Bytes>> {
+        let Some(at) = lsn.checked_add(u64::from(offset)).filter(|_| !self.is_forked()) else {
+            return Ok(None); // what a parent placed is on its way there
+        };
+        let waits = self.order.lock().bytes_at(at, PART_HEADER_BYTES + bytes as usize);
+        let Some(whole) = waits else { return Ok(None) };
+        match decode_part(&whole, lsn, offset) {
+            Ok(part) if part.len() == bytes as usize => Ok(Some(whole.slice_ref(part))),
+            _ => {
+                let say =
+                    format!("no part of {bytes} bytes stands at {at} of what is on its way to the disk");
+                Err(Error::new(ErrorKind::Corrupt, say).at(at))
+            }
+        }
     }
 
     fn readable(&self, lsn: Lsn) -> Result<std::sync::Arc<Segment>> {

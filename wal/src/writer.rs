@@ -227,7 +227,7 @@ impl Log {
             return false;
         }
         let mut order = self.order.lock();
-        if self.writing.load(Ordering::Acquire) {
+        if self.writing.load(Ordering::Acquire) || self.failure.get().is_some() {
             return false;
         }
         let Some(mut taken) = self.take(&mut order) else { return false };
@@ -235,23 +235,7 @@ impl Log {
         drop(order);
         let mut favours = FAVOURS;
         loop {
-            let next = self.write(taken, |order| {
-                let answered = self.acknowledged.get() >= end && self.env.threads == Threads::Own;
-                if answered && order.frames.has_work() {
-                    if favours == 0 || order.frames.wants_sync() {
-                        order.handed = true;
-                        return Next::HandOver;
-                    }
-                    favours -= 1;
-                }
-                self.take(order).map_or_else(
-                    || {
-                        self.writing.store(false, Ordering::Release);
-                        Next::Rest
-                    },
-                    Next::Write,
-                )
-            });
+            let next = self.write(taken, |order| self.next(order, end, &mut favours));
             match next {
                 Some(Next::Write(next)) => taken = next,
                 Some(Next::HandOver) => {
@@ -266,6 +250,23 @@ impl Log {
                 }
             }
         }
+    }
+
+    /// What a committer does behind a group that it wrote, of which it wanted the answers before `end`.
+    fn next(&self, order: &mut Order, end: Lsn, favours: &mut u32) -> Next {
+        let answered = self.acknowledged.get() >= end && self.env.threads == Threads::Own;
+        if self.failure.get().is_none() && order.frames.has_work() {
+            if answered && (*favours == 0 || order.frames.wants_sync()) {
+                order.handed = true;
+                return Next::HandOver;
+            }
+            *favours = favours.saturating_sub(u32::from(answered));
+            if let Some(next) = self.take(order) {
+                return Next::Write(next);
+            }
+        }
+        self.writing.store(false, Ordering::Release);
+        Next::Rest
     }
 
     /// The writer thread.
@@ -442,13 +443,12 @@ impl Log {
         let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
         order.on_its_way = None;
         let number = group.number;
-        let large = Arc::into_inner(group).map(|group| {
+        let rest = Arc::into_inner(group).map(|group| {
             order.frames.reuse(group.first);
-            group.more
+            (group.more, group.segment, group.predecessor)
         });
         let then = then(&mut order);
         drop(order);
-        drop(large); // nobody waits for its memory to be freed
         self.drained.notify_all();
         self.bell(number).ring();
         self.wake_reached(end);
@@ -458,6 +458,7 @@ impl Log {
         } else {
             self.keeper.ring_if_resting();
         }
+        drop(rest); // nobody waits for its memory to be freed
         then
     }
 }

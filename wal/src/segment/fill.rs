@@ -14,8 +14,9 @@ pub enum Fill {
     Allocate,
 }
 
-/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it.
-const ZEROS_STEP_BYTES: u64 = 128 << 10;
+/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it. That
+/// is twice what a sync of groups that want zeros brings at the most, so zeros are written faster than they are used on any disk.
+const ZEROS_STEP_BYTES: u64 = ZEROS_WRITE_BYTES as u64;
 
 /// Zeros of one write. What one write puts in the page cache, Linux keeps there as one piece (a large folio), and each later
 /// write and sync of a block in it goes through all the piece's blocks. Pieces as large as large groups cost those nothing.
@@ -69,7 +70,7 @@ pub(super) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<(
 pub(crate) fn is_zeros(file: &dyn VfsFile, mut at: u64) -> io::Result<bool> {
     const READ_BYTES: usize = 64 << 10;
     let mut buf = vec![0; READ_BYTES];
-    while let Some(run) = file.written(at)? {
+    while let Some(run) = file.written(at)?.filter(|run| run.end > at) {
         at = at.max(run.start);
         while at < run.end {
             let wanted = usize::try_from(run.end - at).map_or(READ_BYTES, |left| left.min(READ_BYTES));

@@ -19,8 +19,8 @@ impl Wal {
     }
 
     /// One part of the record at `lsn`: `offset` bytes behind it, `bytes` long, verified; shares the mapped file's
-    /// memory where there is a map. A record that has its place is read so before it is in any file, and before anybody knows
-    /// whether a crash would lose it.
+    /// memory where there is a map. A record that has its place is read so before it is in any file, verified too, and before
+    /// anybody knows whether a crash would lose it.
     ///
     /// # Errors
     ///
@@ -29,7 +29,8 @@ impl Wal {
         self.log.read_part(lsn, offset, bytes)
     }
 
-    /// Lets `look` see one part of the record at `lsn` where it stands, verified: nothing is copied where there is a map.
+    /// Lets `look` see one part of the record at `lsn` where it stands, verified: nothing is copied where there is a map and the
+    /// record is in its file.
     ///
     /// # Errors
     ///

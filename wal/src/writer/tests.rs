@@ -200,8 +200,10 @@ fn part_of_a_record_is_read_from_its_place_on() {
             let len = u32::try_from(part.len()).unwrap();
             assert_eq!(log.read_part(placed.lsn, *offset, len).unwrap(), part);
             assert!(log.look_at_part(placed.lsn, *offset, len, |there| there == part).unwrap());
-            log.read_part(placed.lsn, *offset, len - 1).unwrap_err();
-            log.read_part(placed.lsn, *offset + 1, len).unwrap_err();
+            for (offset, len) in [(*offset, len - 1), (*offset, len + 1), (*offset + 1, len)] {
+                let refused = log.read_part(placed.lsn, offset, len).unwrap_err();
+                assert!(matches!(refused.kind(), ErrorKind::Corrupt | ErrorKind::Gone), "{refused}");
+            }
         }
         log.wait(placed[1].0).unwrap();
     }
@@ -238,4 +240,22 @@ fn records_are_found_at_every_moment_between_their_place_and_the_file() {
             found("answered");
         }
     });
+}
+
+#[test]
+fn nothing_is_written_behind_a_halt_that_came_from_elsewhere() {
+    let disk = SimDisk::new(7);
+    let log = opened(&disk);
+    commit(&log, &[1; 100], Durability::Synced);
+    let mut frame = Frame::record(&[2; 100], &[]).unwrap();
+    let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
+    let (before, answered) = (disk.counts(), log.acknowledged.get());
+    log.halt(&Error::new(ErrorKind::Io, "the catalog could not be replaced"));
+    assert!(!log.write_until(Lsn::MAX), "who comes now");
+    log.writing.store(true, Ordering::Release);
+    let next = log.next(&mut log.order.lock(), placed.end, &mut 1);
+    assert!(matches!(next, Next::Rest), "who was writing then");
+    assert!(!log.writing.load(Ordering::Acquire));
+    assert_eq!((disk.counts(), log.acknowledged.get()), (before, answered));
+    assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
 }
