@@ -281,6 +281,6 @@ impl Log {
     fn fill_for(&self, capacity: u64) -> Fill {
         let habit = self.order.lock().habit;
         let zeros = habit.wants_zeros().unwrap_or(capacity <= ZEROS_UNSEEN_BYTES_MAX);
-        if zeros { Fill::Zeros } else { Fill::Allocate }
+        if zeros { Fill::zeros(self.company.load(Ordering::Acquire)) } else { Fill::Allocate }
     }
 }

@@ -9,14 +9,19 @@ use crate::vfs::VfsFile;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// Zeros are written: later small synced writes overwrite blocks, and cost no journal commit.
-    Zeros,
+    Zeros {
+        /// Bytes after which they are synced.
+        step_bytes: u64,
+    },
     /// Space is allocated: cheaper where large groups would pay the bandwidth twice.
     Allocate,
 }
 
-/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it. That
-/// is twice what a sync of groups that want zeros brings at the most, so zeros are written faster than they are used on any disk.
-const ZEROS_STEP_BYTES: u64 = ZEROS_WRITE_BYTES as u64;
+/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it. Where
+/// commits share syncs, few at a time: twice what such a sync brings at the most, so that zeros are written faster than they are used
+/// on any disk. Who commits alone is better off with few long waits, one commit's each, than with many short ones.
+const STEP_BYTES_SHARED: u64 = ZEROS_WRITE_BYTES as u64;
+const STEP_BYTES_ALONE: u64 = 1 << 20;
 
 /// Zeros of one write. What one write puts in the page cache, Linux keeps there as one piece (a large folio), and each later
 /// write and sync of a block in it goes through all the piece's blocks. Pieces as large as large groups cost those nothing.
@@ -25,18 +30,21 @@ const ZEROS_WRITE_BYTES: usize = 64 << 10;
 static ZEROS: [u8; ZEROS_WRITE_BYTES] = [0; ZEROS_WRITE_BYTES];
 
 impl Fill {
+    /// Zeros, where the last sync was shared by so many.
+    pub(crate) fn zeros(company: u32) -> Self {
+        Self::Zeros { step_bytes: if company < 2 { STEP_BYTES_ALONE } else { STEP_BYTES_SHARED } }
+    }
+
     /// Gets the space of a new file, from `start` to `end`; zeros are durable step by step.
     ///
     /// # Errors
     ///
     /// Those of the calls.
     pub(super) fn fill(self, file: &dyn VfsFile, start: u64, end: u64) -> io::Result<()> {
-        if self == Self::Allocate {
-            return file.allocate(end);
-        }
+        let Self::Zeros { step_bytes } = self else { return file.allocate(end) };
         let mut at = start;
         while at < end {
-            let step = (at + ZEROS_STEP_BYTES).min(end);
+            let step = (at + step_bytes).min(end);
             write_zeros(file, at..step)?;
             file.sync()?;
             at = step;
