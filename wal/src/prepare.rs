@@ -18,7 +18,7 @@ use crate::lsn::Lsn;
 use crate::planted::{self, Planted};
 use crate::segment::catalog::Catalog;
 use crate::segment::file::{Segment, entry_of};
-use crate::segment::fill::Fill;
+use crate::segment::fill::{Fill, Steps};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::sync::MutexGuard;
 
@@ -281,6 +281,6 @@ impl Log {
     fn fill_for(&self, capacity: u64) -> Fill {
         let habit = self.order.lock().habit;
         let zeros = habit.wants_zeros().unwrap_or(capacity <= ZEROS_UNSEEN_BYTES_MAX);
-        if zeros { Fill::zeros(self.company.load(Ordering::Acquire)) } else { Fill::Allocate }
+        if zeros { Fill::Zeros(Steps::beside(self.company.load(Ordering::Acquire))) } else { Fill::Allocate }
     }
 }

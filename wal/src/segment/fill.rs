@@ -9,19 +9,34 @@ use crate::vfs::VfsFile;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// Zeros are written: later small synced writes overwrite blocks, and cost no journal commit.
-    Zeros {
-        /// Bytes after which they are synced.
-        step_bytes: u64,
-    },
+    Zeros(Steps),
     /// Space is allocated: cheaper where large groups would pay the bandwidth twice.
     Allocate,
 }
 
-/// Zeros of a new segment are synced after so many bytes: a commit's sync waits for those that the disk was given before it. Where
-/// commits share syncs, few at a time: twice what such a sync brings at the most, so that zeros are written faster than they are used
-/// on any disk. Who commits alone is better off with few long waits, one commit's each, than with many short ones.
-const STEP_BYTES_SHARED: u64 = ZEROS_WRITE_BYTES as u64;
-const STEP_BYTES_ALONE: u64 = 1 << 20;
+/// After how many bytes the zeros of a new segment are synced: a commit's sync waits for those that the disk was given before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// 64 KiB, where commits share syncs: twice what such a sync brings at the most, so that zeros are written faster than they
+    /// are used on any disk.
+    Short,
+    /// 1 MiB, where one commits alone, who is better off with few long waits, one commit's each, than with many short ones.
+    Long,
+}
+
+impl Steps {
+    /// For commits of which the last sync had so many.
+    pub(crate) fn beside(company: u32) -> Self {
+        if company < 2 { Self::Long } else { Self::Short }
+    }
+
+    const fn bytes(self) -> u64 {
+        match self {
+            Self::Short => ZEROS_WRITE_BYTES as u64,
+            Self::Long => 1 << 20,
+        }
+    }
+}
 
 /// Zeros of one write. What one write puts in the page cache, Linux keeps there as one piece (a large folio), and each later
 /// write and sync of a block in it goes through all the piece's blocks. Pieces as large as large groups cost those nothing.
@@ -30,21 +45,16 @@ const ZEROS_WRITE_BYTES: usize = 64 << 10;
 static ZEROS: [u8; ZEROS_WRITE_BYTES] = [0; ZEROS_WRITE_BYTES];
 
 impl Fill {
-    /// Zeros, where the last sync was shared by so many.
-    pub(crate) fn zeros(company: u32) -> Self {
-        Self::Zeros { step_bytes: if company < 2 { STEP_BYTES_ALONE } else { STEP_BYTES_SHARED } }
-    }
-
     /// Gets the space of a new file, from `start` to `end`; zeros are durable step by step.
     ///
     /// # Errors
     ///
     /// Those of the calls.
     pub(super) fn fill(self, file: &dyn VfsFile, start: u64, end: u64) -> io::Result<()> {
-        let Self::Zeros { step_bytes } = self else { return file.allocate(end) };
+        let Self::Zeros(steps) = self else { return file.allocate(end) };
         let mut at = start;
         while at < end {
-            let step = (at + step_bytes).min(end);
+            let step = (at + steps.bytes()).min(end);
             write_zeros(file, at..step)?;
             file.sync()?;
             at = step;
@@ -94,4 +104,48 @@ pub(crate) fn is_zeros(file: &dyn VfsFile, mut at: u64) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sim::SimDisk;
+    use crate::vfs::{OpenMode, Vfs as _};
+
+    const BYTES: u64 = 2 << 20;
+
+    fn file(disk: &SimDisk) -> Arc<dyn VfsFile> {
+        disk.open(Path::new("/file"), OpenMode::CreateNew).unwrap()
+    }
+
+    #[test]
+    fn who_commits_alone_waits_seldom_and_many_wait_shortly() {
+        for (company, syncs) in [(0, 2), (1, 2), (2, 32), (64, 32)] {
+            let disk = SimDisk::memory();
+            let (file, before) = (file(&disk), disk.counts());
+            Fill::Zeros(Steps::beside(company)).fill(&*file, 0, BYTES).unwrap();
+            let counts = disk.counts();
+            assert_eq!(counts.syncs - before.syncs, syncs, "beside {company}");
+            assert_eq!(counts.bytes_written - before.bytes_written, BYTES);
+            assert!(is_zeros(&*file, 0).unwrap());
+        }
+    }
+
+    #[test]
+    fn any_byte_in_a_file_is_found_and_space_that_was_only_got_is_zeros() {
+        let disk = SimDisk::memory();
+        let file = file(&disk);
+        Fill::Allocate.fill(&*file, 0, BYTES).unwrap();
+        assert!(is_zeros(&*file, 0).unwrap());
+        for at in [0, 4096, BYTES / 2 + 77, BYTES - 1] {
+            file.write_at(&mut [IoSlice::new(&[1])], at).unwrap();
+            assert!(!is_zeros(&*file, 0).unwrap() && !is_zeros(&*file, at).unwrap(), "{at}");
+            assert!(is_zeros(&*file, at + 1).unwrap(), "behind {at}");
+            file.write_at(&mut [IoSlice::new(&[0])], at).unwrap();
+        }
+        assert!(is_zeros(&*file, 0).unwrap());
+    }
 }
