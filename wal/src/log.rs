@@ -215,8 +215,7 @@ impl Log {
             return Err(closed());
         }
         if self.is_forked() {
-            let say = "this handle was made before a fork: open the log in the new process, once the old one gave it up";
-            return Err(Error::new(ErrorKind::Forked, say));
+            return Err(forked());
         }
         match self.failure.get().or(self.read_only.as_ref()) {
             Some(refusal) => Err(refusal.clone()),
@@ -313,6 +312,12 @@ impl Log {
         let keep = |s: &&Arc<Segment>| (s.base, s.generation) != (base, generation);
         self.segments.replace(|segments| segments.iter().filter(keep).cloned().collect());
     }
+}
+
+pub(crate) fn forked() -> Error {
+    let say =
+        "this handle was made before a fork: open the log in the new process, once the old one gave it up";
+    Error::new(ErrorKind::Forked, say)
 }
 
 pub(crate) fn closed() -> Error {

@@ -8,7 +8,7 @@ use crate::format::frame::{
 };
 use crate::format::header::SegmentKind;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
-use crate::log::{Log, segment_in};
+use crate::log::{Log, forked, segment_in};
 use crate::lsn::Lsn;
 use crate::raw;
 use crate::segment::file::Segment;
@@ -160,9 +160,10 @@ impl Log {
     /// The part of a record that has its place and may not be in the files yet; `None` where no such bytes wait.
     #[cold]
     fn part_on_its_way(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Option<Bytes>> {
-        let Some(at) = lsn.checked_add(u64::from(offset)).filter(|_| !self.is_forked()) else {
-            return Ok(None); // what a parent placed is on its way there
-        };
+        if self.is_forked() {
+            return Err(forked()); // it is on its way in the process that placed it, whose lock may be held here for ever
+        }
+        let Some(at) = lsn.checked_add(u64::from(offset)) else { return Ok(None) };
         let waits = self.order.lock().bytes_at(at, PART_HEADER_BYTES + bytes as usize);
         let Some(whole) = waits else { return Ok(None) };
         match decode_part(&whole, lsn, offset) {

@@ -24,7 +24,7 @@ impl Wal {
     ///
     /// # Errors
     ///
-    /// As [`Wal::read`].
+    /// As [`Wal::read`]; [`ErrorKind::Forked`](crate::ErrorKind::Forked): it is on its way in the process that placed it.
     pub fn read_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Bytes> {
         self.log.read_part(lsn, offset, bytes)
     }
@@ -34,7 +34,7 @@ impl Wal {
     ///
     /// # Errors
     ///
-    /// As [`Wal::read`].
+    /// As [`Wal::read_part`].
     pub fn look_at_part<R>(&self, lsn: Lsn, offset: u32, bytes: u32, look: impl Fn(&[u8]) -> R) -> Result<R> {
         self.log.look_at_part(lsn, offset, bytes, look)
     }

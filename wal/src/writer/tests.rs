@@ -170,6 +170,7 @@ fn child_of_a_fork_writes_nothing_that_its_parent_placed() {
     assert_eq!(ticket.try_result().unwrap().unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
     assert!(!log.write_until(Lsn::MAX));
+    assert_eq!(log.read_part(placed.lsn, 20, 1).unwrap_err().kind(), ErrorKind::Forked);
     assert_eq!(disk.counts(), before);
 }
 
