@@ -29,7 +29,7 @@ fn text_bytes_numbers_and_keys_all_name_one_key() {
 
 #[test]
 fn a_number_is_its_decimal_text_and_comes_back() {
-    for number in [0, 1, 9, 10, 99, 1_000_000_007, u64::MAX - 1, u64::MAX] {
+    for number in [0, 1, 9, 10, 99, 100, 999, 1_000, 1_000_000_007, u64::MAX - 1, u64::MAX] {
         let key = Key::new(number).unwrap();
         assert_eq!(key, number.to_string().as_str());
         assert_eq!(key.as_u64(), Some(number));
