@@ -1,6 +1,6 @@
 //! Crashes under threads: several committers, the writer and the keeper of a real log on a simulated disk, with maps and
-//! without, whose power goes, or whose process dies, at a call of whichever thread comes. The checks are those of every
-//! other crash: an exact prefix in the order of places, nothing acknowledged missing, no record torn.
+//! without, whose power goes, whose process dies, or one of whose syncs fails, at a call of whichever thread comes. The checks
+//! are those of every other crash: an exact prefix in the order of places, nothing acknowledged missing, no record torn.
 //!
 //! A seed decides what each thread asks for and which call is the last. Which thread makes it is the machine's choice, so
 //! a seed that failed once stays in `KEPT` and is run first.
@@ -14,7 +14,7 @@ use savehold_wal::clock::OsClock;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::planted::{Planted, plant};
 use savehold_wal::segment::file::Access;
-use savehold_wal::sim::{Choice, Death, Draw, Fault, SimDisk, SimEntropy, When};
+use savehold_wal::sim::{Choice, Death, Draw, Failure, Fault, SimDisk, SimEntropy, When};
 use savehold_wal::{Append, Durability, Error, ErrorKind, Options, Ticket, Wal};
 use support::check::{Promise, records, verify};
 use support::history::{Finding, History, Stop, body, head};
@@ -187,6 +187,7 @@ fn env(disk: &SimDisk, access: Access, seed: u64) -> (Env, Option<Mirror>) {
 struct Seen {
     images: u64,
     crashes: u64,
+    failures: u64,
     in_doubt: u64,
     maps: usize,
 }
@@ -202,14 +203,21 @@ fn run(seed: u64, planted: Option<Planted>) -> Result<Seen, Finding> {
         let (env, mirror) = env(&disk, access, seed ^ life << 40);
         let log = Wal::open_in(env, Path::new(ROOT), options.clone())
             .map_err(|e| context(format!("refused: {e:?}")))?;
-        let fault = [Fault::CutBefore, Fault::CutInside, Fault::KillBefore, Fault::KillInside];
-        let last = disk.counts().changes + 1 + draw.below(CHANGES_MAX);
-        disk.order(When::Change(last), fault[draw.below(4) as usize]);
+        let ends = [Fault::CutBefore, Fault::CutInside, Fault::KillBefore, Fault::KillInside];
+        let fails = [Fault::Fail(Failure::Io), Fault::FailHalfway(Failure::Io)];
+        let last = 1 + draw.below(CHANGES_MAX);
+        match draw.below(6) as usize {
+            n @ 0..4 => disk.order(When::Change(disk.counts().changes + last), ends[n]),
+            n => disk.order(When::Sync(disk.counts().syncs + last / 4 + 1), fails[n - 4]),
+        }
         let told = commit_from_threads(&log, 2 + draw.below(3), &mut draw, life, planted).map_err(context)?;
-        if disk.death().is_none() {
-            disk.kill();
-        } else {
-            seen.crashes += 1;
+        match disk.death() {
+            Some(_) => seen.crashes += 1,
+            None if log.failure().is_some() => {
+                seen.failures += 1;
+                disk.cut_power(); // what the sync lost, a process that is killed would find in the cache
+            }
+            None => disk.kill(),
         }
         drop(log);
         seen.maps += mirror.map_or(0, |mirror| mirror.maps());
@@ -277,11 +285,12 @@ fn crashes_at_a_call_of_any_thread_lose_nothing_that_was_told() {
         let seen = run(seed, None).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         all.images += seen.images;
         all.crashes += seen.crashes;
+        all.failures += seen.failures;
         all.in_doubt += seen.in_doubt;
         all.maps += seen.maps;
     }
     println!("{seeds} seeds with threads: {all:?}");
-    assert!(all.crashes * 2 > seeds && all.in_doubt > 0 && all.maps > 0, "{all:?}");
+    assert!(all.crashes * 2 > seeds && all.failures > 0 && all.in_doubt > 0 && all.maps > 0, "{all:?}");
 }
 
 /// Faults in the path of the writer and the keeper, which only threads go: the suite must see them.

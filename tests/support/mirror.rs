@@ -54,6 +54,10 @@ impl Mirror {
 }
 
 impl Vfs for Mirror {
+    fn opens_beside(&self) -> bool {
+        self.0.disk.opens_beside()
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let file = self.0.disk.open(path, mode)?;
         Ok(Arc::new(Mirrored { mirror: self.clone(), path: path.to_owned(), file, twin: Mutex::new(None) }))

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, Result};
 use crate::group::Placed;
-use crate::log::Log;
+use crate::log::{Log, Order};
 use crate::lsn::Lsn;
 use crate::prepare::RETRY_AFTER;
+use crate::segment::file::Segment;
+use crate::sync::MutexGuard;
+use crate::turns::Turn;
 
 impl Log {
     /// The keeper thread.
@@ -88,22 +91,53 @@ impl Log {
             return Ok(through);
         }
         let mut order = self.order.lock();
+        let Some(turn) = self.take_turn(&mut order, through)? else { return Ok(through) };
         let behind = order.unsynced.take();
         if self.accepted.get() > through.max(self.durable.get()) {
             order.unsynced = Some((self.env.clock.boot(), 0)); // written since, perhaps in the next segment
         }
         drop(order);
-        if let Err(e) = self.sync_segment(&segment) {
-            return Err(self.halt(&e));
-        }
-        self.durable.raise(through);
-        self.wake_followers(self.settled());
+        self.sync_through(&segment, through, turn)?;
         let mut order = self.order.lock();
         order.habit.note_sync();
         if behind.is_some() {
             order.unmarked = Some(self.env.clock.boot());
         }
         Ok(through)
+    }
+
+    /// Waits until it may sync; `None` where what lies before `through` is durable by then.
+    fn take_turn(&self, order: &mut MutexGuard<'_, Order>, through: Lsn) -> Result<Option<Turn>> {
+        loop {
+            if self.durable.get() >= through {
+                return Ok(None);
+            }
+            if let Some(failure) = self.failure.get() {
+                return Err(failure.clone());
+            }
+            if let Some(turn) = order.turns.take() {
+                return Ok(Some(turn));
+            }
+            self.drained.wait(order);
+        }
+    }
+
+    /// Syncs what has its answer, and lets those write who waited for the turn.
+    fn sync_through(&self, segment: &Segment, through: Lsn, turn: Turn) -> Result<()> {
+        if let Err(e) = self.sync_segment(segment, turn) {
+            return Err(self.halt(&e));
+        }
+        self.durable.raise(through);
+        self.wake_followers(self.settled());
+        let mut order = self.order.lock();
+        order.turns.give_back(turn);
+        let waited = order.frames.wants_sync();
+        drop(order);
+        self.drained.notify_all();
+        if waited {
+            self.drive(Lsn::MAX);
+        }
+        Ok(())
     }
 
     /// Proves the last sync: a mark that says how far the log is durable, itself synced.
@@ -116,11 +150,10 @@ impl Log {
         let Some((end, segment)) = marked else { return Ok(()) };
         self.kick();
         self.wait(Placed::at(end, end))?;
-        if let Err(e) = self.sync_segment(&segment) {
-            return Err(self.halt(&e));
+        let turn = self.take_turn(&mut self.order.lock(), end)?;
+        if let Some(turn) = turn {
+            self.sync_through(&segment, end, turn)?;
         }
-        self.durable.raise(end);
-        self.wake_followers(self.settled());
         self.counters.marks.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -56,6 +56,7 @@ pub mod scan;
 mod window;
 mod ahead;
 mod group;
+mod turns;
 mod habit;
 mod log;
 mod holder;
@@ -64,6 +65,7 @@ mod recover;
 mod rest;
 mod prepare;
 mod writer;
+mod place;
 mod keeper;
 mod ticket;
 mod reader;
@@ -88,6 +90,7 @@ pub use iterate::Replay;
 pub use lsn::Lsn;
 pub use options::{Create, Durability, OnProgress, Options, Progress};
 pub use pack::{Candidate, Packed, Packing, Sealed, Stay};
+pub use place::Urgency;
 pub use reader::Record;
 pub use replay::{Replayed, Replayer, STRETCH_BYTES};
 pub use report::{ClockNote, RecoveryReport};
@@ -96,7 +99,6 @@ pub use segment::packing::Judged;
 pub use stats::Stats;
 pub use ticket::Ticket;
 pub use wal::{Append, NotNow, Wal};
-pub use writer::Urgency;
 
 /// The examples of `README.md`, compiled and run.
 #[cfg(doctest)]

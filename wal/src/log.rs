@@ -24,6 +24,7 @@ use crate::raw;
 use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
+use crate::turns::{Turns, Unanswered};
 use crate::vfs::DirLock;
 use crate::vfs::Latch;
 
@@ -58,9 +59,9 @@ pub(crate) struct Log {
     /// Who waits for more to become durable.
     pub(crate) followers: Waiters,
 
-    /// Woken when the writer thread is handed the writing.
+    /// Woken when a writer thread is handed the writing.
     pub(crate) hand_over: Condvar,
-    /// Woken when less is in flight.
+    /// Woken when less is in flight, or a turn to sync is free.
     pub(crate) drained: Condvar,
     pub(crate) keeper: KeeperBell,
 
@@ -74,12 +75,14 @@ pub(crate) struct Log {
 
     // changed by whoever writes, under `order`, and looked at without it
     pub(crate) answering: NewLine,
-    /// Somebody is writing: a committer for its own group, or the writer thread. Whoever has placed a frame and then
+    /// Somebody is writing: a committer for its own group, or a writer thread. Whoever has placed a frame and then
     /// sees this set may rely on it that the frame gets written.
     pub(crate) writing: AtomicBool,
+    /// Groups that are being synced. Whoever does that looks afterwards whether something waits.
+    pub(crate) syncing: AtomicU32,
     /// What is being written, or was written last, has no sync.
     pub(crate) without_sync: AtomicBool,
-    /// Records of the last group: how much company a commit has.
+    /// How many records make a group, of those that come again and again (`turns`): how much company a commit has.
     pub(crate) company: AtomicU32,
 
     // without a lock
@@ -107,11 +110,15 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) frames: Sequencer,
-    /// What was taken from there and has no answer yet.
+    /// What was taken from there and is being written.
     pub(crate) on_its_way: Option<Arc<Group>>,
-    /// The writing was handed to the writer thread.
+    /// What was written since, up to the first that has no answer.
+    pub(crate) unanswered: Unanswered,
+    /// Who may sync.
+    pub(crate) turns: Turns,
+    /// The writing was handed to a writer thread, and none has taken it yet.
     pub(crate) handed: bool,
-    /// The writer thread ends.
+    /// The writer threads end.
     pub(crate) stop: bool,
     /// The catalog says that the log goes on: places may be handed out.
     pub(crate) begun: bool,
@@ -129,6 +136,11 @@ impl Order {
     /// Why ordinary records are refused, and since when (boot clock): the disk is full, and the reserve is gone.
     pub(crate) fn refusal(&self) -> Option<&(Error, Duration)> {
         if self.frames.next().is_some() { None } else { self.full.as_ref() }
+    }
+
+    /// True where something waits that may be written now.
+    pub(crate) fn may_take(&self) -> bool {
+        self.frames.has_work() && (self.turns.any() || !self.frames.wants_sync())
     }
 
     /// Bytes at `at` that have their place and may not be in the files yet.

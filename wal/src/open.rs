@@ -25,13 +25,14 @@ use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::schedule;
 use crate::segment::catalog::{Catalog, Timeline};
-use crate::segment::file::{Access, corrupt};
+use crate::segment::file::{Access, Segment, corrupt};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::segment::name::{
     CONTROL, INDEX_DIR, LOCK, LOG_DIR, MANIFEST, MANIFEST_NEXT, MANIFEST_PREVIOUS, QUARANTINE_DIR,
 };
 use crate::shortage::{Shortage, space_of};
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
+use crate::turns::{TURNS, Turns, Unanswered};
 use crate::vfs::{DirLock, Latch, Medium};
 
 /// The steps of opening.
@@ -67,26 +68,26 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     Ok((Arc::new(build(env, root, options, lock, catalog, recovered, read_only)), report))
 }
 
-/// Starts the writer and the keeper of an open log, where it has threads of its own.
+/// Starts the writers and the keeper of an open log, where it has threads of its own: as many writers as may sync at once.
 pub(crate) fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
     if log.env.threads == Threads::None {
         return Ok(Vec::new());
     }
-    let (writer, keeper) = (log.clone(), log.clone());
-    #[cfg(feature = "planted")]
-    let planted = crate::planted::now();
-    Ok(vec![
-        schedule::start("savehold-writer", move || {
+    let start = |name: &str, run: fn(&Log)| {
+        let log = log.clone();
+        #[cfg(feature = "planted")]
+        let planted = crate::planted::now();
+        schedule::start(name, move || {
             #[cfg(feature = "planted")]
             crate::planted::plant(planted);
-            writer.run_writer();
-        })?,
-        schedule::start("savehold-keeper", move || {
-            #[cfg(feature = "planted")]
-            crate::planted::plant(planted);
-            keeper.run_keeper();
-        })?,
-    ])
+            run(&log);
+        })
+    };
+    let mut threads = vec![start("savehold-keeper", Log::run_keeper)?];
+    for _ in 0..log.order.lock().turns.most() {
+        threads.push(start("savehold-writer", Log::run_writer)?);
+    }
+    Ok(threads)
 }
 
 /// Says that an open went through to its end.
@@ -275,6 +276,15 @@ fn report_of(env: &Env, catalog: &Catalog, recovered: &Recovered, made: bool) ->
     }
 }
 
+/// How many may sync at once: more than one where the system has threads, opens files so and gives them out.
+fn turns_of(env: &Env, goes_on_in: [Option<&Arc<Segment>>; 2]) -> Turns {
+    let mut goes_on_in = goes_on_in.into_iter().flatten();
+    let beside = env.threads == Threads::Own
+        && env.vfs.opens_beside()
+        && goes_on_in.all(|segment| segment.beside.open(&*env.vfs, &segment.path).is_ok());
+    Turns::new(if beside { TURNS } else { 1 })
+}
+
 fn build(
     env: Env,
     root: &Path,
@@ -289,10 +299,13 @@ fn build(
     if let Some(next) = recovered.next {
         frames.set_next(next);
     }
+    let turns = turns_of(&env, [frames.active(), frames.next()]);
     let complete = recovered.segments.iter().map(|segment| segment.complete()).max();
     let order = Order {
         frames,
         on_its_way: None,
+        unanswered: Unanswered::default(),
+        turns,
         handed: false,
         stop: false,
         begun: false,
@@ -323,6 +336,7 @@ fn build(
         keeper: KeeperBell::default(),
         answering: NewLine,
         writing: AtomicBool::new(false),
+        syncing: AtomicU32::new(0),
         in_flight: AtomicU64::new(0),
         waiting: AtomicU32::new(0),
         company: AtomicU32::new(0),

@@ -142,6 +142,9 @@ impl Log {
             self.drop_segment(small.base, small.generation);
             _ = self.env.vfs.remove(&small.path); // unnamed and empty: if it stays, the next open removes it
         }
+        if self.order.lock().turns.most() > 1 && segment.beside.open(&*self.env.vfs, &segment.path).is_err() {
+            self.order.lock().turns.reduce(); // no more files are to be had: one sync at a time will do
+        }
         self.add_segment(&segment);
         self.counters.segments.fetch_add(1, Ordering::Relaxed);
         let mut order = self.order.lock();

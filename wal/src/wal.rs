@@ -17,13 +17,13 @@ use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::open::{open, opened, start_threads};
 use crate::options::{Durability, Options};
+use crate::place::{NotPlaced, Urgency};
 use crate::replay::{Replayed, Replayer};
 use crate::report::RecoveryReport;
 use crate::scan::Verify;
 use crate::stats::Stats;
 use crate::sync::{Mutex, Sleeper};
 use crate::ticket::{Ticket, busy};
-use crate::writer::{NotPlaced, Urgency};
 
 mod checkpoint;
 mod read;

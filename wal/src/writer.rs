@@ -1,14 +1,17 @@
 //! Corridor: from a place in the log to the medium.
 //!
-//! Alone, a committer writes its own group: one write, one sync, no other thread. With company the writer thread
-//! takes over: it writes everything that waits as one group while the next one fills. A group without a sync is written
-//! in less time than a thread is woken in: whoever writes one goes on with the next, and who waits for it stays awake.
+//! Alone, a committer writes its own group: one write, one sync, no other thread. With company the writer threads
+//! take over: one writes everything that waits as one group while the next one fills. While a group is synced, the next may be
+//! written and synced beside it (`turns`). A group without a sync is written in less time than a thread is woken in:
+//! whoever writes one goes on with the next, and who waits for it stays awake.
 //!
 //! 1. Whoever finds nobody writing writes. `Log::writing` says that somebody does; it is set and cleared under the lock,
-//!    and whoever clears it saw that nothing waits, or handed over. So whoever placed a frame and sees it set, without
-//!    the lock, knows that the frame gets written.
+//!    and whoever clears it saw that nothing waits, handed over, or looks again behind the sync of what it wrote
+//!    (`Log::syncing`). So whoever placed a frame and sees one of them set, without the lock, knows that the frame gets written.
 //! 2. Groups are written in the order of their places, one at a time.
-//! 3. An answer is given after the group's write, and its sync if it has one; answers stand in log order.
+//! 3. An answer is given after the group's write, its sync if it has one, and those of all groups before it; answers stand in
+//!    log order. Nothing is called durable before.
+//! 4. The first group of a segment is written once everything before it has its answer.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,16 +20,16 @@ use std::time::Duration;
 
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{Frame, FrameKind, put_own};
+use crate::format::frame::{FrameKind, put_own};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
-use crate::group::{Group, NoRoom, Placed};
-use crate::log::{Log, Order, closed};
+use crate::group::{Group, Placed};
+use crate::log::{Log, Order};
 use crate::lsn::Lsn;
-use crate::options::Durability;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
-use crate::sync::Sleeper;
+use crate::sync::{MutexGuard, Sleeper};
+use crate::turns::{Turn, company_of, is_enough};
 
 /// So much behind a small group that a sync follows is written as zeros with it where space was only allocated: what is prepared for
 /// large or unsynced groups is used by others later.
@@ -43,120 +46,40 @@ const FAVOURS: u32 = 16;
 const LOOKS: u32 = 1024;
 const LOOKS_BETWEEN: u32 = 64;
 
-/// Why a frame got no place.
-#[derive(Debug)]
-pub(crate) enum NotPlaced {
-    /// A segment must be prepared first: [`Log::make_room`].
-    NoRoom,
-    /// The handle does not write.
-    Refused(Error),
-}
-
-/// Who may write on a full disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Urgency {
-    /// Refused while no segment is prepared behind the active one.
-    #[default]
-    Ordinary,
-    /// May use the reserve: what frees space or must not fail.
-    Reserve,
-}
-
 impl Log {
-    /// Gives a frame its place in the log. Waits while too much is in flight or a segment is being prepared.
-    pub(crate) fn append(
-        &self,
-        frame: &mut Frame,
-        durability: Durability,
-        urgency: Urgency,
-    ) -> Result<Placed> {
-        let bytes = frame.len() as u64;
-        self.admit(bytes)?;
-        loop {
-            match self.try_append(frame, durability, urgency) {
-                Ok(placed) => {
-                    self.after_append();
-                    return Ok(placed);
-                }
-                Err(NotPlaced::Refused(e)) => return Err(e),
-                Err(NotPlaced::NoRoom) => self.make_room(bytes)?,
-            }
-        }
-    }
-
-    /// Waits until a frame of `bytes` may be in flight. One that is larger than the bound goes alone.
-    pub(crate) fn admit(&self, bytes: u64) -> Result<()> {
-        if self.admits(bytes) {
-            return Ok(());
-        }
-        let mut order = self.order.lock();
-        while !self.admits(bytes) {
-            self.check()?;
-            if !self.writing.load(Ordering::Acquire) {
-                drop(order);
-                self.write_until(Lsn::MAX);
-                order = self.order.lock();
-                continue;
-            }
-            self.drained.wait(&mut order);
-        }
-        Ok(())
-    }
-
-    /// True where a frame of `bytes` may be in flight at once.
-    pub(crate) fn admits(&self, bytes: u64) -> bool {
-        let in_flight = self.in_flight.load(Ordering::Acquire);
-        in_flight == 0 || in_flight + bytes <= self.options.in_flight_bytes_max
-    }
-
-    /// Gives a frame its place, or says what to do first. Never waits.
-    pub(crate) fn try_append(
-        &self,
-        frame: &mut Frame,
-        durability: Durability,
-        urgency: Urgency,
-    ) -> Result<Placed, NotPlaced> {
-        self.check().map_err(NotPlaced::Refused)?;
-        let bytes = frame.len() as u64;
-        let mut order = self.order.lock();
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(NotPlaced::Refused(closed())); // since it was looked at: what is placed now, nobody would write
-        }
-        let full = order.refusal().is_some() && urgency == Urgency::Ordinary;
-        if !order.begun || full {
-            return Err(NotPlaced::NoRoom);
-        }
-        let had_next = order.frames.next().is_some();
-        let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;
-        self.in_flight.store(self.in_flight.load(Ordering::Relaxed) + bytes, Ordering::Release);
-        self.waiting.store(order.frames.records_waiting(), Ordering::Release);
-        let begun_next = had_next && order.frames.next().is_none();
-        drop(order);
-        if begun_next {
-            self.keeper.ring();
-        }
-        Ok(placed)
-    }
-
-    /// Does at once, where there is no keeper, what a new segment makes due.
-    pub(crate) fn after_append(&self) {
-        if self.env.threads == Threads::None && self.order.lock().frames.next().is_none() {
-            _ = self.prepare_ahead(); // full: the next ordinary append says so; halted: the wait says so
-        }
-    }
-
     /// Sees to it that what was placed gets written though nobody waits for it.
     pub(crate) fn kick(&self) {
-        if self.env.threads == Threads::None || self.writing.load(Ordering::Acquire) {
+        if self.env.threads == Threads::None || self.is_looked_after() {
             return;
         }
         let mut order = self.order.lock();
-        if !self.writing.load(Ordering::Acquire) && order.frames.has_work() {
-            self.writing.store(true, Ordering::Release);
-            order.handed = true;
+        if !self.is_looked_after() && order.may_take() {
+            self.leave_to_writer(&mut order);
             drop(order);
             self.hand_over.notify_one();
         }
+    }
+
+    /// Somebody writes what was placed, or will once what is being synced is done: what waits is less company than that has.
+    pub(crate) fn is_cared_for(&self) -> bool {
+        self.writing.load(Ordering::Acquire)
+            || (self.syncing.load(Ordering::Acquire) > 0 && !self.is_company())
+    }
+
+    /// Somebody writes, or looks whether something waits once what is being synced is done.
+    fn is_looked_after(&self) -> bool {
+        self.writing.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0
+    }
+
+    /// As much waits as a group of its own is worth.
+    fn is_company(&self) -> bool {
+        is_enough(self.waiting.load(Ordering::Acquire), self.company.load(Ordering::Acquire))
+    }
+
+    /// Leaves the writing to a writer thread, who is to be woken.
+    fn leave_to_writer(&self, order: &mut Order) {
+        self.writing.store(true, Ordering::Release);
+        order.handed = true;
     }
 
     /// As [`Log::kick`], for somebody who waits: where there is no writer thread, this one writes.
@@ -191,8 +114,12 @@ impl Log {
     /// Looks for the answer while somebody writes without a sync; false where that takes too long.
     fn comes_soon(&self, end: Lsn) -> bool {
         for look in 1..=LOOKS {
-            if self.acknowledged.get() >= end || !self.writing.load(Ordering::Acquire) {
+            let writing = self.writing.load(Ordering::Acquire);
+            if self.acknowledged.get() >= end {
                 return true;
+            }
+            if !writing {
+                return self.is_left_alone();
             }
             if !self.without_sync.load(Ordering::Acquire) {
                 return false;
@@ -207,11 +134,11 @@ impl Log {
     }
 
     fn is_left_alone(&self) -> bool {
-        if self.writing.load(Ordering::Acquire) {
+        if self.writing.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
             return false;
         }
         let order = self.order.lock();
-        !self.writing.load(Ordering::Acquire) && order.frames.has_work()
+        !self.writing.load(Ordering::Acquire) && self.syncing.load(Ordering::Acquire) == 0 && order.may_take()
     }
 
     fn park_until(&self, end: Lsn) {
@@ -220,22 +147,28 @@ impl Log {
         }
     }
 
-    /// Writes groups until `end` has its answer, if nobody else is writing; false where somebody is, or where
+    /// Writes groups until what lies before `end` is written, if nobody else is writing; false where somebody is, or where
     /// nothing waits.
     pub(crate) fn write_until(&self, end: Lsn) -> bool {
-        if self.writing.load(Ordering::Acquire) || self.is_forked() {
+        if self.is_cared_for() || self.is_forked() {
             return false;
         }
         let mut order = self.order.lock();
-        if self.writing.load(Ordering::Acquire) || self.failure.get().is_some() {
+        if self.is_cared_for() || self.failure.get().is_some() || !order.may_take() {
+            return false;
+        }
+        let beside = self.syncing.load(Ordering::Acquire) > 0 && self.env.threads == Threads::Own;
+        if beside && self.company.load(Ordering::Acquire) > 1 {
+            self.leave_to_writer(&mut order);
+            drop(order);
+            self.hand_over.notify_one();
             return false;
         }
         let Some(mut taken) = self.take(&mut order) else { return false };
-        self.writing.store(true, Ordering::Release);
         drop(order);
         let mut favours = FAVOURS;
         loop {
-            let next = self.write(taken, |order| self.next(order, end, &mut favours));
+            let next = self.write(taken, |order, ours| self.next(order, ours, end, &mut favours));
             match next {
                 Some(Next::Write(next)) => taken = next,
                 Some(Next::HandOver) => {
@@ -252,15 +185,19 @@ impl Log {
         }
     }
 
-    /// What a committer does behind a group that it wrote, of which it wanted the answers before `end`.
-    fn next(&self, order: &mut Order, end: Lsn, favours: &mut u32) -> Next {
-        let answered = self.acknowledged.get() >= end && self.env.threads == Threads::Own;
-        if self.failure.get().is_none() && order.frames.has_work() {
-            if answered && (*favours == 0 || order.frames.wants_sync()) {
-                order.handed = true;
+    /// What a committer does behind a group that it wrote, of which it wanted the answers before `end`. The writing may be
+    /// somebody else's by then.
+    fn next(&self, order: &mut Order, ours: bool, end: Lsn, favours: &mut u32) -> Next {
+        if !ours {
+            return Next::Rest;
+        }
+        let written = self.accepted.get() >= end && self.env.threads == Threads::Own;
+        if self.failure.get().is_none() && order.may_take() {
+            if written && (*favours == 0 || order.frames.wants_sync()) {
+                self.leave_to_writer(order);
                 return Next::HandOver;
             }
-            *favours = favours.saturating_sub(u32::from(answered));
+            *favours = favours.saturating_sub(u32::from(written));
             if let Some(next) = self.take(order) {
                 return Next::Write(next);
             }
@@ -269,7 +206,7 @@ impl Log {
         Next::Rest
     }
 
-    /// The writer thread.
+    /// A writer thread.
     pub(crate) fn run_writer(&self) {
         loop {
             let mut order = self.order.lock();
@@ -279,16 +216,21 @@ impl Log {
             if !order.handed {
                 return;
             }
-            while self.failure.get().is_none()
-                && let Some(taken) = self.take(&mut order)
-            {
+            order.handed = false;
+            loop {
+                let taken = if self.failure.get().is_none() { self.take(&mut order) } else { None };
+                let Some(taken) = taken else {
+                    self.writing.store(false, Ordering::Release);
+                    break;
+                };
                 drop(order);
-                _ = self.write(taken, |_| ());
+                let ours = self.write(taken, |_, ours| ours).unwrap_or(true);
+                if !ours {
+                    break;
+                }
                 self.wait_for_company();
                 order = self.order.lock();
             }
-            order.handed = false;
-            self.writing.store(false, Ordering::Release);
         }
     }
 
@@ -306,14 +248,19 @@ impl Log {
         }
     }
 
-    /// The oldest group, complete, for whoever holds the writing. Until it is answered its records are read from it.
+    /// The oldest group that may be written now, complete, for whoever holds the writing or finds that nobody does. Until it is
+    /// written its records are read from it.
     fn take(&self, order: &mut Order) -> Option<Taken> {
+        let turn = if order.frames.wants_sync() { Some(order.turns.take()?) } else { None };
         let mut group = order.frames.take()?;
+        self.writing.store(true, Ordering::Release);
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
         #[cfg(feature = "planted")]
         if planted::is(Planted::ClaimTooMuch) {
             self.durable.raise(group.padded_end());
         }
+        let crowd = order.unanswered.records() + group.records;
+        self.company.store(company_of(crowd), Ordering::Release);
         let at = self.env.clock.boot();
         if group.predecessor.is_none() {
             let own = self.own_frame(&group, at);
@@ -327,15 +274,14 @@ impl Log {
         let zeros = group.padded && order.habit.wants_zeros() == Some(true);
         let group = Arc::new(group);
         order.on_its_way = Some(group.clone());
-        Some(Taken { group, at, zeros })
+        Some(Taken { group, at, zeros, turn })
     }
 
-    /// Writes a group. Its answers are given under one lock with what `then` decides; `None` where the log is halted.
-    fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order) -> R) -> Option<R> {
-        let group = &taken.group;
-        self.without_sync.store(!group.synced && group.predecessor.is_none(), Ordering::Release);
-        match self.write_group(&taken) {
-            Ok(at) => Some(self.answer(taken.group, at, then)),
+    /// Writes a group. What answers that allows are given under one lock with what `then` decides, who is told whether the
+    /// writing is still the caller's; `None` where the log is halted.
+    fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order, bool) -> R) -> Option<R> {
+        match self.carry(taken) {
+            Ok((order, ours)) => Some(self.answer(order, |order| then(order, ours))),
             Err(e) => {
                 self.halt(&e);
                 None
@@ -343,16 +289,52 @@ impl Log {
         }
     }
 
-    /// Writes a group, zeros behind it where it wants them and its segment has none, and syncs what is to be synced. Says when
-    /// (boot clock): behind the sync, where there is one; else before the write.
-    fn write_group(&self, Taken { group, at, zeros }: &Taken) -> Result<Duration> {
+    /// The steps of a group: write it, let others write where it is synced, sync it. True where the writing is the caller's again.
+    fn carry(&self, taken: Taken) -> Result<(MutexGuard<'_, Order>, bool)> {
+        self.without_sync.store(taken.turn.is_none(), Ordering::Release);
+        self.write_group(&taken)?;
+        let Taken { group, at, turn, .. } = taken;
+        let (synced, number, segment) = (group.synced, group.number, group.segment.clone());
+        let Some(turn) = turn.filter(|_| synced) else {
+            let mut order = self.order.lock();
+            if let Some(turn) = turn {
+                order.turns.give_back(turn);
+            }
+            order.on_its_way = None;
+            order.unanswered.push(group, Some(at));
+            return Ok((order, true));
+        };
+        self.pass_on(group);
+        self.sync_segment(&segment, turn)?;
+        let at = self.env.clock.boot();
+        let mut order = self.order.lock();
+        order.turns.give_back(turn);
+        order.unanswered.synced(number, at);
+        self.syncing.store(self.syncing.load(Ordering::Relaxed) - 1, Ordering::Release);
+        let ours = !self.writing.swap(true, Ordering::AcqRel);
+        Ok((order, ours))
+    }
+
+    /// Lets others write while this group is synced.
+    fn pass_on(&self, group: Arc<Group>) {
+        let mut order = self.order.lock();
+        order.on_its_way = None;
+        order.unanswered.push(group, None);
+        self.syncing.store(self.syncing.load(Ordering::Relaxed) + 1, Ordering::Release);
+        self.writing.store(false, Ordering::Release);
+    }
+
+    /// Writes a group, and zeros behind it where it wants them and its segment has none. The segment before it is synced first.
+    fn write_group(&self, Taken { group, zeros, turn, .. }: &Taken) -> Result<()> {
         let mut late = None;
-        if let Some(predecessor) = &group.predecessor {
+        if let (Some(predecessor), Some(turn)) = (&group.predecessor, turn) {
             #[cfg(feature = "planted")]
             let predecessor =
                 if planted::is(Planted::SkipPredecessorSync) { &group.segment } else { predecessor };
-            self.sync_segment(predecessor)?;
+            self.wait_for_answers()?;
+            self.sync_segment(predecessor, *turn)?;
             self.durable.raise(predecessor.end().unwrap_or(group.start)); // nothing lies between the two
+            predecessor.beside.close();
             late = Some(self.own_frame(group, self.env.clock.boot())); // it says what is durable
         }
         let offset = group.segment.file_offset(group.start);
@@ -372,12 +354,19 @@ impl Log {
             self.fill_behind(group)?;
         }
         self.accepted.raise(group.padded_end());
-        if !group.synced {
-            return Ok(*at);
+        Ok(())
+    }
+
+    /// Waits until everything that was written has its answer. Nothing more is written meanwhile: the writing is the caller's.
+    fn wait_for_answers(&self) -> Result<()> {
+        let mut order = self.order.lock();
+        while !order.unanswered.is_empty() {
+            if let Some(failure) = self.failure.get() {
+                return Err(failure.clone());
+            }
+            self.drained.wait(&mut order);
         }
-        self.sync_segment(&group.segment)?;
-        self.durable.raise(group.padded_end());
-        Ok(self.env.clock.boot())
+        Ok(())
     }
 
     /// Writes zeros behind a group where space was only allocated.
@@ -408,57 +397,66 @@ impl Log {
     }
 
     /// Makes what was written to a segment durable.
-    pub(crate) fn sync_segment(&self, segment: &Segment) -> Result<()> {
+    pub(crate) fn sync_segment(&self, segment: &Segment, turn: Turn) -> Result<()> {
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        let beside = if turn.is_first() { None } else { segment.beside.get() };
+        let file = beside.as_ref().unwrap_or(&segment.file);
         #[cfg(feature = "planted")]
         if planted::is(Planted::SkipFileSync)
-            || (planted::is(Planted::IgnoreSyncError) && segment.file.sync().is_err())
+            || (planted::is(Planted::IgnoreSyncError) && file.sync().is_err())
         {
             return Ok(());
         }
         self.latch
-            .guard(|| segment.file.sync())
+            .guard(|| file.sync())
             .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))
     }
 
-    /// Gives the answers that a group allows which was written at `at`, and notes what the keeper must know.
-    fn answer<R>(&self, group: Arc<Group>, at: Duration, then: impl FnOnce(&mut Order) -> R) -> R {
-        let end = group.padded_end();
-        let bytes = end.bytes_since(group.start).expect("behind the start");
-        let mut order = self.order.lock();
-        add(&self.counters.records, u64::from(group.records));
-        add(&self.counters.groups, 1);
-        add(&self.counters.bytes, bytes);
-        order.habit.note(bytes, group.synced);
-        self.acknowledged.raise(end);
-        self.in_flight.store(self.in_flight.load(Ordering::Relaxed) - group.record_bytes, Ordering::Release);
-        self.company.store(group.records, Ordering::Release);
-        if group.synced {
-            order.unsynced = None;
-            order.unmarked = Some(at);
-        } else if !group.is_mark() {
-            let (since, unsynced) = order.unsynced.unwrap_or((at, 0));
-            order.unsynced = Some((since, unsynced + bytes));
+    /// Gives the answers that nothing keeps back any more, in order, and notes what the keeper must know.
+    fn answer<R>(&self, mut order: MutexGuard<'_, Order>, then: impl FnOnce(&mut Order) -> R) -> R {
+        let (mut answered, mut large) = (None, Vec::new());
+        while let Some((group, at)) = order.unanswered.pop() {
+            let end = group.padded_end();
+            let bytes = end.bytes_since(group.start).expect("behind the start");
+            add(&self.counters.records, u64::from(group.records));
+            add(&self.counters.groups, 1);
+            add(&self.counters.bytes, bytes);
+            order.habit.note(bytes, group.synced);
+            if group.synced {
+                self.durable.raise(end);
+                order.unsynced = None;
+                order.unmarked = Some(at);
+            } else if !group.is_mark() {
+                let (since, unsynced) = order.unsynced.unwrap_or((at, 0));
+                order.unsynced = Some((since, unsynced + bytes));
+            }
+            self.acknowledged.raise(end);
+            let in_flight = self.in_flight.load(Ordering::Relaxed) - group.record_bytes;
+            self.in_flight.store(in_flight, Ordering::Release);
+            let (first, groups) = answered.map_or((group.number, 0), |(first, groups, _)| (first, groups));
+            answered = Some((first, groups + 1, end));
+            if let Some(group) = Arc::into_inner(group) {
+                order.frames.reuse(group.first);
+                if !group.more.is_empty() {
+                    large.push(group.more);
+                }
+            }
         }
         let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
-        order.on_its_way = None;
-        let number = group.number;
-        let rest = Arc::into_inner(group).map(|group| {
-            order.frames.reuse(group.first);
-            (group.more, group.segment, group.predecessor)
-        });
         let then = then(&mut order);
         drop(order);
         self.drained.notify_all();
-        self.bell(number).ring();
-        self.wake_reached(end);
-        self.wake_followers(self.settled());
+        if let Some((first, groups, end)) = answered {
+            (0..groups).for_each(|n| self.bell(first.wrapping_add(n)).ring());
+            self.wake_reached(end);
+            self.wake_followers(self.settled());
+        }
         if due {
             self.keeper.ring();
         } else {
             self.keeper.ring_if_resting();
         }
-        drop(rest); // nobody waits for its memory to be freed
+        drop(large); // nobody waits for its memory to be freed
         then
     }
 }
@@ -475,6 +473,8 @@ struct Taken {
     at: Duration,
     /// Zeros are wanted behind it.
     zeros: bool,
+    /// For what is synced, or follows a segment that is.
+    turn: Option<Turn>,
 }
 
 /// What whoever wrote a group does next.

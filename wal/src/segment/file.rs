@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::beside::Beside;
 use super::catalog::SegmentEntry;
 use super::fill::{Fill, write_zeros};
 use super::name::{LOG_DIR, segment_name};
@@ -61,6 +62,8 @@ pub struct Segment {
     filled: AtomicU64,
     mapped: OnceLock<Option<Map>>,
     access: Access,
+    /// For a second sync at the same time.
+    pub beside: Beside,
 }
 
 struct MapTail {
@@ -207,6 +210,7 @@ impl Segment {
             filled: AtomicU64::new(Lsn::MAX.raw()),
             mapped: OnceLock::new(),
             access,
+            beside: Beside::default(),
         }
     }
 
@@ -332,11 +336,6 @@ impl Segment {
         DATA_OFFSET + self.there
     }
 
-    /// Where the file ends.
-    pub(super) fn file_end(&self) -> u64 {
-        DATA_OFFSET + self.there
-    }
-
     /// Up to `bytes` bytes at `lsn`; fewer only where the file ends.
     ///
     /// # Errors
@@ -376,7 +375,7 @@ impl Segment {
     /// How many of so many bytes at an offset the file has.
     #[inline]
     fn bytes_there(&self, offset: u64, bytes: usize) -> usize {
-        let room = self.file_end().saturating_sub(offset);
+        let room = self.disk_bytes().saturating_sub(offset);
         bytes.min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 

@@ -79,7 +79,7 @@ impl Segment {
     ///
     /// As [`Segment::directory`].
     pub fn footer(&self) -> Result<Footer> {
-        let Some(offset) = self.file_end().checked_sub(BLOCK_BYTES) else {
+        let Some(offset) = self.disk_bytes().checked_sub(BLOCK_BYTES) else {
             return Err(self.bad("footer", 0));
         };
         let block = self.read_at(offset, BLOCK_BYTES as usize)?;

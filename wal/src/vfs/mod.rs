@@ -25,6 +25,11 @@ pub use os::OsVfs;
 pub trait Vfs: Send + Sync + fmt::Debug {
     /// Opens a file. Files are created with mode 0600.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
+    /// True where both openings of a file that is open twice learn, by the next sync of each, that written bytes were lost: then
+    /// both may be synced at once.
+    fn opens_beside(&self) -> bool {
+        false
+    }
     /// Renames a file, replacing what has the name `to`. Durable only once the directory is synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Exchanges two names in one step, of files or of directories; `Unsupported` where this disk cannot. Durable only

@@ -24,6 +24,11 @@ use crate::raw;
 pub struct OsVfs;
 
 impl Vfs for OsVfs {
+    /// Linux since 4.13 (`errseq_t`): what could not be written back is told to each opening once.
+    fn opens_beside(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         open_in(CWD, path, mode)
     }

@@ -8,10 +8,10 @@ use crate::format::frame::Frame;
 use crate::log::Log;
 use crate::open::open;
 use crate::options::{Durability, Options};
+use crate::place::Urgency;
 use crate::scan::skim;
 use crate::segment::file::Access;
 use crate::sim::{SimClock, SimDisk};
-use crate::writer::Urgency;
 
 /// A log of records of all sizes, with heads and parts longer than the windows below.
 fn written(seed: u64) -> (SimDisk, Arc<Log>) {

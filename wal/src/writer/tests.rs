@@ -1,14 +1,19 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::*;
+use crate::clock::OsClock;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy};
+use crate::format::frame::Frame;
 use crate::limits::BLOCK_BYTES;
 use crate::open::open;
-use crate::options::Options;
+use crate::options::{Durability, Options};
+use crate::place::Urgency;
+use crate::schedule::share;
 use crate::segment::file::Access;
 use crate::sim::{Choice, Failure, Fault, SimClock, SimDisk, When};
+use crate::turns::{TURNS, Turns};
 use crate::wal::Wal;
 
 fn env(disk: &SimDisk) -> Env {
@@ -254,9 +259,179 @@ fn nothing_is_written_behind_a_halt_that_came_from_elsewhere() {
     log.halt(&Error::new(ErrorKind::Io, "the catalog could not be replaced"));
     assert!(!log.write_until(Lsn::MAX), "who comes now");
     log.writing.store(true, Ordering::Release);
-    let next = log.next(&mut log.order.lock(), placed.end, &mut 1);
+    let next = log.next(&mut log.order.lock(), true, placed.end, &mut 1);
     assert!(matches!(next, Next::Rest), "who was writing then");
     assert!(!log.writing.load(Ordering::Acquire));
     assert_eq!((disk.counts(), log.acknowledged.get()), (before, answered));
     assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
+}
+
+fn threaded(disk: &SimDisk) -> Env {
+    Env { threads: Threads::Own, clock: Arc::new(OsClock), ..env(disk) }
+}
+
+/// A log whose own threads were not started, so that nothing happens but what the test asks for.
+fn shared(disk: &SimDisk) -> Arc<Log> {
+    let log = open(threaded(disk), Path::new("/store"), options()).unwrap().0;
+    commit(&log, &[1; 100], Durability::Synced);
+    log
+}
+
+fn place(log: &Log, durability: Durability) -> Placed {
+    log.append(&mut Frame::record(&[2; 100], &[]).unwrap(), durability, Urgency::Ordinary).unwrap()
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Two groups under way at once, the sync of the first held: what both were answered once it goes on, which is when `then`,
+/// run beside the two, comes to its end.
+fn beside(log: &Log, disk: &SimDisk, then: impl Fn(Placed, Placed) + Sync) -> [Result<()>; 2] {
+    disk.hold_sync(disk.counts().syncs + 1);
+    let first = place(log, Durability::Synced);
+    let (second, answered) = (OnceLock::new(), AtomicU64::new(0));
+    let wait = |placed| {
+        let answer = log.wait(placed);
+        if answered.fetch_add(1, Ordering::AcqRel) == 1 {
+            log.order.lock().stop = true;
+            log.hand_over.notify_all();
+        }
+        Some(answer)
+    };
+    let answers = share(4, |n| match n {
+        0 => wait(first),
+        1 => {
+            until("the first is being synced", || disk.standing() == 1);
+            wait(*second.get_or_init(|| place(log, Durability::Synced)))
+        }
+        2 => {
+            until("the second has its place", || second.get().is_some());
+            then(first, *second.get().unwrap());
+            disk.let_go();
+            None
+        }
+        _ => {
+            log.run_writer();
+            None
+        }
+    });
+    answers.into_iter().flatten().collect::<Vec<_>>().try_into().unwrap()
+}
+
+#[test]
+fn group_that_is_synced_first_is_answered_behind_those_before_it() {
+    let disk = SimDisk::new(8);
+    let log = shared(&disk);
+    let before = disk.counts().syncs;
+    let answers = beside(&log, &disk, |first, second| {
+        until("the second is synced", || log.order.lock().unanswered.is_done(1));
+        assert_eq!(disk.counts().syncs, before + 2);
+        assert!(log.acknowledged.get() <= first.lsn && log.durable.get() <= first.lsn, "nothing is answered");
+        assert!(log.accepted.get() >= second.end);
+        let buffered = [(); 2].map(|()| place(&log, Durability::Buffered));
+        assert!(!log.write_until(buffered[1].end), "with company it is the writer thread's");
+        until("what no sync follows is written meanwhile", || log.accepted.get() >= buffered[1].end);
+        assert!(log.acknowledged.get() <= first.lsn, "and waits for its answer like all others");
+    });
+    answers.into_iter().for_each(Result::unwrap);
+    let tail = log.order.lock().frames.tail();
+    assert!(log.acknowledged.get() == tail && log.durable.get() < tail);
+    assert!(log.order.lock().unanswered.is_empty());
+    drop(log);
+    assert_eq!(heads(disk.reboot(Choice::KeepNone)).len(), 5, "the sync of the first came last");
+}
+
+#[test]
+fn nothing_is_answered_behind_a_group_whose_sync_failed() {
+    let disk = SimDisk::new(9);
+    let log = shared(&disk);
+    let answered = log.acknowledged.get();
+    disk.order(When::Sync(disk.counts().syncs + 1), Fault::Fail(Failure::Io));
+    let answers = beside(&log, &disk, |_, _| {
+        until("the second is synced", || log.order.lock().unanswered.is_done(1));
+    });
+    assert_eq!(answers.map(|answer| answer.unwrap_err().kind()), [ErrorKind::Unknown; 2]);
+    assert_eq!((log.acknowledged.get(), log.durable.get()), (answered, answered));
+}
+
+#[test]
+fn sync_that_fails_beside_another_is_told_to_both() {
+    let disk = SimDisk::new(10);
+    let log = shared(&disk);
+    disk.order(When::Sync(disk.counts().syncs + 2), Fault::Fail(Failure::Io)); // it loses what the first was to sync
+    let answers = beside(&log, &disk, |_, _| until("the second failed", || log.failure.get().is_some()));
+    assert_eq!(answers.map(|answer| answer.unwrap_err().kind()), [ErrorKind::Unknown; 2]);
+}
+
+#[test]
+fn turns_go_through_openings_of_their_own() {
+    for first_fails in [true, false] {
+        let disk = SimDisk::new(11);
+        let log = shared(&disk);
+        let mut turns = Turns::new(TURNS);
+        let (first, second) = (turns.take().unwrap(), turns.take().unwrap());
+        let (fails, hears) = if first_fails { (first, second) } else { (second, first) };
+        disk.order(When::Sync(disk.counts().syncs + 1), Fault::Fail(Failure::Io));
+        let segment = active(&log);
+        let other = segment.beside.get().unwrap();
+        // not through the latch, which would refuse whatever comes next
+        if fails.is_first() { segment.file.sync() } else { other.sync() }.unwrap_err();
+        log.sync_segment(&segment, hears).unwrap_err();
+    }
+}
+
+#[test]
+fn segment_is_begun_when_everything_before_it_is_answered() {
+    let disk = SimDisk::new(12);
+    let log = shared(&disk);
+    let end = active(&log).capacity_end();
+    while log.order.lock().frames.tail().plus(2 * BLOCK_BYTES) < end {
+        commit(&log, &[1; 100], Durability::Synced);
+    }
+    log.prepare_ahead().unwrap();
+    let (old, writes) = (active(&log), disk.counts().writes);
+    let answers = beside(&log, &disk, |_, second| {
+        assert!(!Arc::ptr_eq(&active(&log), &old) && second.lsn >= end, "it stands in the next segment");
+        until("it waits", || log.writing.load(Ordering::Acquire));
+        for _ in 0..1_000 {
+            std::thread::yield_now();
+            assert_eq!(
+                disk.counts().writes,
+                writes + 1,
+                "nothing is written before the first has its answer"
+            );
+        }
+    });
+    answers.into_iter().for_each(Result::unwrap);
+    assert!(old.beside.get().is_none(), "nobody will sync it again");
+    drop(log);
+    let found = heads(disk.reboot(Choice::KeepNone)).len();
+    assert!(found > 2, "{found}");
+}
+
+#[test]
+fn log_goes_on_with_one_sync_at_a_time_where_no_second_opening_is_to_be_had() {
+    let mut reduced = 0;
+    for call in 1..60 {
+        let disk = SimDisk::new(13);
+        let log = open(threaded(&disk), Path::new("/store"), options()).unwrap().0;
+        disk.order(When::Call(disk.counts().calls + call), Fault::Fail(Failure::Io));
+        let mut frame = Frame::record(&[1; 100], &[]).unwrap();
+        let Ok(placed) = log.append(&mut frame, Durability::Synced, Urgency::Ordinary) else { continue };
+        let done = log.wait(placed).is_ok();
+        if done && log.order.lock().turns.most() == 1 {
+            reduced += 1;
+            let answers = beside(&log, &disk, |_, second| {
+                until("the first is being synced", || disk.standing() == 1);
+                assert!(log.accepted.get() < second.end, "{call}");
+            });
+            answers.into_iter().for_each(Result::unwrap);
+        }
+    }
+    assert_eq!(reduced, 1, "one call opens the file a second time");
 }

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) linked: bool,
     /// Open handles.
     pub(super) handles: u32,
+    /// Syncs that lost something.
+    pub(super) failed_syncs: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +113,7 @@ impl File {
     /// the medium. Lengths stay pending: a file system keeps those in a journal, not in the page cache. Until such a
     /// length is synced, `durable` may hold bytes past its own.
     pub(super) fn fail_sync(&mut self, mut reaches: impl FnMut() -> bool) {
+        self.failed_syncs += 1;
         for event in std::mem::take(&mut self.events) {
             match event.what {
                 Step::Data { page, sectors, image } => {

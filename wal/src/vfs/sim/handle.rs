@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
@@ -12,6 +13,10 @@ use super::{Call, Fault, SimDisk, dir_of, place_of};
 use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile};
 
 impl Vfs for SimDisk {
+    fn opens_beside(&self) -> bool {
+        true
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let creates = matches!(mode, OpenMode::CreateNew | OpenMode::Truncate);
         let (mut state, fault) = self.enter(if creates { Call::Change } else { Call::Look })?;
@@ -21,9 +26,11 @@ impl Vfs for SimDisk {
             state.image.close(number);
             return Err(e);
         }
+        let told = AtomicU64::new(state.image.file(number).failed_syncs);
         Ok(Arc::new(SimFile {
             disk: self.clone(),
             number,
+            told,
             writes: !matches!(mode, OpenMode::Read | OpenMode::Plain),
         }))
     }
@@ -106,7 +113,7 @@ impl Vfs for SimDisk {
     }
 
     fn is_one_disk(&self, _: &Path, _: &Path) -> io::Result<bool> {
-        Ok(self.0.lock().one_file_system)
+        Ok(self.0.state.lock().one_file_system)
     }
 
     fn medium(&self, dir: &Path) -> io::Result<Medium> {
@@ -121,6 +128,8 @@ impl Vfs for SimDisk {
 struct SimFile {
     disk: SimDisk,
     number: u64,
+    /// Failed syncs of the file that this opening knows of.
+    told: AtomicU64,
     writes: bool,
 }
 
@@ -172,7 +181,10 @@ impl VfsFile for SimFile {
             Some(Fault::CutInside) => {}
             _ => file.sync(),
         }
-        state.end(fault)
+        let failed = file.failed_syncs;
+        let tells = self.told.swap(failed, Ordering::AcqRel) != failed;
+        state.end(fault)?;
+        if tells { Err(Errno::IO.into()) } else { Ok(()) } // another opening heard it first
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
@@ -205,7 +217,7 @@ impl VfsFile for SimFile {
 
 impl Drop for SimFile {
     fn drop(&mut self) {
-        self.disk.0.lock().image.close(self.number);
+        self.disk.0.state.lock().image.close(self.number);
     }
 }
 
@@ -220,7 +232,7 @@ impl DirLock for SimLock {}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.0.state.lock();
         match state.locks.get_mut(&self.dir) {
             Some(others @ 2..) => *others -= 1,
             _ => _ = state.locks.remove(&self.dir),

@@ -6,7 +6,8 @@
 //!
 //! What holds, and is tested: a sector once synced is never lost or torn unless it is written again; names are
 //! durable only once their directory is synced, contents only once their file is; a name can be durable before the
-//! contents and a length before the bytes; a rename inside a directory happens whole or not at all.
+//! contents and a length before the bytes; a rename inside a directory happens whole or not at all; a sync that lost bytes
+//! is told once to each opening that the file had then, whose next sync fails too.
 
 mod choice;
 mod digest;
@@ -22,7 +23,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use choice::{Choice, Fate, Pending, Tear, What};
 pub use digest::Weight;
@@ -35,7 +36,13 @@ use tree::{dir_of, place_of};
 /// A simulated disk. Clones are the same disk; [`reboot`](Self::reboot), [`restart`](Self::restart) and
 /// [`fork`](Self::fork) make another one out of it and cost little: pages are shared until they are written.
 #[derive(Clone)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Woken when a call that is held may go on.
+    let_go: Condvar,
+}
 
 struct State {
     image: Image,
@@ -50,6 +57,9 @@ struct State {
     tape: Option<Vec<Image>>,
     /// It says that everything on it lies on one file system.
     one_file_system: bool,
+    /// Syncs that stop before they do anything, by their numbers, and how many stand there.
+    held: Vec<u64>,
+    standing: usize,
 }
 
 impl SimDisk {
@@ -67,7 +77,7 @@ impl SimDisk {
     }
 
     fn of(image: Image, seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = Mutex::new(State {
             image,
             locks: BTreeMap::new(),
             dead: None,
@@ -77,20 +87,23 @@ impl SimDisk {
             seed,
             tape: None,
             one_file_system: false,
-        })))
+            held: Vec::new(),
+            standing: 0,
+        });
+        Self(Arc::new(Shared { state, let_go: Condvar::new() }))
     }
 
     /// From now on, and on all disks that come of it, programs learn that everything lies on one file system: what is
     /// sealed may be linked. Before, directories count as disks of their own.
     pub fn one_file_system(&self) {
-        self.0.lock().one_file_system = true;
+        self.0.state.lock().one_file_system = true;
     }
 
     /// Another disk with this content; counts begin at 0, no faults are ordered, nothing is open or locked.
     fn successor(&self, image: impl FnOnce(&Image) -> Image) -> Self {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let next = Self::of(image(&state.image), mixed(state.seed.wrapping_add(1)));
-        next.0.lock().one_file_system = state.one_file_system;
+        next.0.state.lock().one_file_system = state.one_file_system;
         next
     }
 
@@ -98,18 +111,18 @@ impl SimDisk {
 
     /// Cuts the power: every call answers an error from now on.
     pub fn cut_power(&self) {
-        self.0.lock().dead = Some(Death::Cut);
+        self.0.state.lock().dead = Some(Death::Cut);
     }
 
     /// Ends the process: every call answers an error from now on. A disk whose power is cut stays so.
     pub fn kill(&self) {
-        self.0.lock().dead.get_or_insert(Death::Killed);
+        self.0.state.lock().dead.get_or_insert(Death::Killed);
     }
 
     /// Why this disk answers nothing any more, if so.
     #[must_use]
     pub fn death(&self) -> Option<Death> {
-        self.0.lock().dead
+        self.0.state.lock().dead
     }
 
     /// The disk as it is found after a power cut now. This one is not changed: one disk gives many reboots.
@@ -150,20 +163,20 @@ impl SimDisk {
     #[must_use]
     pub fn pending(&self) -> Vec<Pending> {
         let mut all = Vec::new();
-        self.0.lock().image.pending(&mut |pending| all.push(pending));
+        self.0.state.lock().image.pending(&mut |pending| all.push(pending));
         all
     }
 
     /// Records the disk before each change from now on. [`take_tape`](Self::take_tape) gives the recording: all
     /// crash points of one run.
     pub fn record(&self) {
-        self.0.lock().tape = Some(Vec::new());
+        self.0.state.lock().tape = Some(Vec::new());
     }
 
     /// Ends the recording and gives it: a disk before each change since it began, in order.
     #[must_use]
     pub fn take_tape(&self) -> Vec<Self> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let seed = mixed(state.seed.wrapping_add(1));
         let tape = state.tape.take().unwrap_or_default();
         tape.into_iter().map(|image| Self::of(image.after_kill(), seed)).collect()
@@ -174,33 +187,51 @@ impl SimDisk {
     /// What this disk was asked to do so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.lock().counts
+        self.0.state.lock().counts
     }
 
     /// Orders a fault for the n-th call of a kind.
     pub fn order(&self, when: When, fault: Fault) {
-        self.0.lock().script.order(when, fault, false);
+        self.0.state.lock().script.order(when, fault, false);
     }
 
     /// Orders a fault for the n-th call of a kind and all later ones of that kind.
     pub fn order_for_ever(&self, when: When, fault: Fault) {
-        self.0.lock().script.order(when, fault, true);
+        self.0.state.lock().script.order(when, fault, true);
+    }
+
+    /// Lets the thread that makes the n-th sync of a file, counted from 1, stand before it does anything, until
+    /// [`let_go`](Self::let_go). Other threads go on.
+    pub fn hold_sync(&self, n: u64) {
+        self.0.state.lock().held.push(n);
+    }
+
+    /// How many threads stand so.
+    #[must_use]
+    pub fn standing(&self) -> usize {
+        self.0.state.lock().standing
+    }
+
+    /// Lets them all go on.
+    pub fn let_go(&self) {
+        self.0.state.lock().held.clear();
+        self.0.let_go.notify_all();
     }
 
     /// Withdraws all orders.
     pub fn heal(&self) {
-        self.0.lock().script.clear();
+        self.0.state.lock().script.clear();
     }
 
     /// Limits the space of the disk to so many bytes, or to none; what is stored already stays.
     pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.0.lock().image.capacity = bytes;
+        self.0.state.lock().image.capacity = bytes;
     }
 
     /// Bytes of space that are taken.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.0.lock().image.used()
+        self.0.state.lock().image.used()
     }
 
     // What is there, and damage at rest. These are not calls of the program: they are not counted and never fail for
@@ -209,7 +240,7 @@ impl SimDisk {
     /// All files by path, each with its length in bytes.
     #[must_use]
     pub fn files(&self) -> Vec<(String, u64)> {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let lens = state.image.tree.files().map(|(path, file)| (path, state.image.file(file).cache.len()));
         lens.collect()
     }
@@ -219,7 +250,7 @@ impl SimDisk {
     /// each name, says does not count.
     #[must_use]
     pub fn state(&self, weigh: &dyn Fn(&str) -> Weight) -> u128 {
-        self.0.lock().image.digest(weigh)
+        self.0.state.lock().image.digest(weigh)
     }
 
     /// The bytes of a file, as the program sees them.
@@ -228,7 +259,7 @@ impl SimDisk {
     ///
     /// `NotFound`, `NotADirectory`, `IsADirectory`.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let pages = &state.image.file(state.image.tree.file(&place_of(path))?).cache;
         let mut bytes = vec![0; pages.len() as usize];
         pages.read(&mut bytes, 0);
@@ -241,7 +272,7 @@ impl SimDisk {
     ///
     /// As for [`read`](Self::read).
     pub fn file_number(&self, path: &Path) -> io::Result<u64> {
-        self.0.lock().image.tree.file(&place_of(path))
+        self.0.state.lock().image.tree.file(&place_of(path))
     }
 
     /// Flips one bit, on the medium and in the cache.
@@ -250,7 +281,7 @@ impl SimDisk {
     ///
     /// As for [`read`](Self::read); `InvalidInput` where the file has no such byte.
     pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let number = state.image.tree.file(&place_of(path))?;
         if byte >= state.image.file(number).cache.len() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -271,7 +302,7 @@ impl SimDisk {
     ///
     /// As for [`read`](Self::read).
     pub fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let number = state.image.tree.file(&place_of(path))?;
         let file = state.image.file_mut(number);
         file.forget_pending();
@@ -285,7 +316,7 @@ impl SimDisk {
     ///
     /// `NotFound`, `NotADirectory`, `IsADirectory`.
     pub fn plant(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.0.lock().image.plant(place_of(path), bytes)
+        self.0.state.lock().image.plant(place_of(path), bytes)
     }
 
     /// Removes a file, durably; its directory is synced.
@@ -294,7 +325,7 @@ impl SimDisk {
     ///
     /// As for [`read`](Self::read).
     pub fn uproot(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let place = place_of(path);
         let dir = Arc::clone(&place.dir);
         state.image.remove(0, place)?;
@@ -306,7 +337,7 @@ impl SimDisk {
     /// Counts a call and lets its fault happen, if one is due. What remains is the fault that the call itself has to
     /// act out, before it answers through [`State::end`].
     fn enter(&self, call: Call) -> io::Result<(MutexGuard<'_, State>, Option<Fault>)> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         if let Some(death) = state.dead {
             return Err(death.error());
         }
@@ -316,6 +347,17 @@ impl SimDisk {
         }
         counts.count(call);
         let fault = state.script.due(call, &state.counts);
+        let number = state.counts.syncs;
+        if call == Call::Sync && state.held.contains(&number) {
+            state.standing += 1;
+            while state.held.contains(&number) {
+                self.0.let_go.wait(&mut state);
+            }
+            state.standing -= 1;
+            if let Some(death) = state.dead {
+                return Err(death.error());
+            }
+        }
         let death = match fault {
             Some(Fault::CutBefore) => Death::Cut,
             Some(Fault::KillBefore) => Death::Killed,
@@ -348,7 +390,7 @@ impl State {
 
 impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(state) = self.0.try_lock() else { return f.write_str("SimDisk(in use)") };
+        let Some(state) = self.0.state.try_lock() else { return f.write_str("SimDisk(in use)") };
         let files = state.image.tree.files().count();
         write!(f, "SimDisk({files} files, {:?}, dead: {:?})", state.counts, state.dead)
     }
