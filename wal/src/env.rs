@@ -25,7 +25,7 @@ pub trait Entropy: Send + Sync + fmt::Debug {
 /// Whether background work has threads of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// A writer and a keeper thread for each log.
+    /// Writer threads, as many as may sync at once, and a keeper thread for each log.
     Own,
     /// None: the calling thread does background work at the point where it falls due. Deterministic.
     None,
