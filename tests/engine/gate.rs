@@ -72,6 +72,10 @@ struct GatedFile {
 }
 
 impl Vfs for Gated {
+    fn opens_beside(&self) -> bool {
+        self.disk.opens_beside()
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         Ok(Arc::new(GatedFile { file: self.disk.open(path, mode)?, gate: self.gate.clone() }))
     }

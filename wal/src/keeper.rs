@@ -15,6 +15,15 @@ use crate::segment::file::Segment;
 use crate::sync::MutexGuard;
 use crate::turns::Turn;
 
+/// Why a mark is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// Nothing followed a sync for a while.
+    Idle,
+    /// The log is being closed.
+    Closing,
+}
+
 impl Log {
     /// The keeper thread.
     pub(crate) fn run_keeper(&self) {
@@ -77,7 +86,7 @@ impl Log {
         if now < due {
             return Some(due - now);
         }
-        _ = self.write_mark();
+        _ = self.write_mark(Marking::Idle);
         None
     }
 
@@ -128,12 +137,12 @@ impl Log {
             return Err(self.halt(&e));
         }
         self.durable.raise(through);
-        self.wake_followers(self.settled());
         let mut order = self.order.lock();
         order.turns.give_back(turn);
         let waited = order.frames.wants_sync();
         drop(order);
         self.drained.notify_all();
+        self.wake_followers(self.settled());
         if waited {
             self.drive(Lsn::MAX);
         }
@@ -141,8 +150,11 @@ impl Log {
     }
 
     /// Proves the last sync: a mark that says how far the log is durable, itself synced.
-    pub(crate) fn write_mark(&self) -> Result<()> {
+    pub(crate) fn write_mark(&self, why: Marking) -> Result<()> {
         let mut order = self.order.lock();
+        if why == Marking::Idle && self.closed.load(Ordering::Acquire) {
+            return Ok(()); // since it fell due: whoever closes writes the last one, and nobody what comes behind it
+        }
         let behind = order.frames.has_work() || self.durable.get() < order.frames.tail();
         order.unmarked = None; // a group under way proves this sync; its own sync asks again
         let marked = if behind { None } else { order.frames.mark() };

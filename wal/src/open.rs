@@ -17,6 +17,7 @@ use crate::format::checksum::StoreId;
 use crate::group::Sequencer;
 use crate::habit::Habit;
 use crate::holder;
+use crate::keeper::Marking;
 use crate::limits::BLOCK_BYTES;
 use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
 use crate::lsn::Lsn;
@@ -83,9 +84,19 @@ pub(crate) fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
             run(&log);
         })
     };
-    let mut threads = vec![start("savehold-keeper", Log::run_keeper)?];
-    for _ in 0..log.order.lock().turns.most() {
-        threads.push(start("savehold-writer", Log::run_writer)?);
+    let writers = log.order.lock().turns.most();
+    let runs = std::iter::once(("savehold-keeper", Log::run_keeper as fn(&Log)))
+        .chain(std::iter::repeat_n(("savehold-writer", Log::run_writer as fn(&Log)), writers));
+    let mut threads = Vec::new();
+    for (name, run) in runs {
+        match start(name, run) {
+            Ok(thread) => threads.push(thread),
+            Err(e) => {
+                log.stop_threads();
+                threads.into_iter().for_each(|thread| _ = thread.join()); // they hold the log, and with it the directory
+                return Err(e);
+            }
+        }
     }
     Ok(threads)
 }
@@ -96,6 +107,14 @@ pub(crate) fn opened(log: &Log) {
 }
 
 impl Log {
+    /// Lets the log's threads end.
+    pub(crate) fn stop_threads(&self) {
+        self.order.lock().stop = true;
+        self.hand_over.notify_all();
+        self.keeper.state.lock().stop = true;
+        self.keeper.ring.notify_all();
+    }
+
     /// The steps of closing: refuse appends, make everything durable, prove it, say so in the catalog.
     pub(crate) fn close_down(&self) -> Result<()> {
         let order = self.order.lock(); // whoever places anything looks under it: what has a place then is written below
@@ -118,7 +137,7 @@ impl Log {
             return Ok(()); // nothing was appended: what the catalog says still holds
         }
         let through = self.sync_placed()?;
-        self.write_mark()?;
+        self.write_mark(Marking::Closing)?;
         let mut catalog = self.catalog.lock();
         if self.order.lock().frames.active().is_none() {
             return Ok(());

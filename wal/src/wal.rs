@@ -447,10 +447,7 @@ impl Wal {
     }
 
     fn stop(&self, threads: &mut Vec<JoinHandle<()>>) {
-        self.log.order.lock().stop = true;
-        self.log.hand_over.notify_all();
-        self.log.keeper.state.lock().stop = true;
-        self.log.keeper.ring.notify_all();
+        self.log.stop_threads();
         for thread in threads.drain(..) {
             if let Err(panic) = thread.join()
                 && !std::thread::panicking()

@@ -1,7 +1,7 @@
 //! Door: a file that is open a second time, so that two can sync it at once.
 //!
-//! A system that loses bytes while it writes them back tells that to the next sync of each opening of the file (Linux since 4.13:
-//! `errseq_t`). Two syncs of one opening at once would leave it to chance which of them hears it, and the other would call
+//! A system that could not write bytes back tells that to the next sync of each opening of the file (Linux since 4.13:
+//! `errseq_t`, Documentation/core-api/errseq.rst). Two syncs of one opening at once would leave it to chance which of them hears it, and the other would call
 //! durable what is lost.
 
 use std::io;

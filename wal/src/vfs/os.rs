@@ -27,6 +27,7 @@ impl Vfs for OsVfs {
     /// Linux since 4.13 (`errseq_t`): what could not be written back is told to each opening once.
     fn opens_beside(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android"))
+            && rustix::system::uname().release().to_str().is_ok_and(tells_each_opening)
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
@@ -271,6 +272,12 @@ fn try_lock(file: &File, how: FlockOperation) -> io::Result<bool> {
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Whether a kernel of this release has `errseq_t`: 4.13 or later.
+fn tells_each_opening(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) >= (4, 13))
 }
 
 /// Content and what is needed to find it. Not resumed after anything but an interruption: a failed flush says that

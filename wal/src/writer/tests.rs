@@ -6,13 +6,14 @@ use crate::clock::{Clock, OsClock};
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy};
 use crate::format::frame::Frame;
+use crate::keeper::Marking;
 use crate::limits::BLOCK_BYTES;
 use crate::open::open;
 use crate::options::{Durability, Options};
 use crate::place::Urgency;
 use crate::schedule::share;
 use crate::segment::file::Access;
-use crate::sim::{Choice, Failure, Fault, SimClock, SimDisk, When};
+use crate::sim::{Choice, Failure, Fate, Fault, SimClock, SimDisk, What, When};
 use crate::turns::{TURNS, Turns};
 use crate::wal::Wal;
 
@@ -369,6 +370,72 @@ fn sync_that_fails_beside_another_is_told_to_both() {
 }
 
 #[test]
+fn power_cut_that_tears_the_first_of_two_groups_takes_the_second_with_it() {
+    let disk = SimDisk::new(14);
+    let log = shared(&disk);
+    disk.hold_sync(disk.counts().syncs + 2);
+    let answers = beside(&log, &disk, |first, second| {
+        until("both are being synced", || disk.standing() == 2);
+        let segment = active(&log);
+        let sector = |lsn| segment.file_offset(lsn) / 512;
+        let torn = disk.reboot_with(|pending| match pending.what {
+            What::Sector { sector: at, .. } if at == sector(first.lsn) => Fate::Old,
+            _ => Fate::New,
+        });
+        assert_eq!(heads(torn), [vec![1; 100]], "the second is whole, and behind a hole");
+        let whole = disk.reboot_with(|pending| match pending.what {
+            What::Sector { sector: at, .. } if at == sector(second.lsn) => Fate::Old,
+            _ => Fate::New,
+        });
+        assert_eq!(heads(whole).len(), 2, "the first stands by itself");
+        let mut draw = Draw::from_seed(14);
+        for _ in 0..200 {
+            let found = heads(disk.reboot_by(&mut draw));
+            assert!((1..=3).contains(&found.len()) && found[0] == [1; 100], "{}", found.len());
+        }
+    });
+    answers.into_iter().for_each(Result::unwrap);
+    assert_eq!(heads(disk.reboot(Choice::KeepNone)).len(), 3);
+}
+
+#[test]
+fn group_that_waits_for_the_keepers_turn_is_written_behind_it() {
+    let disk = SimDisk::new(15);
+    let log = opened(&disk); // one turn, no threads
+    commit(&log, &[1; 100], Durability::Buffered);
+    disk.hold_sync(disk.counts().syncs + 1);
+    share(3, |n| match n {
+        0 => _ = log.sync_placed().unwrap(),
+        1 => {
+            until("the keeper syncs", || disk.standing() == 1);
+            log.wait(place(&log, Durability::Synced)).unwrap();
+        }
+        _ => {
+            until("the group waits", || log.order.lock().frames.has_work());
+            for _ in 0..1_000 {
+                std::thread::yield_now();
+                assert!(log.order.lock().frames.has_work(), "there is no second turn");
+            }
+            disk.let_go();
+        }
+    });
+    assert_eq!(log.durable.get(), log.order.lock().frames.tail());
+}
+
+#[test]
+fn mark_that_fell_due_before_the_log_was_closed_is_not_written_behind_its_end() {
+    let disk = SimDisk::new(16);
+    let log = opened(&disk);
+    commit(&log, &[1; 100], Durability::Synced);
+    log.close_down().unwrap();
+    let (end, writes) = (log.order.lock().frames.tail(), disk.counts().writes);
+    log.write_mark(Marking::Idle).unwrap(); // as the keeper does that looked before
+    assert_eq!((log.order.lock().frames.tail(), disk.counts().writes), (end, writes));
+    drop(log);
+    assert!(open(env(&disk), Path::new("/store"), options()).unwrap().1.clean);
+}
+
+#[test]
 fn turns_go_through_openings_of_their_own() {
     for first_fails in [true, false] {
         let disk = SimDisk::new(11);
@@ -427,8 +494,13 @@ fn log_goes_on_with_one_sync_at_a_time_where_no_second_opening_is_to_be_had() {
         if done && log.order.lock().turns.most() == 1 {
             reduced += 1;
             let answers = beside(&log, &disk, |_, second| {
-                until("the first is being synced", || disk.standing() == 1);
-                assert!(log.accepted.get() < second.end, "{call}");
+                for _ in 0..1_000 {
+                    std::thread::yield_now();
+                    assert!(
+                        log.accepted.get() < second.end,
+                        "{call}: it is written behind the sync of the first"
+                    );
+                }
             });
             answers.into_iter().for_each(Result::unwrap);
         }

@@ -252,3 +252,23 @@ fn what_was_never_written_is_told_from_what_was() {
     assert!(ask(900 << 10).is_none_or(|found| found.start >= 900 << 10));
     assert!(ask(2 << 20).is_none_or(|found| found.start == 2 << 20), "behind the end");
 }
+
+#[test]
+fn kernels_that_tell_each_opening_what_was_lost_are_known_by_their_release() {
+    for (release, tells) in [
+        ("6.18.44-fc-v657", true),
+        ("5.4.0", true),
+        ("4.13.0-rc1", true),
+        ("4.13", true),
+        ("10.0.1-android", true),
+        ("4.12.14-default", false),
+        ("4.9.337-android", false),
+        ("3.10.0-1160.el7", false),
+        ("5", true),
+        ("4", false),
+        ("", false),
+        ("unknown", false),
+    ] {
+        assert_eq!(tells_each_opening(release), tells, "{release:?}");
+    }
+}
