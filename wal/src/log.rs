@@ -24,7 +24,7 @@ use crate::raw;
 use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
-use crate::turns::{Turns, Unanswered};
+use crate::turns::{Crowd, Turns, Unanswered};
 use crate::vfs::DirLock;
 use crate::vfs::Latch;
 
@@ -116,6 +116,8 @@ pub(crate) struct Order {
     pub(crate) unanswered: Unanswered,
     /// Who may sync.
     pub(crate) turns: Turns,
+    /// Who commits again and again.
+    pub(crate) crowd: Crowd,
     /// The writing was handed to a writer thread, and none has taken it yet.
     pub(crate) handed: bool,
     /// The writer threads end.

@@ -33,7 +33,7 @@ use crate::segment::name::{
 };
 use crate::shortage::{Shortage, space_of};
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
-use crate::turns::{TURNS, Turns, Unanswered};
+use crate::turns::{Crowd, TURNS, Turns, Unanswered};
 use crate::vfs::{DirLock, Latch, Medium};
 
 /// The steps of opening.
@@ -325,6 +325,7 @@ fn build(
         on_its_way: None,
         unanswered: Unanswered::default(),
         turns,
+        crowd: Crowd::default(),
         handed: false,
         stop: false,
         begun: false,

@@ -19,9 +19,49 @@ const APART_MIN: u32 = 8;
 /// More than this keep the processors busy for longer than a sync takes: smaller groups would only cost them more.
 const APART_MAX: u32 = 64;
 
-/// How much company a group waits for where so many commits are under way: half of them, where two groups are synced at once.
-pub(crate) const fn company_of(crowd: u32) -> u32 {
-    if APART_MIN <= crowd && crowd <= APART_MAX { crowd.div_ceil(2) } else { crowd }
+/// Groups after which it is tried whether commits that go together would go in halves.
+const TRIED_AFTER: u32 = 32;
+
+/// Groups of half a crowd, one behind the other without a second beside it, before they go together again: of a trial, and of
+/// halves that were beside each other.
+const TRIAL: u32 = 2;
+const PATIENCE: u32 = 8;
+
+/// How many commits come again and again, and whether they go in halves, of which one is synced beside the other. Only those whose
+/// threads wait for them make a second group: halves of a stream of tickets would be smaller groups and no more of them at once.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    /// Commits under way at once, of late.
+    size: u32,
+    /// Halves to go without a second group before they go together.
+    halves_left: u32,
+    /// Groups since they went together.
+    together: u32,
+}
+
+impl Crowd {
+    /// Takes note of a group of so many records that is about to be written, beside others that have no answer yet, and says how
+    /// much company the next one waits for.
+    pub(crate) fn note(&mut self, records: u32, unanswered: u32, synced: bool) -> u32 {
+        if !synced {
+            return records;
+        }
+        let now = records + unanswered;
+        self.size = now.max(self.size - self.size.div_ceil(4));
+        if unanswered > 0 && self.halves_left > 0 {
+            self.halves_left = PATIENCE;
+        } else if self.halves_left > 0 {
+            self.halves_left -= 1;
+            self.together = 0;
+        } else {
+            self.together += 1;
+            if self.together >= TRIED_AFTER {
+                self.halves_left = TRIAL;
+            }
+        }
+        let apart = self.halves_left > 0 && (APART_MIN..=APART_MAX).contains(&self.size);
+        if apart { self.size.div_ceil(2) } else { now }
+    }
 }
 
 /// True where so many are enough for a second sync beside another, of a group that waits for this much company.
@@ -152,11 +192,32 @@ mod tests {
 
     #[test]
     fn few_go_together_some_in_halves_and_many_together() {
-        for (crowd, company) in
-            [(0, 0), (1, 1), (2, 2), (7, 7), (8, 4), (9, 5), (64, 32), (65, 65), (2_000, 2_000)]
-        {
-            assert_eq!(company_of(crowd), company, "of {crowd}");
+        for (size, company) in [(1, 1), (2, 2), (7, 7), (8, 4), (9, 5), (64, 32), (65, 65), (2_000, 2_000)] {
+            let mut crowd = Crowd::default();
+            (0..TRIED_AFTER).for_each(|_| _ = crowd.note(size, 0, true));
+            assert_eq!(crowd.note(size, 0, true), company, "a trial of {size}");
+            for _ in 0..100 {
+                assert_eq!(crowd.note(size - size / 2, size / 2, true), company, "halves of {size}");
+            }
         }
+    }
+
+    #[test]
+    fn halves_that_are_alone_go_together_again() {
+        let mut crowd = Crowd::default();
+        let small = (0..1_000).filter(|_| crowd.note(40, 0, true) < 40).count();
+        assert!((20..80).contains(&small), "{small} of 1000 wait for less than all, to try it");
+        (0..2 * TRIED_AFTER).for_each(|_| _ = crowd.note(20, 20, true));
+        let halves = (0..100).filter(|_| crowd.note(40, 0, true) < 40).count() as u32;
+        assert!(
+            (PATIENCE - 1..PATIENCE + 3 * TRIAL).contains(&halves),
+            "{halves} after one that was beside another"
+        );
+        assert_eq!(crowd.note(12, 0, false), 12, "what no sync follows waits for as many as were there");
+    }
+
+    #[test]
+    fn as_many_as_a_group_waits_for_are_enough_for_a_second_one() {
         for (waiting, company, enough) in [
             (0, 0, false),
             (1, 0, true),

@@ -29,7 +29,7 @@ use crate::lsn::Lsn;
 use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
 use crate::sync::{MutexGuard, Sleeper};
-use crate::turns::{Turn, company_of, is_enough};
+use crate::turns::{Turn, is_enough};
 
 /// So much behind a small group that a sync follows is written as zeros with it where space was only allocated: what is prepared for
 /// large or unsynced groups is used by others later.
@@ -259,8 +259,9 @@ impl Log {
         if planted::is(Planted::ClaimTooMuch) {
             self.durable.raise(group.padded_end());
         }
-        let crowd = order.unanswered.records() + group.records;
-        self.company.store(company_of(crowd), Ordering::Release);
+        let unanswered = order.unanswered.records();
+        let company = order.crowd.note(group.records, unanswered, group.synced);
+        self.company.store(company, Ordering::Release);
         let at = self.env.clock.boot();
         if group.predecessor.is_none() {
             let own = self.own_frame(&group, at);
