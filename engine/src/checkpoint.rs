@@ -20,7 +20,7 @@ use savehold_wal::env::Threads;
 use savehold_wal::{Lsn, Placed, schedule};
 
 use crate::core::Core;
-use crate::debt::Due;
+use crate::debt::{Due, Size};
 use crate::error::{ErrorKind, Result};
 use crate::index::table::Table;
 use crate::index::{Frozen, KeepAll, TailIndex};
@@ -62,12 +62,17 @@ impl Core {
         }
     }
 
-    /// Notes what a commit makes due. No lock is held.
+    /// Counts what a commit makes due: the sum before and after. Under the commit lock.
     #[inline]
-    pub(crate) fn owe(&self, placed: Placed, bytes: u64, versions: u64, key_bytes: u64) {
-        let bytes = self.debt.bytes(bytes, placed.end);
-        let memory = Due::index_bytes(versions, key_bytes);
-        let (before, after) = self.debt.add(Due { replay_ps: self.rates.replay_ps(bytes, versions), memory });
+    pub(crate) fn count_due(&self, end: Lsn, size: Size) -> (Due, Due) {
+        let bytes = self.debt.bytes(size.bytes, end);
+        let memory = Due::index_bytes(size.versions, size.key_bytes);
+        self.debt.add(Due { replay_ps: self.rates.replay_ps(bytes, size.versions), memory })
+    }
+
+    /// Sees to what a commit made due. No lock is held.
+    #[inline]
+    pub(crate) fn owe(&self, placed: Placed, (before, after): (Due, Due)) {
         let crossed = |line: u64| before.replay_ps < line && line <= after.replay_ps;
         if after.reaches(self.due) || crossed(self.least_ps()) {
             self.owe_much(placed, after);

@@ -16,6 +16,7 @@ use savehold_wal::{Append, Durability, Frame, Lsn, NotNow, Placed, Urgency};
 
 use crate::apply::{Live, apply};
 use crate::core::Core;
+use crate::debt::{Due, Size};
 use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
 use crate::index::TailIndex;
@@ -69,16 +70,19 @@ impl Core {
             Patience::AnswersBusy => self.wal.admit_now(bytes).map_err(Error::from)?,
         }
         let append = Append { durability: how.durability, urgency: urgency_of(draft) };
+        let size = Size {
+            bytes,
+            versions: draft.writes.len() as u64,
+            key_bytes: draft.writes.iter().map(|((_, key), _)| key.as_bytes().len() as u64).sum(),
+        };
         loop {
-            match self.try_place(draft, &mut frame, append) {
-                Ok((placed, told)) => {
+            match self.try_place(draft, &mut frame, append, size) {
+                Ok(Place { placed, due, told }) => {
                     frame.reuse();
                     if told {
                         self.attend();
                     }
-                    let key_bytes =
-                        draft.writes.iter().map(|((_, key), _)| key.as_bytes().len() as u64).sum();
-                    self.owe(placed, bytes, draft.writes.len() as u64, key_bytes);
+                    self.owe(placed, due);
                     self.spare(bytes, placed.end);
                     return Ok(placed);
                 }
@@ -88,13 +92,13 @@ impl Core {
         }
     }
 
-    /// Says beside the place whether somebody who waits for a lease is to be told.
     fn try_place(
         &self,
         draft: &Draft<'_>,
         frame: &mut Frame,
         append: Append,
-    ) -> Result<(Placed, bool), Refused> {
+        size: Size,
+    ) -> Result<Place, Refused> {
         let tail = lock_soon(&self.order);
         // where nothing was placed since the first read, nothing that was read can have changed
         let holds = draft.remembered.is_empty() && self.sequenced() == draft.moment;
@@ -121,7 +125,7 @@ impl Core {
         let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
         draft.memory.inspect(|memory| memory.apply(placed));
         self.raise_sequenced(placed.lsn);
-        Ok((placed, told))
+        Ok(Place { placed, due: self.count_due(placed.end, size), told })
     }
 
     /// Whether the leases that stand allow it. Under the commit lock.
@@ -142,6 +146,15 @@ impl Core {
         let moment = self.sequenced();
         (moment, self.index.watch(moment))
     }
+}
+
+/// The place that a draft got.
+struct Place {
+    placed: Placed,
+    /// What was due before and after.
+    due: (Due, Due),
+    /// Somebody who waits for a lease is to be told.
+    told: bool,
 }
 
 /// Enters a record of ours into the tail of the index; says what it says of leases.

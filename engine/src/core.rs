@@ -103,10 +103,10 @@ pub(crate) struct Core {
     pub(crate) order: Mutex<Arc<TailIndex>>,
     /// The newest place in commit order.
     sequenced: AtomicU64,
+    pub(crate) debt: Debt,
 
     // written by every commit, outside it
     counted: NewLine,
-    pub(crate) debt: Debt,
     pub(crate) commits: Latencies,
     pub(crate) conflicts: AtomicU64,
 }
@@ -183,8 +183,8 @@ impl Core {
             ordered: NewLine,
             order,
             sequenced,
-            counted: NewLine,
             debt,
+            counted: NewLine,
             commits: Latencies::default(),
             conflicts: AtomicU64::new(0),
         }

@@ -41,29 +41,37 @@ impl Due {
     }
 }
 
+/// How large a record is, with how many versions, and how long their keys are together.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) bytes: u64,
+    pub(crate) versions: u64,
+    pub(crate) key_bytes: u64,
+}
+
 /// Bytes of memory that the index takes for a version beside its key.
 const VERSION_BYTES: u64 = 64;
 
 impl Debt {
-    /// Adds what a commit makes due; the sum of the tail before and after.
+    /// Adds what a commit makes due; the sum of the tail before and after. Under the commit lock.
     #[inline]
     pub(crate) fn add(&self, due: Due) -> (Due, Due) {
-        let before = Due {
-            replay_ps: self.tail.fetch_add(due.replay_ps, Ordering::Relaxed),
-            memory: self.memory[0].fetch_add(due.memory, Ordering::Relaxed),
-        };
+        let before = self.tail();
         let after = Due {
             replay_ps: before.replay_ps.saturating_add(due.replay_ps),
             memory: before.memory.saturating_add(due.memory),
         };
+        self.tail.store(after.replay_ps, Ordering::Relaxed);
+        self.memory[0].store(after.memory, Ordering::Relaxed);
         (before, after)
     }
 
     /// Bytes of log that a record of so many bytes, which ends at `end`, takes with all that stands before it: padding
-    /// too, but not what a new segment leaves out.
+    /// too, but not what a new segment leaves out. Under the commit lock.
     #[inline]
     pub(crate) fn bytes(&self, bytes: u64, end: Lsn) -> u64 {
-        let before = self.end.fetch_max(end.raw(), Ordering::Relaxed);
+        let before = self.end.load(Ordering::Relaxed);
+        self.end.store(end.raw(), Ordering::Relaxed);
         end.raw().saturating_sub(before).min(bytes + 2 * BLOCK_BYTES)
     }
 

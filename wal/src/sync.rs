@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::task::Waker;
 use std::thread::Thread;
 
@@ -67,17 +67,23 @@ pub struct Copies<T> {
 }
 
 /// Slots: threads that seldom are more at once.
-const SLOTS: usize = 8;
+pub const SLOTS: usize = 8;
 
 /// A slot on cache lines of its own.
 #[repr(align(128))]
 struct Slot<T>(RwLock<Arc<T>>);
 
-thread_local! {
-    static SLOT: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS
-    };
+/// The slot of this thread, below [`SLOTS`]: few others have the same.
+#[inline]
+#[must_use]
+pub fn slot() -> usize {
+    thread_local! {
+        static SLOT: usize = {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS
+        };
+    }
+    SLOT.with(|slot| *slot)
 }
 
 impl<T: Clone> Copies<T> {
@@ -94,7 +100,7 @@ impl<T: Clone> Copies<T> {
     #[inline]
     #[must_use]
     pub fn read(&self) -> Arc<T> {
-        self.slots[SLOT.with(|slot| *slot)].0.read().clone()
+        self.slots[slot()].0.read().clone()
     }
 
     /// Replaces the value by what `change` makes of it; every read that begins after this returns sees the new one.
@@ -143,9 +149,13 @@ impl Sleeper {
 }
 
 /// Who waits for which place. A waiter that looks at the watermark under this list's lock, and then adds itself, is
-/// never missed: the watermark is raised before the list is drained.
+/// never missed: the watermark is raised before the list is drained. Nor is one where the list is not even locked because
+/// nobody seems to wait: who waits says so before looking at the watermark, and whoever raised it looks behind that whether
+/// anybody does. One of them sees the other.
 #[derive(Debug, Default)]
 pub struct Waiters {
+    /// Somebody may wait. Cleared under the list's lock.
+    any: AtomicBool,
     list: Mutex<BTreeMap<(Lsn, u64), Sleeper>>,
     next: AtomicU64,
 }
@@ -157,7 +167,10 @@ impl Waiters {
     /// Adds a waiter for `place`, unless `done` says, under the list's lock, that there is nothing to wait for.
     pub fn add(&self, place: Lsn, sleeper: Sleeper, done: impl FnOnce() -> bool) -> Option<WaitKey> {
         let mut list = self.list.lock();
+        self.any.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if done() {
+            self.any.store(!list.is_empty(), Ordering::Relaxed);
             return None;
         }
         let key = (place, self.next.fetch_add(1, Ordering::Relaxed));
@@ -178,18 +191,25 @@ impl Waiters {
 
     /// Takes a waiter off the list that lost interest.
     pub fn remove(&self, key: WaitKey) {
-        self.list.lock().remove(&key);
+        let mut list = self.list.lock();
+        list.remove(&key);
+        self.any.store(!list.is_empty(), Ordering::Relaxed);
     }
 
-    /// Takes everybody off the list who waits for a place up to and including `place`.
+    /// Takes everybody off the list who waits for a place up to and including `place`. What they wait for was done before.
     #[must_use]
     pub fn reached(&self, place: Lsn) -> Vec<Sleeper> {
+        fence(Ordering::SeqCst);
+        if !self.any.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let mut list = self.list.lock();
         if list.first_key_value().is_none_or(|((first, _), _)| *first > place) {
             return Vec::new();
         }
         let rest = list.split_off(&(place, u64::MAX));
         let woken = std::mem::replace(&mut *list, rest);
+        self.any.store(!list.is_empty(), Ordering::Relaxed);
         drop(list);
         woken.into_values().collect()
     }
@@ -198,6 +218,31 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_is_woken_though_the_list_is_not_looked_at_while_nobody_seems_to_wait() {
+        const STEPS: u64 = 20_000;
+        let (waiters, reached) = (Waiters::default(), [const { Watermark::new(Lsn::NONE) }; 2]);
+        crate::schedule::share(2, |me| {
+            for step in (1..=STEPS).map(Lsn::from_raw) {
+                reached[me].raise(step);
+                waiters
+                    .reached(Lsn::from_raw(2 * step.raw() + me as u64))
+                    .into_iter()
+                    .for_each(Sleeper::wake);
+                let other = &reached[1 - me];
+                let place = Lsn::from_raw(2 * step.raw() + 1 - me as u64);
+                let own = || Sleeper::Thread(std::thread::current());
+                while other.get() < step {
+                    if let Some(key) = waiters.add(place, own(), || other.get() >= step) {
+                        std::thread::park();
+                        waiters.remove(key);
+                    }
+                }
+            }
+        });
+        assert!(!waiters.any.into_inner(), "nobody is left");
+    }
 
     #[test]
     fn a_copy_replaced_on_one_thread_is_seen_on_all() {

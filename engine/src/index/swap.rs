@@ -5,24 +5,14 @@
 //! others the new one: both must answer alike.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use savehold_wal::sync::{RwLock, RwLockReadGuard};
-
-const SLOTS: usize = 8;
+use savehold_wal::sync::{RwLock, RwLockReadGuard, SLOTS, slot};
 
 /// A value behind an [`Arc`] in each slot, replaced as a whole.
 pub(super) struct Swap<T>([Slot<T>; SLOTS]);
 
 #[repr(align(128))]
 struct Slot<T>(RwLock<Arc<T>>);
-
-thread_local! {
-    static SLOT: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS
-    };
-}
 
 impl<T: Clone> Swap<T> {
     pub(super) fn new(value: &T) -> Self {
@@ -32,7 +22,7 @@ impl<T: Clone> Swap<T> {
     /// The value, for a moment: a replacement waits for the guard.
     #[inline]
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Arc<T>> {
-        self.0[SLOT.with(|slot| *slot)].0.read()
+        self.0[slot()].0.read()
     }
 
     /// The value, for as long as it takes.
