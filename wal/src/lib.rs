@@ -65,6 +65,7 @@ mod recover;
 mod rest;
 mod prepare;
 mod writer;
+mod answer;
 mod place;
 mod keeper;
 mod ticket;

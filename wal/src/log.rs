@@ -43,7 +43,13 @@ pub(crate) struct Log {
     pub(crate) process: u32,
     /// Why nothing may be written, where recovery had no space.
     pub(crate) read_only: Option<Error>,
-    pub(crate) time: EngineTime,
+
+    // changed once
+    pub(crate) failure: OnceLock<Error>,
+    /// Set under `order`: nothing is placed after it.
+    pub(crate) closed: AtomicBool,
+    /// Set once closing has made durable what it could: nothing more will be.
+    pub(crate) settled_down: AtomicBool,
 
     // under their own locks
     /// The directory is ours; `None` once it was given up. Held while the catalog is replaced.
@@ -84,26 +90,22 @@ pub(crate) struct Log {
     pub(crate) without_sync: AtomicBool,
     /// How many records make a group, of those that come again and again (`turns`): how much company a commit has.
     pub(crate) company: AtomicU32,
-
-    // without a lock
+    /// Threads that look for the answer to what they placed, and see to it that what waits gets written when nobody writes.
+    pub(crate) awake: AtomicU32,
     /// The system has everything before it.
     pub(crate) accepted: Watermark,
     /// The medium has everything before it.
     pub(crate) durable: Watermark,
     /// Commits before it have their answer.
     pub(crate) acknowledged: Watermark,
-    /// No record at or behind it was given up.
-    pub(crate) complete: Watermark,
 
     // changed seldom, or by the writer alone
     pub(crate) rest: NewLine,
     pub(crate) latch: Latch,
-    pub(crate) failure: OnceLock<Error>,
-    /// Set under `order`: nothing is placed after it.
-    pub(crate) closed: AtomicBool,
-    /// Set once closing has made durable what it could: nothing more will be.
-    pub(crate) settled_down: AtomicBool,
+    pub(crate) time: EngineTime,
     pub(crate) counters: Counters,
+    /// No record at or behind it was given up.
+    pub(crate) complete: Watermark,
 }
 
 /// What the sequencing lock protects.

@@ -361,6 +361,7 @@ fn build(
         waiting: AtomicU32::new(0),
         company: AtomicU32::new(0),
         without_sync: AtomicBool::new(false),
+        awake: AtomicU32::new(0),
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),

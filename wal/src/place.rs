@@ -9,6 +9,7 @@ use crate::group::{NoRoom, Placed};
 use crate::log::{Log, closed};
 use crate::lsn::Lsn;
 use crate::options::Durability;
+use crate::sync::lock_soon;
 
 /// Why a frame got no place.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Log {
     ) -> Result<Placed, NotPlaced> {
         self.check().map_err(NotPlaced::Refused)?;
         let bytes = frame.len() as u64;
-        let mut order = self.order.lock();
+        let mut order = lock_soon(&self.order);
         if self.closed.load(Ordering::Relaxed) {
             return Err(NotPlaced::Refused(closed())); // since it was looked at: what is placed now, nobody would write
         }

@@ -3,11 +3,12 @@
 //! Alone, a committer writes its own group: one write, one sync, no other thread. With company the writer threads
 //! take over: one writes everything that waits as one group while the next one fills. While a group is synced, the next may be
 //! written and synced beside it (`turns`). A group without a sync is written in less time than a thread is woken in:
-//! whoever writes one goes on with the next, and who waits for it stays awake.
+//! who waits for it stays awake and writes the next, or whoever wrote it goes on where nobody does.
 //!
 //! 1. Whoever finds nobody writing writes. `Log::writing` says that somebody does; it is set and cleared under the lock,
-//!    and whoever clears it saw that nothing waits, handed over, or looks again behind the sync of what it wrote
-//!    (`Log::syncing`). So whoever placed a frame and sees one of them set, without the lock, knows that the frame gets written.
+//!    and whoever clears it saw that nothing waits, handed over, saw somebody who looks for an answer (`answer`) and goes on
+//!    with what waits, or looks again behind the sync of what it wrote (`Log::syncing`). So whoever placed a frame and sees
+//!    one of them set, without the lock, knows that the frame gets written.
 //! 2. Groups are written in the order of their places, one at a time.
 //! 3. An answer is given after the group's write, its sync if it has one, and those of all groups before it; answers stand in
 //!    log order. Nothing is called durable before.
@@ -22,13 +23,13 @@ use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{FrameKind, put_own};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
-use crate::group::{Group, Placed};
+use crate::group::Group;
 use crate::log::{Log, Order};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::segment::file::Segment;
-use crate::sync::{MutexGuard, Sleeper};
+use crate::sync::{MutexGuard, lock_soon};
 use crate::turns::{Turn, is_enough};
 
 /// So much behind a small group that a sync follows is written as zeros with it where space was only allocated: what is prepared for
@@ -40,11 +41,6 @@ const COMPANY_WAIT: Duration = Duration::from_micros(50);
 
 /// Groups without a sync that a committer writes for others behind its own, before the writer thread takes over.
 const FAVOURS: u32 = 16;
-
-/// How often somebody who waits for a write without a sync looks for its answer before it sleeps, and how many looks
-/// lie between two at which it lets others run: some 50 µs in all.
-const LOOKS: u32 = 1024;
-const LOOKS_BETWEEN: u32 = 64;
 
 impl Log {
     /// Sees to it that what was placed gets written though nobody waits for it.
@@ -90,70 +86,13 @@ impl Log {
         }
     }
 
-    /// Waits for the answer to a record; writes it itself if nobody else does.
-    pub(crate) fn wait(&self, Placed { lsn, end, group }: Placed) -> Result<()> {
-        let done = || self.acknowledged.get() >= end || self.failure.get().is_some() || self.is_left_alone();
-        loop {
-            if self.acknowledged.get() >= end {
-                return Ok(());
-            }
-            if self.failure.get().is_some() || self.is_forked() {
-                return Err(self.unknown(lsn));
-            }
-            if self.write_until(end) || self.comes_soon(end) {
-                continue;
-            }
-            if let Some(group) = group {
-                self.bell(group).sleep_until(done);
-            } else if self.waiters.add(end, Sleeper::Thread(std::thread::current()), done).is_some() {
-                self.park_until(end);
-            }
-        }
-    }
-
-    /// Looks for the answer while somebody writes without a sync; false where that takes too long.
-    fn comes_soon(&self, end: Lsn) -> bool {
-        for look in 1..=LOOKS {
-            let writing = self.writing.load(Ordering::Acquire);
-            if self.acknowledged.get() >= end {
-                return true;
-            }
-            if !writing {
-                return self.is_left_alone();
-            }
-            if !self.without_sync.load(Ordering::Acquire) {
-                return false;
-            }
-            if look % LOOKS_BETWEEN == 0 {
-                std::thread::yield_now();
-            } else {
-                std::hint::spin_loop();
-            }
-        }
-        false
-    }
-
-    fn is_left_alone(&self) -> bool {
-        if self.writing.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
-            return false;
-        }
-        let order = self.order.lock();
-        !self.writing.load(Ordering::Acquire) && self.syncing.load(Ordering::Acquire) == 0 && order.may_take()
-    }
-
-    fn park_until(&self, end: Lsn) {
-        while self.acknowledged.get() < end && self.failure.get().is_none() {
-            std::thread::park();
-        }
-    }
-
     /// Writes groups until what lies before `end` is written, if nobody else is writing; false where somebody is, or where
     /// nothing waits.
     pub(crate) fn write_until(&self, end: Lsn) -> bool {
         if self.is_cared_for() || self.is_forked() {
             return false;
         }
-        let mut order = self.order.lock();
+        let mut order = lock_soon(&self.order);
         if self.is_cared_for() || self.failure.get().is_some() || !order.may_take() {
             return false;
         }
@@ -197,6 +136,9 @@ impl Log {
                 self.leave_to_writer(order);
                 return Next::HandOver;
             }
+            if written && self.is_left_to_others() {
+                return Next::Rest;
+            }
             *favours = favours.saturating_sub(u32::from(written));
             if let Some(next) = self.take(order) {
                 return Next::Write(next);
@@ -204,6 +146,20 @@ impl Log {
         }
         self.writing.store(false, Ordering::Release);
         Next::Rest
+    }
+
+    /// Gives up the writing though something waits, where somebody is awake who goes on with it at once. Under the lock that
+    /// the writing is taken under: whoever looks up behind this sees that nobody writes, or was seen here to have gone.
+    fn is_left_to_others(&self) -> bool {
+        if self.awake.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        self.writing.store(false, Ordering::SeqCst);
+        let left = self.awake.load(Ordering::SeqCst) > 0;
+        if !left {
+            self.writing.store(true, Ordering::Release);
+        }
+        left
     }
 
     /// A writer thread.
@@ -295,9 +251,8 @@ impl Log {
         self.without_sync.store(taken.turn.is_none(), Ordering::Release);
         self.write_group(&taken)?;
         let Taken { group, at, turn, .. } = taken;
-        let (synced, number, segment) = (group.synced, group.number, group.segment.clone());
-        let Some(turn) = turn.filter(|_| synced) else {
-            let mut order = self.order.lock();
+        let Some(turn) = turn.filter(|_| group.synced) else {
+            let mut order = lock_soon(&self.order);
             if let Some(turn) = turn {
                 order.turns.give_back(turn);
             }
@@ -305,10 +260,11 @@ impl Log {
             order.unanswered.push(group, Some(at));
             return Ok((order, true));
         };
+        let (number, segment) = (group.number, group.segment.clone());
         self.pass_on(group);
         self.sync_segment(&segment, turn)?;
         let at = self.env.clock.boot();
-        let mut order = self.order.lock();
+        let mut order = lock_soon(&self.order);
         order.turns.give_back(turn);
         order.unanswered.synced(number, at);
         self.syncing.store(self.syncing.load(Ordering::Relaxed) - 1, Ordering::Release);
@@ -318,7 +274,7 @@ impl Log {
 
     /// Lets others write while this group is synced.
     fn pass_on(&self, group: Arc<Group>) {
-        let mut order = self.order.lock();
+        let mut order = lock_soon(&self.order);
         order.on_its_way = None;
         order.unanswered.push(group, None);
         self.syncing.store(self.syncing.load(Ordering::Relaxed) + 1, Ordering::Release);

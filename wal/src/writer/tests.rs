@@ -6,6 +6,7 @@ use crate::clock::{Clock, OsClock};
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy};
 use crate::format::frame::Frame;
+use crate::group::Placed;
 use crate::keeper::Marking;
 use crate::limits::BLOCK_BYTES;
 use crate::open::open;
@@ -15,7 +16,7 @@ use crate::schedule::share;
 use crate::segment::file::Access;
 use crate::sim::{Choice, Failure, Fate, Fault, SimClock, SimDisk, What, When};
 use crate::turns::{TURNS, Turns};
-use crate::wal::Wal;
+use crate::wal::{Append, Wal};
 
 fn env(disk: &SimDisk) -> Env {
     Env {
@@ -322,6 +323,48 @@ fn beside(log: &Log, disk: &SimDisk, then: impl Fn(Placed, Placed) + Sync) -> [R
         }
     });
     answers.into_iter().flatten().collect::<Vec<_>>().try_into().unwrap()
+}
+
+#[test]
+fn what_waits_without_a_sync_is_left_to_who_looks_for_an_answer_and_written_by_them() {
+    for awake in [true, false] {
+        let log = shared(&SimDisk::new(12));
+        let first = place(&log, Durability::Buffered);
+        let taken = log.take(&mut log.order.lock()).unwrap();
+        let second = place(&log, Durability::Buffered);
+        assert_ne!(first.group, second.group);
+        log.awake.store(u32::from(awake), Ordering::SeqCst);
+        let mut favours = FAVOURS;
+        let next = log.write(taken, |order, ours| log.next(order, ours, first.end, &mut favours));
+        assert_eq!(log.writing.load(Ordering::SeqCst), !awake);
+        match next {
+            Some(Next::Write(taken)) if !awake => _ = log.write(taken, |_, _| ()),
+            Some(Next::Rest) if awake => {
+                assert!(log.accepted.get() < second.end);
+                log.awake.store(0, Ordering::SeqCst);
+                assert!(log.looks(first.end), "whose answer is there already");
+            }
+            _ => panic!("somebody is awake: {awake}"),
+        }
+        assert!(log.accepted.get() >= second.end);
+        assert_eq!(log.acknowledged.get(), log.accepted.get());
+    }
+}
+
+#[test]
+fn whatever_many_commit_without_a_sync_gets_written_though_nobody_waits_for_some_of_it() {
+    let wal = Wal::open_in(threaded(&SimDisk::new(13)), Path::new("/store"), options()).unwrap();
+    let append = |head: u8| {
+        let how = Append { durability: Durability::Buffered, ..Append::default() };
+        wal.append_frame(Frame::record(&[head; 40], &[]).unwrap(), how).unwrap()
+    };
+    let placed = share(6, |me| {
+        let tickets = (0..1_000).map(|n| Some(append(me as u8)).filter(|_| (n + me) % 3 > 0));
+        tickets.flatten().map(|ticket| ticket.wait().unwrap()).max()
+    });
+    let last = append(9).wait().unwrap();
+    assert!(placed.into_iter().all(|placed| placed < Some(last)));
+    assert_eq!(wal.stats().records, 6_001);
 }
 
 #[test]

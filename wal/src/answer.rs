@@ -1,0 +1,93 @@
+//! Corridor: waiting for the answer to a record, and writing it meanwhile where nobody else does.
+//!
+//! Who waits for a write without a sync looks for its answer before it sleeps (`Log::awake` counts them). Whoever wrote a group
+//! that way and sees one of them leaves the rest to them. So whoever stops looking looks once more whether anybody writes, and
+//! where nobody does writes what waits, whatever became of its own answer. The count and `Log::writing` are changed and looked
+//! at in opposite orders: one of the two sees the other.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::Result;
+use crate::group::Placed;
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::sync::Sleeper;
+
+/// How often somebody who waits for a write without a sync looks for its answer before it sleeps, and how many looks
+/// lie between two at which it lets others run: some 50 µs in all.
+const LOOKS: u32 = 1024;
+const LOOKS_BETWEEN: u32 = 16;
+
+impl Log {
+    /// Waits for the answer to a record; writes it itself if nobody else does.
+    pub(crate) fn wait(&self, Placed { lsn, end, group }: Placed) -> Result<()> {
+        let done = || self.acknowledged.get() >= end || self.failure.get().is_some() || self.is_left_alone();
+        loop {
+            if self.acknowledged.get() >= end {
+                return Ok(());
+            }
+            if self.failure.get().is_some() || self.is_forked() {
+                return Err(self.unknown(lsn));
+            }
+            if self.write_until(end) || self.looks(end) {
+                continue;
+            }
+            if let Some(group) = group {
+                self.bell(group).sleep_until(done);
+            } else if self.waiters.add(end, Sleeper::Thread(std::thread::current()), done).is_some() {
+                self.park_until(end);
+            }
+        }
+    }
+
+    /// Looks for the answer for a while; false where that takes too long. Whoever writes meanwhile may leave what waits to those
+    /// who look: it is seen to here that it gets written, whatever became of the answer.
+    pub(crate) fn looks(&self, end: Lsn) -> bool {
+        if !self.without_sync.load(Ordering::Acquire) {
+            return self.comes_soon(end);
+        }
+        self.awake.fetch_add(1, Ordering::SeqCst);
+        let came = self.comes_soon(end);
+        self.awake.fetch_sub(1, Ordering::SeqCst);
+        let is_left = !self.writing.load(Ordering::SeqCst)
+            && self.syncing.load(Ordering::Acquire) == 0
+            && self.waiting.load(Ordering::Acquire) > 0;
+        (is_left && self.write_until(end)) || came
+    }
+
+    /// Looks for the answer while somebody writes without a sync; false where that takes too long.
+    fn comes_soon(&self, end: Lsn) -> bool {
+        for look in 1..=LOOKS {
+            let writing = self.writing.load(Ordering::Acquire);
+            if self.acknowledged.get() >= end {
+                return true;
+            }
+            if !writing {
+                return self.is_left_alone();
+            }
+            if !self.without_sync.load(Ordering::Acquire) {
+                return false;
+            }
+            if look % LOOKS_BETWEEN == 0 {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        false
+    }
+
+    fn is_left_alone(&self) -> bool {
+        if self.writing.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        let order = self.order.lock();
+        !self.writing.load(Ordering::Acquire) && self.syncing.load(Ordering::Acquire) == 0 && order.may_take()
+    }
+
+    fn park_until(&self, end: Lsn) {
+        while self.acknowledged.get() < end && self.failure.get().is_none() {
+            std::thread::park();
+        }
+    }
+}
