@@ -37,6 +37,8 @@ pub enum Kind {
     Bare,
     /// The floor of who writes into a block again that was synced before.
     BareAgain,
+    /// The floor of who does two things at once: two syncs, or two halves of a replay.
+    BareTwo,
 }
 
 /// What an adapter opens.
@@ -134,6 +136,7 @@ impl Kind {
             Self::Okaywal => "okaywal",
             Self::Bare => "floor",
             Self::BareAgain => "floor, blocks again",
+            Self::BareTwo => "floor, two at once",
         }
     }
 
@@ -149,7 +152,7 @@ impl Kind {
             Self::Surrealkv => &["surrealkv"],
             Self::RaftEngine => &["raft-engine"],
             Self::Okaywal => &["okaywal"],
-            Self::Bare | Self::BareAgain => &[],
+            Self::Bare | Self::BareAgain | Self::BareTwo => &[],
         }
     }
 
@@ -168,11 +171,11 @@ impl Kind {
             (Self::RaftEngine, Get | Open | Size) => false,
             // No log: there is nothing to replay.
             (Self::Lmdb | Self::Redb, Replay) => false,
-            (Self::Bare, Replay) => setting.keeps_the_log(),
+            (Self::Bare | Self::BareTwo, Replay) => setting.keeps_the_log(),
             // Of those whose commits share syncs: the others would take minutes to write it.
             (Self::Fjall | Self::Sqlite | Self::Surrealkv, Replay) => setting != Setting::InLogSynced,
             (Self::Bare, Update | Open | Size) => false,
-            (Self::BareAgain, workload) => workload == Durable,
+            (Self::BareAgain | Self::BareTwo, workload) => workload == Durable,
             _ => true,
         };
         built && fits
@@ -181,12 +184,17 @@ impl Kind {
     /// Whether it has what one case asks for.
     pub fn measures(self, case: &Case) -> bool {
         let alone = case.threads == 1 && case.in_flight == 1;
-        self.can(case.workload, case.setting) && (alone || self != Self::BareAgain)
+        let fits = match self {
+            Self::BareAgain => alone,
+            Self::BareTwo => !alone || case.workload != Workload::Durable,
+            _ => true,
+        };
+        self.can(case.workload, case.setting) && fits
     }
 
     /// Whether it is no engine: a floor.
     pub fn is_floor(self) -> bool {
-        matches!(self, Self::Bare | Self::BareAgain)
+        matches!(self, Self::Bare | Self::BareAgain | Self::BareTwo)
     }
 }
 

@@ -30,7 +30,8 @@ pub fn open(kind: Kind, opening: &Opening) -> Result<Box<dyn Engine>> {
         Kind::Surrealkv => Box::new(surrealkv::Surrealkv::open(opening)?),
         Kind::RaftEngine => Box::new(raft_engine::RaftEngine::open(opening)?),
         Kind::Okaywal => Box::new(okaywal::Okaywal::open(opening)?),
-        Kind::Bare => bare::open(opening, bare::Place::NextBlock)?,
-        Kind::BareAgain => bare::open(opening, bare::Place::Behind)?,
+        Kind::Bare => bare::open(opening, bare::Way::Plain)?,
+        Kind::BareAgain => bare::open(opening, bare::Way::BlocksAgain)?,
+        Kind::BareTwo => bare::open(opening, bare::Way::TwoAtOnce)?,
     })
 }

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread;
 
 use savehold_wal::env::Env;
 use savehold_wal::vfs::{Map, OpenMode};
@@ -22,36 +24,60 @@ pub(super) struct Append {
     file: File,
     end: Mutex<u64>,
     map: Option<Map>,
-    slots: Slots,
+    /// Of the parts that were gone through, in order.
+    slots: Vec<Slots>,
     records: u64,
 }
 
 impl Append {
-    /// Opens it and goes through what is there.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens it and goes through what is there, by so many threads.
+    pub(super) fn open(path: &Path, threads: usize) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let bytes = file.metadata()?.len();
         let map = match bytes {
             0 => None,
             _ => Env::os().vfs.open(path, OpenMode::Read)?.map(bytes)?,
         };
-        let (slots, records, end) = scan(map.as_deref().unwrap_or_default());
-        Ok(Self { file, end: Mutex::new(end), map, slots, records })
+        let bytes = map.as_deref().unwrap_or_default();
+        // All records are as long as the first one, or a table is a little small and grows, and one thread does it all.
+        let each = decode(bytes).map_or(1, |(key, value)| super::HEADER_BYTES + key.len() + value.len());
+        let part = (bytes.len() / each).div_ceil(threads) * each;
+        let stretch = |n: usize| {
+            (n * part).min(bytes.len())..if n + 1 < threads { (n + 1) * part } else { bytes.len() }
+        };
+        let parts: Vec<Part> = thread::scope(|scope| {
+            let begun: Vec<_> =
+                (0..threads).map(|n| scope.spawn(move || scan(bytes, stretch(n), each))).collect();
+            begun.into_iter().map(|part| part.join().map_err(|_| "a thread panicked")).collect::<Vec<_>>()
+        })
+        .into_iter()
+        .collect::<std::result::Result<_, _>>()?;
+        let (records, end) =
+            (parts.iter().map(|part| part.records).sum(), parts.iter().map(|part| part.end).max());
+        let slots = parts.into_iter().map(|part| part.slots).collect();
+        Ok(Self { file, end: Mutex::new(end.unwrap_or(0)), map, slots, records })
     }
 }
 
-/// Every record: how many there are, and where they end.
-fn scan(bytes: &[u8]) -> (Slots, u64, u64) {
-    // All records are as long as the first one, or the table is a little small and grows.
-    let first = decode(bytes).map_or(1, |(key, value)| super::HEADER_BYTES + key.len() + value.len());
-    let (mut slots, mut records, mut at) = (Slots::new(bytes.len() / first), 0, 0);
-    while let Some((key, value)) = decode(&bytes[at..]) {
+/// What one thread went through.
+struct Part {
+    slots: Slots,
+    records: u64,
+    end: u64,
+}
+
+/// Every record that begins in a stretch of `bytes`.
+fn scan(bytes: &[u8], stretch: Range<usize>, each: usize) -> Part {
+    let (mut slots, mut records, mut at) = (Slots::new(stretch.len() / each), 0, stretch.start);
+    while at < stretch.end
+        && let Some((key, value)) = decode(&bytes[at..])
+    {
         slots.push(hash(key), at as u64);
         records += 1;
         at += super::HEADER_BYTES + key.len() + value.len();
     }
     slots.settle();
-    (slots, records, at as u64)
+    Part { slots, records, end: at as u64 }
 }
 
 impl Engine for Append {
@@ -102,7 +128,8 @@ impl Session for Client<'_> {
 
     fn get(&mut self, key: &Key) -> Result<Option<usize>> {
         let Some(map) = &self.append.map else { return Ok(None) };
-        let Some(at) = self.append.slots.find(hash(key)) else { return Ok(None) };
+        let newest = self.append.slots.iter().rev().find_map(|slots| slots.find(hash(key)));
+        let Some(at) = newest else { return Ok(None) };
         let (stands, value) = decode(&map[at as usize..]).ok_or("a record with a wrong checksum")?;
         black_box(value.first());
         Ok((stands == key).then_some(value.len()))

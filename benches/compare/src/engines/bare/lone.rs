@@ -5,21 +5,21 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{BLOCK_BYTES, PREPARED_BYTES, Place, encode, prepared};
+use super::{BLOCK_BYTES, PREPARED_BYTES, Way, encode, prepared};
 use crate::engine::{Engine, Result, Session};
 use crate::keys::Key;
 
 /// A prepared file.
 pub(super) struct Lone {
     file: File,
-    place: Place,
+    way: Way,
     next: Mutex<u64>,
 }
 
 impl Lone {
     /// Prepares it.
-    pub(super) fn make(path: &Path, place: Place) -> Result<Self> {
-        Ok(Self { file: prepared(path)?, place, next: Mutex::new(0) })
+    pub(super) fn make(path: &Path, way: Way) -> Result<Self> {
+        Ok(Self { file: prepared(path)?, way, next: Mutex::new(0) })
     }
 }
 
@@ -40,7 +40,7 @@ struct Writer<'e> {
 
 impl Writer<'_> {
     fn written(&mut self) -> Result<()> {
-        if self.lone.place == Place::NextBlock {
+        if self.lone.way != Way::BlocksAgain {
             self.buffer.resize(self.buffer.len().next_multiple_of(BLOCK_BYTES), 0);
         }
         let mut next = self.lone.next.lock().map_err(|_| "a thread panicked while it wrote")?;

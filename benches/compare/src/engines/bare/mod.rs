@@ -9,6 +9,7 @@
 mod append;
 mod group;
 mod lone;
+mod pair;
 mod slots;
 
 use std::fs::{File, OpenOptions};
@@ -27,22 +28,25 @@ const PREPARED_BYTES: u64 = 64 << 20;
 /// Checksum and length.
 const HEADER_BYTES: usize = 8;
 
-/// Where a lone commit is written.
+/// Which floor.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Into a block of its own: what was synced is never written again.
-    NextBlock,
-    /// Behind the commit before, into the same block: a write that is torn can take that one with it.
-    Behind,
+pub enum Way {
+    /// Each lone commit in a block of its own: what was synced is never written again. One sync at a time, one thread replays.
+    Plain,
+    /// A lone commit behind the one before, in the same block: a write that is torn can take that one with it.
+    BlocksAgain,
+    /// Two groups are synced at once; two threads replay a half each.
+    TwoAtOnce,
 }
 
 /// Opens it.
-pub fn open(opening: &Opening, place: Place) -> Result<Box<dyn Engine>> {
+pub fn open(opening: &Opening, way: Way) -> Result<Box<dyn Engine>> {
     let path = opening.dir.join("bare");
     Ok(match opening.setting {
-        Setting::Durable if opening.threads == 1 => Box::new(lone::Lone::make(&path, place)?),
+        Setting::Durable if way == Way::TwoAtOnce => Box::new(pair::Pair::make(&path)?),
+        Setting::Durable if opening.threads == 1 => Box::new(lone::Lone::make(&path, way)?),
         Setting::Durable => Box::new(group::Group::make(&path)?),
-        _ => Box::new(append::Append::open(&path)?),
+        _ => Box::new(append::Append::open(&path, if way == Way::TwoAtOnce { 2 } else { 1 })?),
     })
 }
 
@@ -102,27 +106,34 @@ mod tests {
     fn what_was_appended_is_found_after_opening_again() {
         let dir = tempfile::tempdir().expect("a directory");
         let opening = Opening { dir: dir.path().into(), setting: Setting::InLog, threads: 1, updates: false };
-        let engine = open(&opening, Place::NextBlock).expect("it opens");
+        let engine = open(&opening, Way::Plain).expect("it opens");
         let value = vec![1u8; 100];
         let mut session = engine.session(0).expect("a session");
         session.put_many(&mut (0..1000).map(|n| (key(n), &*value))).expect("written");
         session.put(&key(7), b"other").expect("written");
         drop(session);
         drop(engine);
-        let engine = open(&opening, Place::NextBlock).expect("it opens");
-        assert_eq!(engine.recovered(), Some(1001));
-        let mut session = engine.session(0).expect("a session");
-        assert_eq!(session.get(&key(999)).expect("read"), Some(100));
-        assert_eq!(session.get(&key(7)).expect("read"), Some(5));
-        assert_eq!(session.get(&key(1000)).expect("read"), None);
+        for way in [Way::Plain, Way::TwoAtOnce] {
+            let engine = open(&opening, way).expect("it opens");
+            assert_eq!(engine.recovered(), Some(1001));
+            let mut session = engine.session(0).expect("a session");
+            assert_eq!(session.get(&key(0)).expect("read"), Some(100));
+            assert_eq!(session.get(&key(999)).expect("read"), Some(100));
+            assert_eq!(session.get(&key(7)).expect("read"), Some(5));
+            assert_eq!(session.get(&key(1000)).expect("read"), None);
+        }
     }
 
     #[test]
     fn every_commit_of_a_group_is_answered() {
+        [Way::Plain, Way::TwoAtOnce].into_iter().for_each(every_commit_is_answered);
+    }
+
+    fn every_commit_is_answered(way: Way) {
         let dir = tempfile::tempdir().expect("a directory");
         let opening =
             Opening { dir: dir.path().into(), setting: Setting::Durable, threads: 4, updates: false };
-        let engine = open(&opening, Place::NextBlock).expect("it opens");
+        let engine = open(&opening, way).expect("it opens");
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let engine = &engine;
