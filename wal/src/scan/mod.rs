@@ -16,6 +16,12 @@ use crate::raw;
 const RECORDS_AHEAD: usize = 6;
 const LINE_BYTES: usize = 64;
 
+/// How far ahead whole records are fetched where all of them is read, how long those are, and how much of each is: the processor
+/// guesses the lines of longer ones by itself, but no page's first ones.
+const WHOLE_AHEAD: usize = 2;
+const WHOLE_BYTES_MIN: usize = 512;
+const WHOLE_BYTES_MAX: usize = 2048;
+
 /// A run of log bytes in one file: the byte at `base` is `data[0]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
@@ -120,8 +126,11 @@ impl<'a> Span<'a> {
         while at < group_bytes.len() {
             let lsn = group.lsn.within(at);
             let frame = decode(&group_bytes[at..], lsn, self.binding).map_err(|_| lsn)?;
-            if verify == Verify::Bodies && !frame.body_is_good(lsn) {
-                return Err(lsn);
+            if verify == Verify::Bodies {
+                fetch_whole(bytes, at + WHOLE_AHEAD * frame.bytes(), frame.bytes());
+                if !frame.body_is_good(lsn) {
+                    return Err(lsn);
+                }
             }
             // Records are often as long as the one before: what is not read of their bodies lets no processor guess that.
             let soon = at + RECORDS_AHEAD * frame.bytes();
@@ -140,6 +149,14 @@ impl<'a> Span<'a> {
         let lsn = self.base.plus(GROUP_FRAME_BYTES as u64);
         let frame = decode(self.from(lsn), lsn, self.binding).ok()?;
         if group.head.frames == 0 || frame.kind != FrameKind::Ends { None } else { decode_ends(frame.head) }
+    }
+}
+
+/// Asks for the lines of a record of so many bytes.
+#[inline(always)]
+fn fetch_whole(log: &[u8], at: usize, bytes: usize) {
+    if (WHOLE_BYTES_MIN..WHOLE_BYTES_MAX).contains(&bytes) {
+        (at..at + bytes).step_by(LINE_BYTES).for_each(|line| raw::prefetch_at(log, line));
     }
 }
 
