@@ -1,9 +1,9 @@
 //! Corridor: waiting for the answer to a record, and writing it meanwhile where nobody else does.
 //!
 //! Who waits for a write without a sync looks for its answer before it sleeps (`Log::awake` counts them). Whoever wrote a group
-//! that way and sees one of them leaves the rest to them. So whoever stops looking looks once more whether anybody writes, and
-//! where nobody does writes what waits, whatever became of its own answer. The count and `Log::writing` are changed and looked
-//! at in opposite orders: one of the two sees the other.
+//! that way and sees one of them leaves the rest to them, and says so (`Log::left`). So whoever stops looking looks whether
+//! something was left, and writes that, whatever became of its own answer; what a sync follows the writer threads take over.
+//! The count and the note are changed and looked at in opposite orders: one of the two sees the other.
 
 use std::sync::atomic::Ordering;
 
@@ -11,12 +11,15 @@ use crate::error::Result;
 use crate::group::Placed;
 use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::sync::Sleeper;
+use crate::sync::{Sleeper, lock_soon};
 
 /// How often somebody who waits for a write without a sync looks for its answer before it sleeps, and how many looks
-/// lie between two at which it lets others run: some 50 µs in all.
+/// lie between two at which it lets others run.
 const LOOKS: u32 = 1024;
 const LOOKS_BETWEEN: u32 = 16;
+
+/// How often it may find that nobody writes, and nothing to write.
+const MISSED_MAX: u32 = 8;
 
 impl Log {
     /// Waits for the answer to a record; writes it itself if nobody else does.
@@ -49,23 +52,27 @@ impl Log {
         self.awake.fetch_add(1, Ordering::SeqCst);
         let came = self.comes_soon(end);
         self.awake.fetch_sub(1, Ordering::SeqCst);
-        let is_left = !self.writing.load(Ordering::SeqCst)
-            && self.syncing.load(Ordering::Acquire) == 0
-            && self.waiting.load(Ordering::Acquire) > 0;
-        (is_left && self.write_until(end)) || came
+        (self.left.load(Ordering::SeqCst) && self.write_until(end)) || came
     }
 
     /// Looks for the answer while somebody writes without a sync; false where that takes too long.
     fn comes_soon(&self, end: Lsn) -> bool {
+        let mut missed = 0;
         for look in 1..=LOOKS {
             let writing = self.writing.load(Ordering::Acquire);
             if self.acknowledged.get() >= end {
                 return true;
             }
             if !writing {
-                return self.is_left_alone();
+                if self.is_left_alone() {
+                    return true;
+                }
+                missed += 1; // somebody else was sooner, or it is kept back by who syncs
             }
-            if !self.without_sync.load(Ordering::Acquire) {
+            if !self.without_sync.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
+                return false;
+            }
+            if missed > MISSED_MAX {
                 return false;
             }
             if look % LOOKS_BETWEEN == 0 {
@@ -81,7 +88,7 @@ impl Log {
         if self.writing.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
             return false;
         }
-        let order = self.order.lock();
+        let order = lock_soon(&self.order);
         !self.writing.load(Ordering::Acquire) && self.syncing.load(Ordering::Acquire) == 0 && order.may_take()
     }
 

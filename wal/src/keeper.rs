@@ -29,6 +29,9 @@ impl Log {
     pub(crate) fn run_keeper(&self) {
         loop {
             let alarm = self.tick();
+            if alarm.is_none() && !self.rests() {
+                continue;
+            }
             let mut state = self.keeper.state.lock();
             if state.stop {
                 return;
@@ -38,10 +41,7 @@ impl Log {
                     Some(after) => {
                         self.keeper.ring.wait_for(&mut state, after);
                     }
-                    None => {
-                        self.keeper.resting.store(true, Ordering::Release);
-                        self.keeper.ring.wait(&mut state);
-                    }
+                    None => self.keeper.ring.wait(&mut state),
                 }
             }
             state.rung = false;
@@ -50,6 +50,19 @@ impl Log {
                 return;
             }
         }
+    }
+
+    /// Says that the keeper sleeps without an alarm, unless something came since it looked what is due: whoever gives an answer
+    /// from then on rings.
+    pub(crate) fn rests(&self) -> bool {
+        self.keeper.resting.store(true, Ordering::Release);
+        let order = self.order.lock(); // answers are given under it: those before are seen here, those behind see the rest
+        let rests = (order.unsynced.is_none() && order.unmarked.is_none()) || self.check().is_err();
+        drop(order);
+        if !rests {
+            self.keeper.resting.store(false, Ordering::Release);
+        }
+        rests
     }
 
     /// Does what is due, and says when something will be next; `None` where nothing is under way. Failures halt the

@@ -1,6 +1,6 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
-//! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then `order`, then the waiters' list; `segments` is
+//! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then the waiters' lists, then `order`; `segments` is
 //! a leaf. No lock is held across a write or a sync but `catalog`, which no commit takes while there is room, and with it
 //! `lock`, which only closing takes besides.
 
@@ -90,8 +90,10 @@ pub(crate) struct Log {
     pub(crate) without_sync: AtomicBool,
     /// How many records make a group, of those that come again and again (`turns`): how much company a commit has.
     pub(crate) company: AtomicU32,
-    /// Threads that look for the answer to what they placed, and see to it that what waits gets written when nobody writes.
+    /// Threads that look for the answer to what they placed, and see to what is `left` (`answer`).
     pub(crate) awake: AtomicU32,
+    /// Something waits, and nobody writes: it was left to those who are awake. Changed under `order`.
+    pub(crate) left: AtomicBool,
     /// The system has everything before it.
     pub(crate) accepted: Watermark,
     /// The medium has everything before it.
@@ -99,7 +101,7 @@ pub(crate) struct Log {
     /// Commits before it have their answer.
     pub(crate) acknowledged: Watermark,
 
-    // changed seldom, or by the writer alone
+    // changed seldom, or by whoever writes
     pub(crate) rest: NewLine,
     pub(crate) latch: Latch,
     pub(crate) time: EngineTime,

@@ -362,6 +362,7 @@ fn build(
         company: AtomicU32::new(0),
         without_sync: AtomicBool::new(false),
         awake: AtomicU32::new(0),
+        left: AtomicBool::new(false),
         accepted: Watermark::new(recovered.end),
         durable: Watermark::new(recovered.end),
         acknowledged: Watermark::new(recovered.end),

@@ -75,6 +75,7 @@ impl Log {
     /// Leaves the writing to a writer thread, who is to be woken.
     fn leave_to_writer(&self, order: &mut Order) {
         self.writing.store(true, Ordering::Release);
+        self.left.store(false, Ordering::Relaxed);
         order.handed = true;
     }
 
@@ -96,8 +97,10 @@ impl Log {
         if self.is_cared_for() || self.failure.get().is_some() || !order.may_take() {
             return false;
         }
-        let beside = self.syncing.load(Ordering::Acquire) > 0 && self.env.threads == Threads::Own;
-        if beside && self.company.load(Ordering::Acquire) > 1 {
+        let own = self.env.threads == Threads::Own;
+        let beside = self.syncing.load(Ordering::Acquire) > 0 && self.company.load(Ordering::Acquire) > 1;
+        let for_others = self.accepted.get() >= end && order.frames.wants_sync();
+        if own && (beside || for_others) {
             self.leave_to_writer(&mut order);
             drop(order);
             self.hand_over.notify_one();
@@ -148,15 +151,18 @@ impl Log {
         Next::Rest
     }
 
-    /// Gives up the writing though something waits, where somebody is awake who goes on with it at once. Under the lock that
-    /// the writing is taken under: whoever looks up behind this sees that nobody writes, or was seen here to have gone.
+    /// Gives up the writing though something waits, where somebody is awake who goes on with it at once (`answer`) and nothing
+    /// keeps the answers back. Under the lock that the writing is taken under: whoever looks up behind this sees that
+    /// something was left, or was seen here to have gone.
     fn is_left_to_others(&self) -> bool {
-        if self.awake.load(Ordering::SeqCst) == 0 {
+        if self.awake.load(Ordering::SeqCst) == 0 || self.syncing.load(Ordering::Acquire) > 0 {
             return false;
         }
-        self.writing.store(false, Ordering::SeqCst);
+        self.writing.store(false, Ordering::Release); // before it is said: who sees that goes on
+        self.left.store(true, Ordering::SeqCst);
         let left = self.awake.load(Ordering::SeqCst) > 0;
         if !left {
+            self.left.store(false, Ordering::Relaxed);
             self.writing.store(true, Ordering::Release);
         }
         left
@@ -210,6 +216,7 @@ impl Log {
         let turn = if order.frames.wants_sync() { Some(order.turns.take()?) } else { None };
         let mut group = order.frames.take()?;
         self.writing.store(true, Ordering::Release);
+        self.left.store(false, Ordering::Relaxed);
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
         #[cfg(feature = "planted")]
         if planted::is(Planted::ClaimTooMuch) {
@@ -440,7 +447,7 @@ enum Next {
     Write(Taken),
     /// Leaves it to the writer thread.
     HandOver,
-    /// Nothing waits.
+    /// Nothing waits, or others see to it.
     Rest,
 }
 

@@ -325,30 +325,61 @@ fn beside(log: &Log, disk: &SimDisk, then: impl Fn(Placed, Placed) + Sync) -> [R
     answers.into_iter().flatten().collect::<Vec<_>>().try_into().unwrap()
 }
 
+/// What somebody places behind a group that is being written, where an answer is looked for and where none is: how far it reaches.
+fn left_behind_a_group(awake: bool, place_behind: impl Fn(&Log) -> Lsn) {
+    let log = shared(&SimDisk::new(12));
+    let first = place(&log, Durability::Buffered);
+    let taken = log.take(&mut log.order.lock()).unwrap();
+    let end = place_behind(&log);
+    log.awake.store(u32::from(awake), Ordering::SeqCst);
+    let mut favours = FAVOURS;
+    let next = log.write(taken, |order, ours| log.next(order, ours, first.end, &mut favours));
+    assert_eq!(log.writing.load(Ordering::SeqCst), !awake);
+    match next {
+        Some(Next::Write(taken)) if !awake => _ = log.write(taken, |_, _| ()),
+        Some(Next::Rest) if awake => {
+            assert!(log.accepted.get() < end && log.left.load(Ordering::SeqCst));
+            log.awake.store(0, Ordering::SeqCst);
+            assert!(log.looks(first.end), "whose answer is there already");
+        }
+        _ => panic!("somebody is awake: {awake}"),
+    }
+    assert!(log.accepted.get() >= end && !log.left.load(Ordering::SeqCst));
+    assert_eq!(log.acknowledged.get(), log.accepted.get());
+}
+
 #[test]
 fn what_waits_without_a_sync_is_left_to_who_looks_for_an_answer_and_written_by_them() {
     for awake in [true, false] {
-        let log = shared(&SimDisk::new(12));
-        let first = place(&log, Durability::Buffered);
-        let taken = log.take(&mut log.order.lock()).unwrap();
-        let second = place(&log, Durability::Buffered);
-        assert_ne!(first.group, second.group);
-        log.awake.store(u32::from(awake), Ordering::SeqCst);
-        let mut favours = FAVOURS;
-        let next = log.write(taken, |order, ours| log.next(order, ours, first.end, &mut favours));
-        assert_eq!(log.writing.load(Ordering::SeqCst), !awake);
-        match next {
-            Some(Next::Write(taken)) if !awake => _ = log.write(taken, |_, _| ()),
-            Some(Next::Rest) if awake => {
-                assert!(log.accepted.get() < second.end);
-                log.awake.store(0, Ordering::SeqCst);
-                assert!(log.looks(first.end), "whose answer is there already");
-            }
-            _ => panic!("somebody is awake: {awake}"),
-        }
-        assert!(log.accepted.get() >= second.end);
-        assert_eq!(log.acknowledged.get(), log.accepted.get());
+        left_behind_a_group(awake, |log| place(log, Durability::Buffered).end);
+        left_behind_a_group(awake, |log| log.order.lock().frames.cut().unwrap().0); // a mark, and no record
     }
+}
+
+#[test]
+fn who_has_an_answer_syncs_nothing_for_others() {
+    let disk = SimDisk::new(14);
+    let log = shared(&disk);
+    let first = place(&log, Durability::Buffered);
+    log.wait(first).unwrap();
+    place(&log, Durability::Synced);
+    let syncs = disk.counts().syncs;
+    assert!(!log.write_until(first.end));
+    assert!(log.writing.load(Ordering::SeqCst) && log.order.lock().handed, "a writer thread is to do it");
+    assert_eq!(disk.counts().syncs, syncs);
+}
+
+#[test]
+fn answer_that_comes_before_the_keeper_rests_is_not_slept_over() {
+    let log = opened(&SimDisk::new(15));
+    commit(&log, &[1; 100], Durability::Synced);
+    log.write_mark(Marking::Idle).unwrap();
+    assert!(log.rests());
+    assert!(log.keeper.resting.load(Ordering::SeqCst));
+    log.keeper.resting.store(false, Ordering::SeqCst); // it looked what is due, and does not rest yet
+    commit(&log, &[1; 100], Durability::Buffered);
+    assert!(!log.rests(), "what was written has to be synced within a second");
+    assert!(!log.keeper.resting.load(Ordering::SeqCst));
 }
 
 #[test]
@@ -359,7 +390,12 @@ fn whatever_many_commit_without_a_sync_gets_written_though_nobody_waits_for_some
         wal.append_frame(Frame::record(&[head; 40], &[]).unwrap(), how).unwrap()
     };
     let placed = share(6, |me| {
-        let tickets = (0..1_000).map(|n| Some(append(me as u8)).filter(|_| (n + me) % 3 > 0));
+        let tickets = (0..1_000).map(|n| {
+            if n % 16 == 0 && me == 0 {
+                wal.sync().unwrap(); // a mark of its own, where nothing waits
+            }
+            Some(append(me as u8)).filter(|_| (n + me) % 3 > 0)
+        });
         tickets.flatten().map(|ticket| ticket.wait().unwrap()).max()
     });
     let last = append(9).wait().unwrap();
