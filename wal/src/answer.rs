@@ -67,12 +67,11 @@ impl Log {
                 if self.is_left_alone() {
                     return true;
                 }
-                missed += 1; // somebody else was sooner, or it is kept back by who syncs
+                missed += 1; // somebody else was sooner, or nobody may write now
             }
-            if !self.without_sync.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0 {
-                return false;
-            }
-            if missed > MISSED_MAX {
+            let kept_back =
+                !self.without_sync.load(Ordering::Acquire) || self.syncing.load(Ordering::Acquire) > 0;
+            if kept_back || missed > MISSED_MAX {
                 return false;
             }
             if look % LOOKS_BETWEEN == 0 {
