@@ -4,7 +4,7 @@ use bytes::Bytes;
 use savehold_wal::Lsn;
 use savehold_wal::format::frame::PART_HEADER_BYTES;
 
-use crate::entry::Entry as Stored;
+use crate::entry::{Entry as Stored, EntryHead};
 use crate::error::Result;
 use crate::ids::CollectionId;
 use crate::index::{Entry, Kind, Loader, Place, TailIndex, VersionRef};
@@ -40,7 +40,11 @@ impl Target for Live<'_> {
         if entry.collection == CollectionId::LEASE.0 {
             self.note(&entry);
         }
-        self.index.insert(entry);
+        let created_us = match entry.version.kind {
+            Kind::Put => EntryHead::created_alone_us(self.part(entry.version.place)),
+            Kind::Remove => None,
+        };
+        self.index.insert_created(entry, created_us.unwrap_or(0));
     }
 }
 
@@ -51,12 +55,17 @@ impl Live<'_> {
         match entry.version.kind {
             Kind::Remove => self.noted.removes.push(key),
             Kind::Put => {
-                let Place { offset, bytes } = entry.version.place;
-                let start = offset as usize + PART_HEADER_BYTES;
-                let part = self.record.get(start..start + bytes as usize).unwrap_or(&[]);
-                self.noted.puts.push((key, grant_in(&Bytes::copy_from_slice(part))));
+                let part = Bytes::copy_from_slice(self.part(entry.version.place));
+                self.noted.puts.push((key, grant_in(&part)));
             }
         }
+    }
+
+    /// What stands in a part of the record.
+    #[inline]
+    fn part(&self, Place { offset, bytes }: Place) -> &[u8] {
+        let start = offset as usize + PART_HEADER_BYTES;
+        self.record.get(start..start + bytes as usize).unwrap_or(&[])
     }
 }
 

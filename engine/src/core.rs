@@ -287,7 +287,28 @@ impl Core {
         key: &[u8],
         moment: Lsn,
     ) -> Result<Option<VersionRef>> {
-        let found = self.index.at(collection.0, key, moment).inspect_err(|e| {
+        let found = self.index.at(collection.0, key, moment);
+        self.found(found, collection, moment)
+    }
+
+    /// The newest version of a key, and when the key came to be, if that is [known](Index::newest_created).
+    ///
+    /// # Errors
+    ///
+    /// As [`Core::find`].
+    #[inline]
+    pub(crate) fn find_newest(
+        &self,
+        collection: CollectionId,
+        key: &[u8],
+    ) -> Result<Option<(VersionRef, u64)>> {
+        let found = self.index.newest_created(collection.0, key);
+        self.found(found, collection, Lsn::MAX)
+    }
+
+    #[inline]
+    fn found<T>(&self, found: Result<T>, collection: CollectionId, moment: Lsn) -> Result<T> {
+        let found = found.inspect_err(|e| {
             if e.kind() == ErrorKind::Busy {
                 self.index_bell.ring(); // a table is damaged: it is made anew now
             }

@@ -118,6 +118,14 @@ impl EntryHead {
         bytes
     }
 
+    /// When the key came to be, as the front of a part says, where nothing else stands before the value.
+    #[must_use]
+    #[inline]
+    pub(crate) fn created_alone_us(part: &[u8]) -> Option<u64> {
+        let [0, _, rest @ ..] = part else { return None };
+        varint::take(rest).map(|(created_us, _)| created_us)
+    }
+
     /// Reads it from the front of a part; what follows is the value's bytes, borrowed.
     ///
     /// # Errors

@@ -49,17 +49,19 @@ impl From<Seen> for Standing {
 }
 
 impl Core {
-    /// What stands under a key for a write that does not look at its value, which is verified all the same.
+    /// What stands under a key for a write that does not look at its value. Where the index does not know what stands beside
+    /// that, the log is read, and the value verified.
     ///
     /// # Errors
     ///
     /// As [`Core::read`].
     pub(crate) fn beside(&self, collection: CollectionId, key: &[u8]) -> Result<Standing> {
-        let Some(version) = self.find(collection, key, Lsn::MAX)? else {
+        let Some((version, created_us)) = self.find_newest(collection, key)? else {
             return Ok(Standing { lsn: Lsn::NONE, stored: None, beside: None });
         };
         let beside = match version.kind {
             Kind::Remove => None,
+            Kind::Put if created_us != 0 => Some(created_at(created_us)),
             Kind::Put => Some(
                 self.look_at(version, |part| EntryHead::decode(part).map(|(head, _)| head))
                     .and_then(|head| head.map_err(|e| e.at(Version::from(version.lsn))))
@@ -96,12 +98,7 @@ impl Core {
     /// What is known of a value that was written at `lsn` and of which no older version can be read.
     fn unknown(&self, lsn: Lsn) -> EntryHead {
         let written_us = self.wal.time_of(lsn).ok().flatten();
-        EntryHead {
-            created_us: written_us.unwrap_or_else(|| self.wal.time_us()),
-            attributes: Attributes::NONE,
-            schema: Bytes::new(),
-            format: Format::Raw,
-        }
+        created_at(written_us.unwrap_or_else(|| self.wal.time_us()))
     }
 
     /// The users whose a key's newest value is, by their tags: every tag of the store is looked at.
@@ -132,4 +129,9 @@ impl Core {
     pub(crate) fn tags(&self, full: &FullKey, before: &[UserId], write: &Write) -> Vec<(FullKey, Write)> {
         tags::upkeep(full, before, write, || self.wal.time_us())
     }
+}
+
+/// Nothing beside a value but the time; its format no write keeps.
+fn created_at(created_us: u64) -> EntryHead {
+    EntryHead { created_us, attributes: Attributes::NONE, schema: Bytes::new(), format: Format::Raw }
 }

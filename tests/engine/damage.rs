@@ -180,6 +180,37 @@ fn damaged_with_attributes() -> Result<(Sim, u64)> {
     Ok((sim, created_us))
 }
 
+#[test]
+fn a_key_written_since_the_store_was_opened_keeps_its_beginning_though_no_value_can_be_read() -> Result<()> {
+    let mut sim = Sim::new(5);
+    let store = sim.open()?;
+    let raw = store.raw("raw")?;
+    let (hurt, value) = (Bytes::from_static(b"newer and hurt"), Bytes::from_static(b"whole again"));
+    raw.set("k", &hurt)?;
+    let begun_us = raw.get("k")?.expect("written").created_us;
+    sim.advance(std::time::Duration::from_secs(5));
+    raw.set("k", &hurt)?;
+    hurt_where(&mut sim, b"newer and");
+    assert!(raw.versions("k")?.count() == 2 && raw.get("k").is_err_and(|e| e.older().is_none()));
+    sim.advance(std::time::Duration::from_secs(5));
+    raw.set("k", &value)?;
+    assert_eq!(raw.get("k")?.map(|e| (e.created_us, e.value)), Some((begun_us, value.clone())));
+    let named = |value: &Bytes| Change::write(value.clone()).user_ids([7]).meta([("a", "b")]);
+    raw.update("k", |_| named(&value))?;
+    raw.set("k", &value)?;
+    raw.set_async("k", &value).wait()?;
+    let now = raw.get("k")?.expect("written");
+    let attributes = Attributes::NONE.with_user_ids([7]).with_meta("a", "b");
+    assert_eq!((now.created_us, now.attributes), (begun_us, attributes));
+    raw.remove_async("k").wait()?;
+    sim.advance(std::time::Duration::from_secs(5));
+    raw.set("k", &value)?;
+    let again = raw.get("k")?.expect("written");
+    assert!(again.created_us >= begun_us + 15_000_000 && again.attributes.is_empty());
+    assert!(keys_of(&store, 7)?.is_empty());
+    Ok(())
+}
+
 /// The keys that are of a user.
 fn keys_of(store: &Store, user: u64) -> Result<Vec<Key>> {
     store.keys_of(user)?.map(|item| item.map(|(_, key)| key)).collect()

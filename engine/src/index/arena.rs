@@ -1,11 +1,12 @@
 //! Pure: the nodes of one partition, key and newest version side by side, written one behind the other.
 //!
 //! ```text
-//! offset  0        8        12       16       20           24    26        26+len
-//!         +--------+--------+--------+--------+------------+-----+---------+------+
-//!         | lsn    | offset | bytes  | older  | collection | len | key     | pad  |
-//!         +--------+--------+--------+--------+------------+-----+---------+------+
+//! offset  0        8        12       16       20           24    26        34        34+len
+//!         +--------+--------+--------+--------+------------+-----+---------+---------+------+
+//!         | lsn    | offset | bytes  | older  | collection | len | created | key     | pad  |
+//!         +--------+--------+--------+--------+------------+-----+---------+---------+------+
 //! lsn, offset, bytes are the newest version (bytes: its top bit says removed); older names the others, see history.
+//! created is for the caller to keep with the newest version: see `TailIndex::insert_created`.
 //! pad fills up to a multiple of 4. In memory only: nothing of this is on disk.
 //! ```
 //!
@@ -19,7 +20,7 @@ use super::history;
 use crate::limits::RESERVED_KEY_BYTES_MAX;
 
 /// Bytes of a node before its key.
-pub(super) const HEAD_BYTES: usize = 26;
+pub(super) const HEAD_BYTES: usize = 34;
 /// Most bytes of a node.
 pub(super) const NODE_BYTES_MAX: usize = node_bytes(RESERVED_KEY_BYTES_MAX);
 /// Bytes that [`Arena::append_staged`] may read past the end of a node.
@@ -29,7 +30,10 @@ pub(super) const SLACK_BYTES: usize = COPY_BYTES;
 const STEP_BYTES: usize = 64 << 10;
 
 const UNIT: usize = 4;
-const COPY_BYTES: usize = 64;
+/// A node of so many bytes is copied at once.
+const COPY_BYTES: usize = 72;
+/// Bytes of the node of a short key.
+const SHORT_BYTES: usize = node_bytes(16);
 const CHUNK_UNITS_MIN: u32 = 4096 / UNIT as u32;
 const DOUBLINGS: u32 = 8;
 /// Units in the chunks before the first of full size.
@@ -47,20 +51,21 @@ pub(super) const fn node_bytes(key_bytes: usize) -> usize {
 
 /// The node of a key with one version, up to the key.
 #[inline(always)]
-pub(super) fn head(version: Packed, collection: u32, key_bytes: usize) -> [u8; HEAD_BYTES] {
+pub(super) fn head(version: Packed, created_us: u64, collection: u32, key_bytes: usize) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
-    set_version(&mut head, version, history::NONE);
+    set_version(&mut head, version, created_us, history::NONE);
     head[20..24].copy_from_slice(&collection.to_le_bytes());
     head[24..26].copy_from_slice(&(key_bytes as u16).to_le_bytes());
     head
 }
 
 #[inline(always)]
-fn set_version(head: &mut [u8], version: Packed, older: u32) {
+fn set_version(head: &mut [u8], version: Packed, created_us: u64, older: u32) {
     head[0..8].copy_from_slice(&version.lsn.raw().to_le_bytes());
     head[8..12].copy_from_slice(&version.offset.to_le_bytes());
     head[12..16].copy_from_slice(&version.bytes.to_le_bytes());
     head[16..20].copy_from_slice(&older.to_le_bytes());
+    head[26..34].copy_from_slice(&created_us.to_le_bytes());
 }
 
 /// A node, as its bytes.
@@ -92,6 +97,11 @@ impl<'a> Node<'a> {
     #[inline(always)]
     pub(super) fn collection(self) -> u32 {
         u32::from_le_bytes(field(self.0, 20))
+    }
+
+    #[inline(always)]
+    pub(super) fn created_us(self) -> u64 {
+        u64::from_le_bytes(field(self.0, 26))
     }
 
     #[inline(always)]
@@ -140,9 +150,9 @@ impl Arena {
     }
 
     /// Appends the node of a key with one version and gives its place.
-    pub(super) fn append(&mut self, version: Packed, collection: u32, key: &[u8]) -> u32 {
+    pub(super) fn append(&mut self, version: Packed, created_us: u64, collection: u32, key: &[u8]) -> u32 {
         self.append_with(node_bytes(key.len()), |chunk, end| {
-            chunk.extend_from_slice(&head(version, collection, key.len()));
+            chunk.extend_from_slice(&head(version, created_us, collection, key.len()));
             chunk.extend_from_slice(key);
             chunk.resize(end, 0);
         })
@@ -177,15 +187,15 @@ impl Arena {
         let (chunk, start) = locate(place);
         if let Some(chunk) = self.chunks.get(chunk) {
             raw::prefetch_at(chunk, start);
-            raw::prefetch_at(chunk, start + COPY_BYTES / 2);
+            raw::prefetch_at(chunk, start + SHORT_BYTES - 1);
         }
     }
 
-    /// Replaces the newest version of the node at `place` and what names the older ones.
+    /// Replaces the newest version of the node at `place`, what is kept with it, and what names the older ones.
     #[inline(always)]
-    pub(super) fn update(&mut self, place: u32, version: Packed, older: u32) {
+    pub(super) fn update(&mut self, place: u32, version: Packed, created_us: u64, older: u32) {
         let (chunk, start) = locate(place);
-        set_version(&mut self.chunks[chunk][start..], version, older);
+        set_version(&mut self.chunks[chunk][start..], version, created_us, older);
     }
 
     /// Every node with its place, in the order of appending.

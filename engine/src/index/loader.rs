@@ -97,7 +97,7 @@ impl Loader<'_> {
         }
         let start = partition * BATCH_BYTES + batch.bytes as usize;
         let node = &mut self.staging.nodes[start..start + HEAD_BYTES + key.len()];
-        node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), collection, key.len()));
+        node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), 0, collection, key.len()));
         node[HEAD_BYTES..].copy_from_slice(key);
         self.staging.tags[partition * BATCH + batch.len as usize] = tag;
         self.batches[partition] = Batch { len: batch.len + 1, bytes: batch.bytes + bytes as u32 };

@@ -7,7 +7,7 @@
 //!                              partition       tag
 //!
 //! partition   slots    tag → place, 8 bytes each, at most 13/16 full
-//!             arena    place → node: newest version, what names the older ones, collection, key
+//!             arena    place → node: newest version, what is kept with it, what names the older ones, collection, key
 //!             history  older versions: a short chain, or a run of blocks once they are many
 //! ```
 //!

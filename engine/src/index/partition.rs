@@ -54,17 +54,17 @@ impl Partition {
     }
 
     /// Inserts an entry, whose version may be new, old or known.
-    pub(super) fn insert(&mut self, tag: u32, entry: &Entry<'_>) -> Inserted {
+    pub(super) fn insert(&mut self, tag: u32, entry: &Entry<'_>, created_us: u64) -> Inserted {
         let (collection, key, version) = (entry.collection, entry.key, Packed::from(entry.version));
         self.slots.reserve(1);
         match self.slots.find(tag, |place| is(self.arena.node(place), collection, key)) {
             Found::Vacant(slot) => {
-                let place = self.arena.append(version, collection, key);
+                let place = self.arena.append(version, created_us, collection, key);
                 self.slots.fill(slot, tag, place);
                 self.note_own(collection, place);
                 Inserted::Key(place)
             }
-            Found::Key(place) => self.add_version(place, version),
+            Found::Key(place) => self.add_version(place, version, created_us),
         }
     }
 
@@ -81,7 +81,7 @@ impl Partition {
                 self.note_own(collection, place);
                 Inserted::Key(place)
             }
-            Found::Key(place) => self.add_version(place, node.version()),
+            Found::Key(place) => self.add_version(place, node.version(), node.created_us()),
         }
     }
 
@@ -101,6 +101,12 @@ impl Partition {
     #[inline]
     pub(super) fn newest(&self, place: u32) -> Packed {
         self.arena.node(place).version()
+    }
+
+    /// What is kept with the newest version of the key at `place`.
+    #[inline]
+    pub(super) fn created_us(&self, place: u32) -> u64 {
+        self.arena.node(place).created_us()
     }
 
     /// The newest version of the key at `place` that is not newer than `as_of`.
@@ -163,19 +169,22 @@ impl Partition {
         }
     }
 
-    fn add_version(&mut self, place: u32, version: Packed) -> Inserted {
+    fn add_version(&mut self, place: u32, version: Packed, created_us: u64) -> Inserted {
         let node = self.arena.node(place);
         let (newest, older) = (node.version(), node.older());
         if version.lsn > newest.lsn {
             let name = self.history.push(older, newest);
-            self.arena.update(place, version, name);
+            self.arena.update(place, version, created_us, name);
         } else {
             if newest.lsn == version.lsn {
                 return Inserted::Nothing;
             }
             match self.history.insert(older, version) {
                 None => return Inserted::Nothing,
-                Some(name) => self.arena.update(place, newest, name),
+                Some(name) => {
+                    let created_us = self.arena.node(place).created_us();
+                    self.arena.update(place, newest, created_us, name);
+                }
             }
         }
         self.older += 1;

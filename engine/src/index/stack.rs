@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use savehold_wal::Lsn;
-use savehold_wal::sync::Mutex;
+use savehold_wal::sync::{Mutex, RwLockReadGuard};
 
 use super::entry::{Entry, VersionRef};
 use super::range::{Direction, KeyRange, Page};
@@ -134,6 +134,23 @@ impl Index {
         self.at(collection, key, Lsn::MAX)
     }
 
+    /// The newest version of a key, and what was [inserted with it](TailIndex::insert_created); zero where that is not
+    /// known any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::newest`].
+    #[inline]
+    pub fn newest_created(&self, collection: u32, key: &[u8]) -> Result<Option<(VersionRef, u64)>> {
+        let layers = self.layers.read();
+        if let Some(found) = layers.tails().find_map(|tail| tail.newest_created(collection, key)) {
+            return Ok(Some(found));
+        }
+        let found =
+            if layers.tables.is_empty() { None } else { at_below(layers, collection, key, Lsn::MAX)? };
+        Ok(found.map(|version| (version, 0)))
+    }
+
     /// The newest version of a key that is not newer than `as_of`.
     ///
     /// # Errors
@@ -145,15 +162,7 @@ impl Index {
         if let Some(found) = layers.tails().find_map(|tail| tail.at(collection, key, as_of)) {
             return Ok(Some(found));
         }
-        if layers.tables.is_empty() {
-            return Ok(None);
-        }
-        let layers = {
-            let held = layers.clone();
-            drop(layers); // a table may have to be fetched from the disk: nobody waits for that
-            held
-        };
-        at_in(&layers.tables, collection, key, as_of)
+        if layers.tables.is_empty() { Ok(None) } else { at_below(layers, collection, key, as_of) }
     }
 
     /// Whether the newest version of a key is another one than `seen`, which was the newest at `moment` or later. Under
@@ -361,6 +370,21 @@ fn meanwhile(e: Error) -> Error {
         ErrorKind::Corrupt => Error::new(ErrorKind::Busy, e.message()).caused_by(e),
         _ => e,
     }
+}
+
+/// What the tables say of a key.
+fn at_below(
+    layers: RwLockReadGuard<'_, Arc<Layers>>,
+    collection: u32,
+    key: &[u8],
+    as_of: Lsn,
+) -> Result<Option<VersionRef>> {
+    let layers = {
+        let held = layers.clone();
+        drop(layers); // a table may have to be fetched from the disk: nobody waits for that
+        held
+    };
+    at_in(&layers.tables, collection, key, as_of)
 }
 
 /// Tables in which a key is looked for at once: their first lines come while others are waited for.

@@ -15,7 +15,7 @@ use super::range::{Direction, KeyRange, Page};
 use super::recent::{Recent, WatchGuard};
 use super::views::Views;
 
-/// Key to versions in memory: insertion in any order gives the same index, and inserting twice is inserting once.
+/// Key to versions in memory: insertion in any order gives the same versions, and inserting twice is inserting once.
 ///
 /// Shared by all threads. Commits [`insert`](TailIndex::insert) in LSN order; recovery loads in any order through one
 /// [`Loader`](super::Loader) a thread. Point reads allocate nothing. Nothing is ever taken out: an index is dropped as a whole once a
@@ -82,12 +82,19 @@ impl TailIndex {
 
     /// Inserts one version: a new one, an older one, or one that is there already (then nothing changes).
     pub fn insert(&self, entry: Entry<'_>) {
+        self.insert_created(entry, 0);
+    }
+
+    /// [`TailIndex::insert`] of a version with nothing beside its value but since when there is one: `created_us`, µs since
+    /// 1970, which is handed out with the version while it is the newest, so that a write that keeps it need not look into the
+    /// log. Zero: not known, or something else stands there.
+    pub fn insert_created(&self, entry: Entry<'_>, created_us: u64) {
         entry.check();
         self.note_collection(entry.collection);
         let Hashed { partition: number, tag } = self.hasher.hash(entry.collection, entry.key);
         let watched = self.recent.announce(entry.version.lsn);
         let mut partition = self.partitions[number].0.write();
-        let inserted = partition.insert(tag, &entry);
+        let inserted = partition.insert(tag, &entry, created_us);
         self.tell(inserted, number, watched, &entry);
     }
 
@@ -110,6 +117,13 @@ impl TailIndex {
     pub fn newest(&self, collection: u32, key: &[u8]) -> Option<VersionRef> {
         let (partition, place) = self.find(collection, key)?;
         Some(partition.newest(place).into())
+    }
+
+    /// The newest version of a key, and what was [inserted with it](TailIndex::insert_created).
+    #[inline]
+    pub(super) fn newest_created(&self, collection: u32, key: &[u8]) -> Option<(VersionRef, u64)> {
+        let (partition, place) = self.find(collection, key)?;
+        Some((partition.newest(place).into(), partition.created_us(place)))
     }
 
     /// The newest version of a key that is not newer than `as_of`.

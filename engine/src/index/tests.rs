@@ -461,17 +461,37 @@ fn readers_beside_a_writer_see_every_insertion_that_had_returned() {
 }
 
 #[test]
+fn when_a_key_came_to_be_is_known_of_its_newest_version_as_far_as_that_was_said() {
+    let index = TailIndex::new(15);
+    let insert = |number, created_us| {
+        index.insert_created(Write::new(16, "key", number).entry(), created_us);
+        index.newest_created(16, b"key").unwrap()
+    };
+    assert_eq!(index.newest_created(16, b"key"), None);
+    assert_eq!(insert(3, 7), (version(3), 7));
+    assert_eq!(insert(2, 9), (version(3), 7), "an older version changes nothing");
+    assert_eq!(insert(3, 9), (version(3), 7), "nor does the same");
+    assert_eq!(insert(5, 8), (version(5), 8));
+    assert_eq!(insert(4, 9), (version(5), 8), "an older one behind the first");
+    assert_eq!(insert(6, 0), (version(6), 0), "it is not known of this one");
+    assert_eq!(insert(7, u64::MAX), (version(7), u64::MAX));
+    load(&index, &[Write::new(16, "key", 9)]);
+    assert_eq!(index.newest_created(16, b"key"), Some((version(9), 0)), "a replay does not look at values");
+    assert_eq!(index.newest_created(16, b"another"), None);
+}
+
+#[test]
 fn a_reserved_index_never_doubles_a_table_while_it_is_filled() {
     let index = TailIndex::new(13);
     index.reserve(20_000);
     let empty = index.memory_bytes();
     let writes: Vec<Write> = (1..=20_000).map(|n| Write::new(16, (n as u32).to_le_bytes(), n)).collect();
     load(&index, &writes);
-    assert!((20_000 * 32..20_000 * 32 + 4096).contains(&(index.memory_bytes() - empty)));
+    assert!((20_000 * 40..20_000 * 40 + 4096).contains(&(index.memory_bytes() - empty)));
 }
 
 #[test]
-fn a_key_with_one_version_takes_48_bytes_at_most_beside_the_key() {
+fn a_key_with_one_version_takes_56_bytes_at_most_beside_the_key() {
     // Tables double at 13/16: the second size is just past that, where most slots are vacant.
     for keys in [100_000, 108_000, 200_000] {
         let index = TailIndex::new(14);
@@ -482,7 +502,7 @@ fn a_key_with_one_version_takes_48_bytes_at_most_beside_the_key() {
         }
         drop(loader);
         let bytes = index.memory_bytes() as f64 / keys as f64 - 16.0;
-        assert!(bytes <= 48.0, "{keys} keys: {bytes} bytes");
+        assert!(bytes <= 56.0, "{keys} keys: {bytes} bytes");
     }
 }
 
