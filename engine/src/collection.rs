@@ -98,7 +98,7 @@ impl<T> Collection<T> {
     /// [`Collection::set`], handing over a ticket.
     pub fn set_async<'k>(&self, key: impl Into<KeyRef<'k>>, value: &T) -> Ticket<Version> {
         match self.write(value) {
-            Ok(decide) => self.modify_async(key.into(), Sight::Unseen, decide).map(|done| version_of(&done)),
+            Ok(decide) => self.modify_async(key.into(), Sight::Unseen, decide, |done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -161,7 +161,7 @@ impl<T> Collection<T> {
         value: &T,
     ) -> Ticket<Version> {
         match self.write_over(expected.into(), value) {
-            Ok(decide) => self.modify_async(key.into(), Sight::Needed, decide).map(|done| version_of(&done)),
+            Ok(decide) => self.modify_async(key.into(), Sight::Needed, decide, |done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -252,8 +252,8 @@ impl<T> Collection<T> {
 
     /// [`Collection::remove`], handing over a ticket for the version of the removal.
     pub fn remove_async<'k>(&self, key: impl Into<KeyRef<'k>>) -> Ticket<Version> {
-        self.modify_async(key.into(), Sight::Unseen, |_: Option<&Stored>| Ok(Decision::Remove))
-            .map(|done| version_of(&done))
+        let remove = |_: Option<&Stored>| Ok(Decision::Remove);
+        self.modify_async(key.into(), Sight::Unseen, remove, |done| version_of(&done))
     }
 
     /// Reads a key, lets `f` decide, writes: atomically. Durable on return.
@@ -285,9 +285,7 @@ impl<T> Collection<T> {
     ) -> Ticket<Version> {
         let key = key.into();
         match key.to_key() {
-            Ok(own) => {
-                self.modify_async(key, Sight::Needed, self.deciding(own, f)).map(|done| version_of(&done))
-            }
+            Ok(own) => self.modify_async(key, Sight::Needed, self.deciding(own, f), |done| version_of(&done)),
             Err(e) => Ticket::answered(Err(e)),
         }
     }
@@ -368,18 +366,19 @@ impl<T> Collection<T> {
         })
     }
 
-    fn modify_async(
+    fn modify_async<U>(
         &self,
         key: KeyRef<'_>,
         sight: Sight,
         mut decide: impl FnMut(Option<&Stored>) -> Result<Decision> + Send,
-    ) -> Ticket<Modified> {
+        make: impl FnOnce(Modified) -> U,
+    ) -> Ticket<U> {
         let core = &self.table.core;
         match self.table.key(&key) {
             Ok(own) => {
                 let (table, how, right) = (&self.table, core.how_async(), self.right);
                 let call = Call { table, key: own, id: None, how, sight, right };
-                core.modify_async(&call, &mut |now| decide(now).map_err(|e| self.table.named(&key, e)))
+                core.modify_async(&call, &mut |now| decide(now).map_err(|e| self.table.named(&key, e)), make)
             }
             Err(e) => Ticket::answered(Err(e)),
         }
@@ -465,11 +464,11 @@ impl Collection<i64> {
     /// [`Collection::increment`], handing over a ticket for the sum.
     pub fn increment_async<'k>(&self, key: impl Into<KeyRef<'k>>, by: i64) -> Ticket<i64> {
         let (mut sum, form) = (0, self.form);
-        let ticket = self.modify_async(key.into(), Sight::Needed, |now: Option<&Stored>| {
+        let add = |now: Option<&Stored>| {
             sum = added(now, by)?;
             form.wanted(&sum).map(Decision::Put)
-        });
-        ticket.map(|_| sum)
+        };
+        self.modify_async(key.into(), Sight::Needed, add, |_| ()).map(|()| sum)
     }
 }
 

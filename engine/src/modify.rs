@@ -65,7 +65,7 @@ pub(crate) struct Modified {
     pub(crate) wrote: bool,
     /// The version that the key has now: the commit's, or the one that was kept; [`Lsn::NONE`] for never.
     pub(crate) version: Lsn,
-    /// What stands there now.
+    /// What stands there now; none for who asked [`Sight::Unseen`].
     pub(crate) entry: Option<Entry>,
 }
 
@@ -161,13 +161,18 @@ impl Core {
         }
     }
 
-    /// Runs `decide` on a key and hands out a ticket for the answer.
-    pub(crate) fn modify_async(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Ticket<Modified> {
+    /// Runs `decide` on a key and hands out a ticket for what `make` makes of the answer.
+    pub(crate) fn modify_async<T>(
+        &self,
+        call: &Call<'_>,
+        decide: &mut Decide<'_>,
+        make: impl FnOnce(Modified) -> T,
+    ) -> Ticket<T> {
         match self.run(call, decide) {
-            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.ticket(placed), Ok(modified)),
-            Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, Ok(modified)),
+            Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.ticket(placed), Ok(make(modified))),
+            Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, Ok(make(modified))),
             Ok(Outcome::Before(lsn)) => {
-                self.told_with(lsn, Ok(Modified { wrote: false, version: lsn, entry: None }))
+                self.told_with(lsn, Ok(make(Modified { wrote: false, version: lsn, entry: None })))
             }
             Ok(Outcome::Refused(lsn, e)) => self.told_with(lsn, Err(e)),
             Ok(Outcome::Failed(e)) | Err(e) => Ticket::answered(Err(e)),
@@ -186,9 +191,11 @@ impl Core {
         guard::check(self.number())?;
         let author = Author { token: call.right.token, ..self.author(call.id)? };
         loop {
-            let full = call.table.id()?.map(|id| (id, call.key.clone()));
-            if let Some(full) = full.as_ref().filter(|full| self.turns.is_queued(full)) {
-                return self.run_in_turn(full, call, &author, decide);
+            let full = || Ok::<_, Error>(call.table.id()?.map(|id| (id, call.key.clone())));
+            if self.turns.any()
+                && let Some(full) = full()?.filter(|full| self.turns.is_queued(full))
+            {
+                return self.run_in_turn(&full, call, &author, decide);
             }
             match self.attempt(call, &author, decide) {
                 Err(Conflict) => {
@@ -196,8 +203,8 @@ impl Core {
                 }
                 Ok(outcome) => return Ok(outcome),
             }
-            if let Some(full) = &full {
-                return self.run_in_turn(full, call, &author, decide);
+            if let Some(full) = full()? {
+                return self.run_in_turn(&full, call, &author, decide);
             }
         }
     }
@@ -265,7 +272,8 @@ impl Core {
             return Ok(Outcome::Refused(now.lsn, e));
         }
         let decided = {
-            let _inside = guard::enter(self.number());
+            // what sees nothing is no closure of a caller
+            let _inside = (call.sight != Sight::Unseen).then(|| guard::enter(self.number()));
             decide(now.stored.as_ref())
         };
         let write = match decided {
@@ -328,8 +336,13 @@ impl Core {
         };
         match self.place(&draft, call.how) {
             Ok(placed) => {
-                let written = alone.or_else(|| tagged.into_iter().next());
-                let entry = written.and_then(|(_, write)| write.into_entry());
+                let entry = match call.sight {
+                    Sight::Unseen => None,
+                    Sight::Needed | Sight::Blind => {
+                        let written = alone.or_else(|| tagged.into_iter().next());
+                        written.and_then(|(_, write)| write.into_entry())
+                    }
+                };
                 Ok(Outcome::Placed(placed, Modified { wrote, version: placed.lsn, entry }))
             }
             Err(NotCommitted::Conflict(_)) => Err(Conflict),

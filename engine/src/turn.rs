@@ -41,9 +41,15 @@ struct Waiter {
 }
 
 impl Turns {
+    /// True where somebody has a turn on any key.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.busy.load(Ordering::Acquire) > 0
+    }
+
     /// True where somebody has a turn on `key`.
     pub(crate) fn is_queued(&self, key: &FullKey) -> bool {
-        self.busy.load(Ordering::Acquire) > 0 && self.queues.lock().contains_key(key)
+        self.any() && self.queues.lock().contains_key(key)
     }
 
     /// Runs `work` in turn on `key`, on this thread or on the holder's; it says what it placed in the log and must not
