@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::task::Waker;
@@ -116,6 +117,46 @@ impl<T: Clone> Copies<T> {
 impl<T: Clone + fmt::Debug> fmt::Debug for Copies<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.read().fmt(f)
+    }
+}
+
+/// What many hold at once and give up again, each thread counting in its [slot].
+pub struct Shares<T>([Share<T>; SLOTS]);
+
+/// A share of what [`Shares`] hand out.
+pub struct Share<T>(Arc<Counted<T>>);
+
+/// What a slot counts, on cache lines of its own.
+#[repr(align(128))]
+struct Counted<T>(Arc<T>);
+
+impl<T> Shares<T> {
+    /// Of `all`.
+    #[must_use]
+    pub fn new(all: &Arc<T>) -> Self {
+        Self(std::array::from_fn(|_| Share(Arc::new(Counted(all.clone())))))
+    }
+
+    /// One more.
+    #[inline]
+    #[must_use]
+    pub fn share(&self) -> Share<T> {
+        Share(self.0[slot()].0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Shares<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shares")
+    }
+}
+
+impl<T> Deref for Share<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0.0
     }
 }
 
@@ -242,6 +283,17 @@ mod tests {
             }
         });
         assert!(!waiters.any.into_inner(), "nobody is left");
+    }
+
+    #[test]
+    fn what_is_shared_goes_with_the_last_share() {
+        let all = Arc::new(7);
+        let shares = Shares::new(&all);
+        let held = crate::schedule::share(2 * SLOTS, |_| shares.share());
+        drop(shares);
+        assert!(held.iter().all(|share| **share == 7 && Arc::strong_count(&all) > 1));
+        drop(held);
+        assert_eq!(Arc::strong_count(&all), 1);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::group::Placed;
 use crate::log::Log;
 use crate::lsn::Lsn;
-use crate::sync::{Sleeper, WaitKey};
+use crate::sync::{Share, Sleeper, WaitKey};
 
 /// A record on its way: it has its place in the log already, and this waits for the answer.
 ///
@@ -19,13 +18,13 @@ use crate::sync::{Sleeper, WaitKey};
 /// it, never tear it. Dropping a ticket loses the answer only. As a future it runs on any executor.
 #[must_use = "the record is durable only once the ticket resolves"]
 pub struct Ticket {
-    log: Arc<Log>,
+    log: Share<Log>,
     placed: Placed,
     waiting: Option<WaitKey>,
 }
 
 impl Ticket {
-    pub(crate) fn new(log: Arc<Log>, placed: Placed) -> Self {
+    pub(crate) fn new(log: Share<Log>, placed: Placed) -> Self {
         Self { log, placed, waiting: None }
     }
 

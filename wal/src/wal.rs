@@ -22,7 +22,7 @@ use crate::replay::{Replayed, Replayer};
 use crate::report::RecoveryReport;
 use crate::scan::Verify;
 use crate::stats::Stats;
-use crate::sync::{Mutex, Sleeper};
+use crate::sync::{Mutex, Shares, Sleeper};
 use crate::ticket::{Ticket, busy};
 
 mod checkpoint;
@@ -34,6 +34,8 @@ mod read;
 #[derive(Debug)]
 pub struct Wal {
     pub(crate) log: Arc<Log>,
+    /// The log, for tickets.
+    shares: Shares<Log>,
     report: Mutex<RecoveryReport>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -95,7 +97,8 @@ impl Wal {
         let (log, report) = open(env, root, options)?;
         let threads = start_threads(&log)?;
         opened(&log);
-        Ok(Self { log, report: Mutex::new(report), threads: Mutex::new(threads) })
+        let shares = Shares::new(&log);
+        Ok(Self { log, shares, report: Mutex::new(report), threads: Mutex::new(threads) })
     }
 
     /// What opening found.
@@ -162,7 +165,7 @@ impl Wal {
             last = Some(self.log.append(&mut frame, Durability::Synced, Urgency::Ordinary)?);
         }
         self.log.kick();
-        Ok(last.map(|placed| Ticket::new(self.log.clone(), placed)))
+        Ok(last.map(|placed| Ticket::new(self.shares.share(), placed)))
     }
 
     /// Appends a frame that was encoded before, and returns its ticket.
@@ -173,7 +176,7 @@ impl Wal {
     pub fn append_frame(&self, mut frame: Frame, how: Append) -> Result<Ticket> {
         let placed = self.log.append(&mut frame, how.durability, how.urgency)?;
         self.log.kick();
-        Ok(Ticket::new(self.log.clone(), placed))
+        Ok(Ticket::new(self.shares.share(), placed))
     }
 
     /// Appends a frame and waits for its answer, on this thread where nobody else is writing: one write, one sync.
@@ -231,7 +234,7 @@ impl Wal {
     pub fn settle(&self, placed: Placed) -> Ticket {
         self.log.after_append();
         self.log.kick();
-        Ticket::new(self.log.clone(), placed)
+        Ticket::new(self.shares.share(), placed)
     }
 
     /// Waits for the answer to what was placed through `placed`, writing it on this thread where nobody else does.

@@ -173,7 +173,7 @@ fn child_of_a_fork_writes_nothing_that_its_parent_placed() {
     let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary).unwrap();
     Arc::get_mut(&mut log).unwrap().process += 1;
     let before = disk.counts();
-    let ticket = crate::ticket::Ticket::new(log.clone(), placed);
+    let ticket = crate::ticket::Ticket::new(crate::sync::Shares::new(&log).share(), placed);
     assert_eq!(ticket.try_result().unwrap().unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
     assert!(!log.write_until(Lsn::MAX));
