@@ -16,10 +16,15 @@ use crate::format::group::{GROUP_FRAME_BYTES, StatedEnd, align, encode_ends};
 use crate::limits::{BLOCK_BYTES, GROUP_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::options::Durability;
+use crate::raw;
 use crate::segment::file::Segment;
 
 /// Frames up to this size are copied behind one another; larger ones are written from where they are.
 const COPY_BYTES_MAX: usize = 32 << 10;
+
+/// Lines of memory behind a frame that are fetched for the next one.
+const NEXT_LINES: usize = 3;
+const LINE_BYTES: usize = 64;
 
 /// A buffered run without any boundary for this long gets one, so that several threads can enter the log.
 const RUN_BYTES_MAX: u64 = 256 << 10;
@@ -117,7 +122,11 @@ impl Group {
         if frame.len() > COPY_BYTES_MAX {
             self.more.push(Chunk::Shared(frame.share()));
         } else {
-            self.copied().extend_from_slice(frame.bytes());
+            let copied = self.copied();
+            copied.extend_from_slice(frame.bytes());
+            // what stood in this memory before was read on another core: its lines come while the next frame is made
+            let next = copied.as_ptr().wrapping_add(copied.len());
+            (0..NEXT_LINES).for_each(|line| raw::prefetch(next.wrapping_add(LINE_BYTES * (line + 1))));
         }
         lsn
     }

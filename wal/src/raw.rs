@@ -42,7 +42,7 @@ pub(crate) fn map(file: &File, bytes: u64) -> io::Result<Mmap> {
     unsafe { MmapOptions::new().len(bytes).map(file) }
 }
 
-/// Asks the processor to load the cache line at `place`, to be read soon. Never faults, whatever the address.
+/// Asks the processor to load the cache line at `place`, to be read or written to soon. Never faults, whatever the address.
 #[inline(always)]
 pub fn prefetch<T>(place: *const T) {
     #[cfg(target_arch = "x86_64")]

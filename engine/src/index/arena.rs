@@ -171,6 +171,7 @@ impl Arena {
         let chunk = &mut self.chunks[last];
         let start = chunk.len();
         write(chunk, start + bytes);
+        raw::prefetch(chunk.as_ptr().wrapping_add(start + bytes + COPY_BYTES)); // the next node's
         self.last + (start / UNIT) as u32
     }
 

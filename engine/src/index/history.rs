@@ -5,7 +5,7 @@
 //! steps. A `u32` names them: zero none; top bit set a run; else the length of a chain, and behind it the chain's first
 //! link. So what is newer than all that is there, as live commits make it, goes in without a look at any of it.
 
-use savehold_wal::Lsn;
+use savehold_wal::{Lsn, raw};
 
 use super::entry::Packed;
 
@@ -121,6 +121,7 @@ impl History {
             return at;
         }
         self.links.push(link);
+        raw::prefetch(self.links.as_ptr().wrapping_add(self.links.len() + 1)); // of the next ones
         let at = u32::try_from(self.links.len()).unwrap_or(LINKS_MAX);
         assert!(at < LINKS_MAX, "a partition of the index holds fewer than 2^27 links");
         at

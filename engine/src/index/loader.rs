@@ -1,11 +1,12 @@
 //! Pure: bulk insertion for replay: entries gather in a buffer for each partition and enter it a batch at a time.
 //!
 //! Batches are so long that the slots of a partition are fetched once for several of its entries, and a batch takes its
-//! partition's lock once. Slots and nodes are fetched some entries ahead, so that their misses overlap.
+//! partition's lock once. Slots and nodes are fetched some entries ahead, so that their misses overlap; so is the place where
+//! the next node of each batch goes: a processor that has to wait for many lines to write to stops in the end.
 
 use std::sync::atomic::Ordering;
 
-use savehold_wal::Lsn;
+use savehold_wal::{Lsn, raw};
 
 use super::arena::{self, HEAD_BYTES, NODE_BYTES_MAX, Node, SLACK_BYTES};
 use super::entry::Entry;
@@ -13,9 +14,12 @@ use super::hash::{Hashed, PARTITIONS};
 use super::tail::TailIndex;
 
 /// Most entries of a batch.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 /// Bytes of the nodes of a batch: as many as fit when keys have 16 bytes, two of the longest at the least.
 const BATCH_BYTES: usize = BATCH * arena::node_bytes(16);
+
+/// How far behind the end of a batch the next node will end, for most keys.
+const NEXT_BYTES: usize = 64;
 
 /// Entries between fetching a slot, or the node that it names, and inserting.
 const SLOTS_AHEAD: usize = 32;
@@ -100,6 +104,7 @@ impl Loader<'_> {
         node[..HEAD_BYTES].copy_from_slice(&arena::head(version.into(), 0, collection, key.len()));
         node[HEAD_BYTES..].copy_from_slice(key);
         self.staging.tags[partition * BATCH + batch.len as usize] = tag;
+        raw::prefetch_at(&self.staging.nodes, start + bytes + NEXT_BYTES);
         self.batches[partition] = Batch { len: batch.len + 1, bytes: batch.bytes + bytes as u32 };
         self.newest = self.newest.max(version.lsn);
         self.largest = self.largest.max(collection);
