@@ -306,6 +306,7 @@ impl Core {
         self.found(found, collection, Lsn::MAX)
     }
 
+    /// What was found of a key at a moment, unless something of that moment may have been dropped.
     #[inline]
     fn found<T>(&self, found: Result<T>, collection: CollectionId, moment: Lsn) -> Result<T> {
         let found = found.inspect_err(|e| {

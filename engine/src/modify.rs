@@ -124,7 +124,7 @@ pub(crate) enum Sight {
     Needed,
     /// It writes or removes whatever stands there, a damaged value too, of whose attributes what can be found is kept.
     Blind,
-    /// As `Blind`, and the value is not handed to it either.
+    /// As `Blind`, and the value is not handed to it either: what decides is the store's own, and no closure of a caller.
     Unseen,
 }
 

@@ -37,6 +37,11 @@ fn version(number: usize) -> VersionRef {
     }
 }
 
+/// What is kept with a version in memory; of every fourth nothing.
+fn created_us(number: usize) -> u64 {
+    number as u64 % 4 * 1000
+}
+
 fn cause(number: usize) -> Cause {
     if number % 3 == 1 { Cause::Autosave } else { Cause::Explicit }
 }
@@ -57,7 +62,7 @@ impl World {
     fn write(&mut self, collection: u32, key: &[u8]) {
         self.count += 1;
         let version = version(self.count);
-        self.index.insert(Entry { collection, key, version });
+        self.index.tail().insert_created(Entry { collection, key, version }, created_us(self.count));
         self.model.entry((collection, key.to_vec())).or_default().insert(version.lsn, version);
     }
 
@@ -121,6 +126,12 @@ impl World {
                 let changed = newest_first[0].lsn != seen;
                 assert_eq!(self.index.changed(*collection, key, seen, moment).unwrap(), changed);
             }
+            let newest = newest_first[0];
+            let number = (newest.lsn.raw() - lsn(0).raw()) as usize / 10;
+            let in_memory = self.index.layers().tails().any(|tail| tail.newest(*collection, key).is_some());
+            let created_us = if in_memory { created_us(number) } else { 0 };
+            assert_eq!(self.index.newest_created(*collection, key).unwrap(), Some((newest, created_us)));
+            assert_eq!(self.index.newest_created(collection ^ 64, key).unwrap(), None);
             assert_eq!(self.index.newest(collection ^ 64, key).unwrap(), None);
             for moment in [Lsn::NONE, Lsn::MAX] {
                 assert!(!self.index.changed(collection ^ 64, key, Lsn::NONE, moment).unwrap());
