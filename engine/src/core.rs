@@ -262,6 +262,7 @@ impl Core {
     /// # Errors
     ///
     /// [`ErrorKind::Damaged`]: there is a value, and it cannot be read. [`ErrorKind::Gone`]: the moment is no longer kept.
+    #[inline]
     pub(crate) fn read(&self, collection: CollectionId, key: &[u8], moment: Lsn) -> Result<Seen> {
         let Some(version) = self.find(collection, key, moment)? else {
             return Ok(Seen { lsn: Lsn::NONE, stored: None });
@@ -353,6 +354,7 @@ impl Core {
     }
 
     /// The value of a version.
+    #[inline]
     pub(crate) fn stored(&self, version: VersionRef) -> Result<Stored> {
         let part = self.part(version)?;
         let entry = Entry::decode(part).map_err(|e| e.at(Version::from(version.lsn)))?;

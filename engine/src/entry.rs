@@ -132,6 +132,7 @@ impl EntryHead {
     ///
     /// - [`ErrorKind::Format`]: a flag or a format that only a newer program knows.
     /// - [`ErrorKind::Damaged`]: no entry at all.
+    #[inline]
     pub fn decode(part: &[u8]) -> Result<(Self, &[u8])> {
         let [flags, tag, rest @ ..] = part else { return Err(malformed("it is cut short")) };
         if flags & !FLAGS_KNOWN != 0 {
@@ -187,6 +188,7 @@ impl Entry {
     /// # Errors
     ///
     /// As [`EntryHead::decode`].
+    #[inline]
     pub fn decode(mut part: Bytes) -> Result<Self> {
         let (head, value) = EntryHead::decode(&part)?;
         part.advance(part.len() - value.len());

@@ -60,6 +60,7 @@ impl<T> Form<T> {
         Ok(Wanted::value(format, value))
     }
 
+    #[inline]
     pub(crate) fn entry(&self, key: Key, stored: Stored) -> Result<Entry<T>> {
         let Stored { lsn, entry } = stored;
         let EntryHead { created_us, attributes, schema, format } = entry.head;

@@ -78,6 +78,7 @@ impl Table {
     }
 
     /// The value of a key at a moment.
+    #[inline]
     pub(crate) fn get(&self, key: &KeyRef<'_>, moment: Lsn) -> Result<Option<Stored>> {
         let bytes = key.checked().map_err(|e| e.within(&self.name))?;
         let Some(id) = self.id()? else { return Ok(None) };

@@ -94,20 +94,24 @@ fn gather(eight: u64) -> u64 {
     fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
+/// Where the last of `COUNT` numbers, one to eight, ends, if it does in these bytes.
+#[inline(always)]
+pub(crate) fn end<const COUNT: u32>(eight: [u8; 8]) -> Option<usize> {
+    const { assert!(COUNT >= 1 && COUNT <= 8) };
+    let mut ends = !u64::from_le_bytes(eight) & MORE;
+    for _ in 1..COUNT {
+        ends &= ends.wrapping_sub(1);
+    }
+    (ends != 0).then(|| ends.trailing_zeros() as usize / 8 + 1)
+}
+
 /// What follows `COUNT` numbers, one to eight, that are not looked at; `None` where there are not so many.
 #[inline(always)]
 pub(crate) fn skip<const COUNT: u32>(bytes: &[u8]) -> Option<&[u8]> {
-    const { assert!(COUNT >= 1 && COUNT <= 8) };
-    if let Some(eight) = bytes.first_chunk() {
-        let mut ends = !u64::from_le_bytes(*eight) & MORE;
-        for _ in 1..COUNT {
-            ends &= ends.wrapping_sub(1);
-        }
-        if ends != 0 {
-            return bytes.get(ends.trailing_zeros() as usize / 8 + 1..);
-        }
+    match bytes.first_chunk().and_then(|eight| end::<COUNT>(*eight)) {
+        Some(end) => bytes.get(end..),
+        None => skip_slowly(bytes, COUNT),
     }
-    skip_slowly(bytes, COUNT)
 }
 
 #[cold]

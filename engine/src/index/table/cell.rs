@@ -127,7 +127,10 @@ pub(super) struct Cell<'a> {
 
 /// The cells of a page behind one restart, or before one.
 pub(super) struct Cells<'a> {
+    /// From the next cell to the end of the page: what is read of a cell may be read at once, wherever it ends.
     rest: &'a [u8],
+    /// How many bytes of these are cells.
+    left: usize,
     form: Form,
     low: Lsn,
 }
@@ -162,14 +165,15 @@ impl<'a> Cells<'a> {
             usize::from(u16::from_le_bytes([page[at], page[at + 1]]))
         };
         let end = if wanted.end == restarts { end_of_all } else { place(wanted.end).min(end_of_all) };
-        Some(Self { rest: page.get(place(wanted.start)..end)?, form, low })
+        let start = place(wanted.start);
+        Some(Self { rest: page.get(start..)?, left: end.checked_sub(start)?, form, low })
     }
 }
 
 /// Bytes from one restart of a page to the next, as a mean; `None` where there is no such page.
 pub(super) fn step_of(page: &Page, restarts: usize) -> Option<usize> {
     let last = Cells::before(page, restarts, restarts.checked_sub(1)?, Form::Versions, Lsn::NONE)?;
-    Some(last.rest.len() / (restarts - 1))
+    Some(last.left / (restarts - 1))
 }
 
 /// The restart of a page behind which `to` stands, or would stand: the last whose first cell is at or before it, or the first.
@@ -195,6 +199,7 @@ pub(super) fn restart_of(
 struct Glance<'a> {
     shared: usize,
     suffix: &'a [u8],
+    /// From the version on.
     version: &'a [u8],
 }
 
@@ -202,15 +207,43 @@ impl<'a> Cells<'a> {
     /// As [`Cells::next`] on a page of versions, without the version, which is three numbers.
     #[inline(always)]
     fn glance(&mut self) -> Option<Glance<'a>> {
-        let (shared, rest) = varint::take(self.rest)?;
+        if let Some(front) = self.rest.first_chunk::<10>() {
+            let [shared, length, version @ ..] = *front;
+            // nearly always both lengths take a byte each, and the version no more than eight
+            if let Some(bytes) = varint::end::<3>(version)
+                && shared | length < 0x80
+                && shared | length > 0
+            {
+                let (bytes, length) = (2 + bytes, usize::from(length));
+                let suffix = self.rest.get(bytes..bytes + length)?;
+                let version = &self.rest[2..];
+                self.pass(bytes + length)?;
+                return Some(Glance { shared: usize::from(shared), suffix, version });
+            }
+        }
+        self.glance_slowly()
+    }
+
+    #[inline(never)]
+    fn glance_slowly(&mut self) -> Option<Glance<'a>> {
+        let cells = self.rest.get(..self.left)?;
+        let (shared, rest) = varint::take(cells)?;
         let (length, version) = varint::take(rest)?;
         if shared | length == 0 {
             return None;
         }
         let rest = varint::skip::<3>(version)?;
         let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        self.rest = rest;
+        self.pass(cells.len() - rest.len())?;
         Some(Glance { shared: usize::try_from(shared).ok()?, suffix, version })
+    }
+
+    /// Goes on behind a cell of so many bytes, if they all were cells.
+    #[inline(always)]
+    fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.left = self.left.checked_sub(bytes)?;
+        self.rest = self.rest.get(bytes..)?;
+        Some(())
     }
 
     /// The version at the front of `bytes`, and what follows it.
@@ -234,14 +267,15 @@ impl<'a> Iterator for Cells<'a> {
     /// ever does.
     #[inline]
     fn next(&mut self) -> Option<Cell<'a>> {
-        let (shared, rest) = varint::take(self.rest)?;
+        let cells = self.rest.get(..self.left)?;
+        let (shared, rest) = varint::take(cells)?;
         let (length, rest) = varint::take(rest)?;
         if shared | length == 0 {
             return None; // no key is empty, so these are the zeros behind the last cell
         }
         let (version, rest) = self.version(rest)?;
         let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        self.rest = rest;
+        self.pass(cells.len() - rest.len())?;
         Some(Cell { shared: usize::try_from(shared).ok()?, suffix, version })
     }
 }

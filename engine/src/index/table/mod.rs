@@ -11,6 +11,7 @@ mod page;
 mod cell;
 mod spread;
 mod facts;
+mod starts;
 mod write;
 mod source;
 mod read;

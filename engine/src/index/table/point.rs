@@ -3,7 +3,6 @@
 //! A point read looks at the directory in memory, at one line of a bucket, and at the cells behind one restart. A key
 //! that the table does not hold costs the bucket alone, nearly always.
 
-use std::cmp::Ordering;
 use std::sync::atomic::Ordering::Relaxed;
 
 use savehold_wal::Lsn;
@@ -56,15 +55,7 @@ impl Table {
     /// Where a key is looked for. Fetches the first line of that meanwhile: of several tables at once.
     #[inline]
     pub fn way(&self, wanted: &Wanted<'_>) -> Way {
-        let mut meets = false;
-        let begun = self.shards.partition_point(|shard| match (*shard.key).cmp(wanted.full) {
-            Ordering::Less => true,
-            // the first that does not begin before the key is among those that are asked
-            order => {
-                meets |= order == Ordering::Equal;
-                false
-            }
-        });
+        let (begun, meets) = self.starts.before(&self.shards, wanted.full);
         let hash = hash(self.facts.random, wanted.collection, wanted.key);
         if let Some(shard) = begun.checked_sub(1).and_then(|n| self.shards.get(n)) {
             let (number, place) = shard.bucket(bucket_of(hash, shard.buckets as usize));

@@ -11,12 +11,14 @@ use super::cell::{Cells, Form, Point, restart_of};
 use super::facts::{Facts, Shard, Unusable};
 use super::page::{CONTENT_BYTES, PAGE_BYTES, Page, PageKind, count_of, first_of};
 use super::source::{Bytes, Got, NoPage, Pages};
+use super::starts::Starts;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A finished table, open for reading.
 pub struct Table {
     pub(super) facts: Facts,
     pub(super) shards: Box<[Shard]>,
+    pub(super) starts: Starts,
     /// Of each shard, about how many bytes lie between restarts; 0 where nobody has looked yet.
     pub(super) steps: Box<[AtomicU16]>,
     pub(super) pages: Pages,
@@ -52,9 +54,10 @@ impl Table {
             return Err(damaged(path, "it is another table"));
         }
         let shards = directory(&pages_of, path, &facts)?;
+        let starts = Starts::new(&shards);
         let steps = shards.iter().map(|_| AtomicU16::new(0)).collect();
         let (pages, path, damaged) = (pages_of, path.to_path_buf(), AtomicBool::new(false));
-        Ok(Self { facts, shards, steps, pages, path, damaged })
+        Ok(Self { facts, shards, starts, steps, pages, path, damaged })
     }
 
     /// What it is.
@@ -86,7 +89,7 @@ impl Table {
     pub fn memory_bytes(&self) -> usize {
         let shard = |shard: &Shard| size_of::<Shard>() + size_of::<AtomicU16>() + shard.key.len();
         let shards: usize = self.shards.iter().map(shard).sum();
-        shards + self.pages.memory_bytes() + size_of::<Self>()
+        shards + self.starts.memory_bytes() + self.pages.memory_bytes() + size_of::<Self>()
     }
 
     /// Page `n` of the cells of a shard, and its restarts.
