@@ -328,6 +328,15 @@ pub(super) fn seek(mut cells: Cells<'_>, full: &[u8], as_of: Lsn) -> Sought {
             (false, Ordering::Less) => return Sought::Nothing,
             (false, Ordering::Equal) => &full[agrees..],
         };
+        if let (Some(wanted), Some(there)) = (rest.first(), cell.suffix.first())
+            && wanted != there
+        {
+            // of neighbours among many keys the very next byte differs, nearly always
+            if there > wanted {
+                return Sought::Nothing;
+            }
+            continue;
+        }
         let more = common(rest, cell.suffix);
         if more == rest.len() && more == cell.suffix.len() {
             let Some((version, _)) = cells.version(cell.version) else { break };
