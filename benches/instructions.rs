@@ -105,13 +105,17 @@ fn prepare(work: Work, store: &Path, count: u64) -> Result<()> {
             std::mem::forget((opened, players));
             rename(store)
         }
-        Work::Update | Work::Get => {
-            let (opened, players) = open(store, Durability::Buffered)?;
-            fill(&players, KEYS, 1024)?;
-            drop(players);
-            Ok(opened.close()?)
-        }
+        Work::Update => filled(open(store, Durability::Buffered)?),
+        // read from a table, which the default budget has closing write: whether the budget of a day does goes by the clock
+        Work::Get => filled(open_within(Options::new().durability(Durability::Buffered), store)?),
     }
+}
+
+/// Fills a store and closes it.
+fn filled((store, players): (Store, Collection<bytes::Bytes>)) -> Result<()> {
+    fill(&players, KEYS, 1024)?;
+    drop(players);
+    Ok(store.close()?)
 }
 
 /// The forgotten store holds the lock of its directory: its files are opened under another.
@@ -165,7 +169,10 @@ fn work(figure: &str, dir: &Path, count: &str) -> Result<()> {
 
 /// A store without checkpoints by itself, replayed by one thread.
 fn open(dir: &Path, durability: Durability) -> Result<(Store, Collection<bytes::Bytes>)> {
-    let options = Options::new().durability(durability).recovery_budget(Duration::from_secs(24 * 3600));
+    open_within(Options::new().durability(durability).recovery_budget(Duration::from_secs(24 * 3600)), dir)
+}
+
+fn open_within(options: Options, dir: &Path) -> Result<(Store, Collection<bytes::Bytes>)> {
     let store = options.control(Control::Off).replay_threads(std::num::NonZeroUsize::MIN).open(dir)?;
     let players = store.raw("players")?;
     Ok((store, players))
