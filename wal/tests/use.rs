@@ -40,10 +40,11 @@ fn many_threads_share_syncs_and_lose_nothing() {
         for t in 0..16_u32 {
             let log = &log;
             scope.spawn(move || {
-                for n in 0..100_u32 {
-                    let frame =
-                        Frame::record(&[t.to_le_bytes(), n.to_le_bytes()].concat(), &[&[7; 100]]).unwrap();
-                    log.commit(frame, Append::default()).unwrap();
+                // several at once: a disk that answers at once leaves threads that wait for each nothing to share
+                for ten in 0..10_u32 {
+                    let head = |n: u32| [t.to_le_bytes(), (10 * ten + n).to_le_bytes()].concat();
+                    let tickets: Vec<_> = (0..10).map(|n| log.append(&head(n), &[7; 100]).unwrap()).collect();
+                    tickets.into_iter().for_each(|ticket| _ = ticket.wait().unwrap());
                 }
             });
         }
