@@ -14,8 +14,9 @@ use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::vfs::{OpenMode, Vfs, VfsFile, is_full};
 
-/// Bytes that are gathered before they are written.
-const WRITE_BYTES: usize = 1 << 20;
+/// Bytes of the pieces in which it is written, each at a multiple of as many: Linux keeps each in one piece of the page cache (a
+/// large folio) then, which a map of the file needs one entry for.
+const WRITE_BYTES: usize = 2 << 20;
 /// Bytes after which the file is synced, so that no commit's sync waits for many of them.
 const SYNC_BYTES: u64 = 4 << 20;
 
@@ -81,7 +82,7 @@ impl PackedFile {
         let at = self.at + self.buffer.len() as u64;
         survivor.encode(self.binding, &mut self.buffer)?;
         self.entries.push(DirectoryEntry { lsn: survivor.lsn, at });
-        self.write_over(WRITE_BYTES)
+        self.write_pieces()
     }
 
     /// Ends the file and makes it durable, all but its name; says how many bytes it has. `complete`: no record ever stood
@@ -112,13 +113,14 @@ impl PackedFile {
         for block in entries.chunks(ENTRIES_MAX) {
             let offset = self.at + self.buffer.len() as u64;
             self.buffer.extend(encode_directory(block, offset, self.binding));
-            self.write_over(WRITE_BYTES)?;
+            self.write_pieces()?;
         }
         self.buffer.extend_from_slice(judged.note);
         self.pad(footer.offset());
         debug_assert_eq!(footer.offset(), self.at + self.buffer.len() as u64);
         self.buffer.extend(footer.encode(self.binding));
-        self.write_over(0)?;
+        self.write_pieces()?;
+        self.write(self.buffer.len())?;
         self.sync()?;
         debug_assert!(self.at >= DATA_OFFSET + BLOCK_BYTES);
         Ok(self.at)
@@ -129,15 +131,21 @@ impl PackedFile {
         self.buffer.resize(bytes, 0);
     }
 
-    fn write_over(&mut self, bytes: usize) -> Result<()> {
-        if self.buffer.len() <= bytes {
-            return Ok(());
+    /// Writes what is whole pieces of the buffer.
+    fn write_pieces(&mut self) -> Result<()> {
+        match self.buffer.len() / WRITE_BYTES {
+            0 => Ok(()),
+            pieces => self.write(pieces * WRITE_BYTES),
         }
-        let written = self.file.write_at(&mut [IoSlice::new(&self.buffer)], self.at);
+    }
+
+    /// Writes so many bytes of the buffer.
+    fn write(&mut self, bytes: usize) -> Result<()> {
+        let written = self.file.write_at(&mut [IoSlice::new(&self.buffer[..bytes])], self.at);
         written.map_err(|e| not_written(&self.path, e))?;
-        self.at += self.buffer.len() as u64;
-        self.unsynced += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.at += bytes as u64;
+        self.unsynced += bytes as u64;
+        self.buffer.drain(..bytes);
         if self.unsynced >= SYNC_BYTES { self.sync() } else { Ok(()) }
     }
 
