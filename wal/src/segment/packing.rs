@@ -120,7 +120,9 @@ impl PackedFile {
         debug_assert_eq!(footer.offset(), self.at + self.buffer.len() as u64);
         self.buffer.extend(footer.encode(self.binding));
         self.write_pieces()?;
-        self.write(self.buffer.len())?;
+        if !self.buffer.is_empty() {
+            self.write(self.buffer.len())?;
+        }
         self.sync()?;
         debug_assert!(self.at >= DATA_OFFSET + BLOCK_BYTES);
         Ok(self.at)
@@ -160,4 +162,76 @@ impl PackedFile {
 pub fn not_written(path: &Path, e: io::Error) -> Error {
     let kind = if is_full(&e) { ErrorKind::Full } else { ErrorKind::Io };
     Error::io(kind, "packing into", path, e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::checksum::StoreId;
+    use crate::format::header::SegmentKind;
+    use crate::sim::SimDisk;
+
+    const LSN: Lsn = Lsn::new(1, 4096);
+
+    /// A file with these parts, one a record: what it says it has, what stands in it, and the header and frames alone.
+    fn packed(parts: &[usize]) -> (u64, Vec<u8>, Vec<u8>) {
+        let header = SegmentHeader {
+            kind: SegmentKind::Packed,
+            store: StoreId([7; 16]),
+            base: LSN,
+            capacity: 64 << 20,
+            number: 1,
+            created_us: 0,
+            generation: 1,
+            end: LSN.plus(64 << 20),
+        };
+        let (disk, path) = (SimDisk::new(1), Path::new("/packed"));
+        let mut file = PackedFile::new(&disk, path, &header).unwrap();
+        let mut frames = header.encode();
+        for (n, bytes) in parts.iter().enumerate() {
+            let part = vec![n as u8 + 1; *bytes];
+            let survivor = Survivor {
+                lsn: LSN.plus(n as u64),
+                time_us: 0,
+                body_offset: 100,
+                head: b"head",
+                parts: &[(100, &part)],
+            };
+            survivor.encode(header.binding(), &mut frames).unwrap();
+            file.put(&survivor).unwrap();
+        }
+        let bytes = file.finish(Judged::default(), 0, Lsn::NONE).unwrap();
+        let file = disk.open(path, OpenMode::Read).unwrap();
+        let mut there = vec![0; file.len().unwrap() as usize];
+        assert_eq!(file.read_at(&mut there, 0).unwrap(), there.len());
+        (bytes, there, frames)
+    }
+
+    #[test]
+    fn a_file_holds_what_was_put_wherever_pieces_end() {
+        let piece = WRITE_BYTES;
+        for parts in [
+            vec![],
+            vec![10, 20],
+            vec![piece],
+            vec![3 * piece + 5, 7],
+            vec![piece / 3; 10],
+            vec![piece - 5000, 3000, 3000],
+        ] {
+            let (bytes, there, frames) = packed(&parts);
+            assert_eq!(bytes, there.len() as u64, "{parts:?}");
+            assert!(there.starts_with(&frames), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_may_end_where_a_piece_does() {
+        let lengths = (1..=16).map(|blocks| {
+            let (bytes, there, frames) = packed(&[WRITE_BYTES - 4096 * blocks]);
+            assert_eq!(bytes, there.len() as u64);
+            assert!(there.starts_with(&frames));
+            bytes
+        });
+        assert!(lengths.into_iter().any(|bytes| bytes == WRITE_BYTES as u64), "none does");
+    }
 }
