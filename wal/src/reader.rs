@@ -134,6 +134,10 @@ impl Log {
         let segments = self.segments.read();
         let segment = segment_in(&segments, lsn).ok_or_else(|| gone(lsn))?;
         if segment.kind == SegmentKind::Packed {
+            if lent && let Some(map) = segment.mapped()? {
+                let part = segment.packed_part_in(map, lsn, offset, bytes)?.ok_or_else(|| gone(lsn))?;
+                return Ok(of_lent(part));
+            }
             let part = segment.packed_part(lsn, offset, bytes)?.ok_or_else(|| gone(lsn))?;
             return Ok(of_read(&part, &part));
         }

@@ -1,5 +1,6 @@
 //! Pure: every byte of the log. `wal/README.md` draws the whole map; here each picture stands above its encoder.
 
+pub mod ascending;
 pub mod checksum;
 pub mod cursor;
 pub mod envelope;

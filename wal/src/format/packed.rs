@@ -36,6 +36,7 @@
 
 use std::ops::Range;
 
+use super::ascending::{guess, until};
 use super::checksum::{Binding, Unplaced};
 use super::cursor::{Put, Take};
 use super::frame::{
@@ -46,6 +47,7 @@ use super::header::DATA_OFFSET;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BLOCK_BYTES, BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::lsn::Lsn;
+use crate::raw;
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 const CRC_AT: usize = BLOCK - 4;
@@ -83,6 +85,7 @@ pub struct PackedRef<'a> {
 
 /// Bytes before the parts of the frame at the front of `bytes`, and of the whole frame, if the lengths keep the limits.
 #[must_use]
+#[inline]
 pub fn lengths(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut take = Take(bytes.get(4..)?);
     let (head, body) = (take.u32()? as usize, take.u32()? as usize);
@@ -183,6 +186,7 @@ fn place(bytes: &[u8]) -> (u32, u32) {
 /// Where in a frame's body the part stands that had this offset: of a frame's front, header and head, whose checksum need
 /// not be looked at, for the part has its own. `None` where there is no such part.
 #[must_use]
+#[inline]
 pub fn find_part(front: &[u8], offset: u32) -> Option<u32> {
     let mut take = Take(front.get(FRAME_HEADER_BYTES + 20..)?);
     let count = take.u32()? as usize;
@@ -290,19 +294,21 @@ pub fn decode_directory(block: &[u8], offset: u64, binding: Binding) -> Result<V
 }
 
 /// Where the frame of the record at `lsn`, or of the last one before it, stands by a block of the directory that was
-/// verified before. Looks at no more of it than halving needs.
+/// verified before, and that is for the places in `range`. Looks at no more of it than it needs.
 #[must_use]
-pub fn find_entry(block: &[u8], lsn: Lsn) -> Option<DirectoryEntry> {
-    let entry = |n: usize| {
-        let mut take = Take(block.get(8 + n * ENTRY_BYTES..)?);
-        Some(DirectoryEntry { lsn: Lsn::from_raw(take.u64()?), at: take.u64()? })
-    };
-    let (mut low, mut high) = (0, (Take(block).u32()? as usize).min(ENTRIES_MAX));
-    while low < high {
-        let middle = (low + high) / 2;
-        if entry(middle)?.lsn <= lsn { low = middle + 1 } else { high = middle }
-    }
-    entry(low.checked_sub(1)?)
+#[inline]
+pub fn find_entry(block: &[u8], lsn: Lsn, range: Range<Lsn>) -> Option<DirectoryEntry> {
+    let range = range.start.raw()..range.end.raw();
+    // nearly always the line that is wanted: it comes together with that of the count
+    raw::prefetch_at(block, 8 + guess(ENTRIES_MAX, lsn.raw(), range.clone()) * ENTRY_BYTES);
+    let mut take = Take(block);
+    let (count, _) = (take.u32()? as usize, take.u32()?);
+    let entries = take.0;
+    let word = |at: usize| entries[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let count = count.min(entries.len() / ENTRY_BYTES);
+    let found = until(count, lsn.raw(), range, |n| word(n * ENTRY_BYTES)).checked_sub(1)?;
+    let entry = found * ENTRY_BYTES;
+    Some(DirectoryEntry { lsn: Lsn::from_raw(word(entry)), at: word(entry + 8) })
 }
 
 /// What a packed segment says at its end.

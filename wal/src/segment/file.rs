@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-
 use super::beside::Beside;
 use super::catalog::SegmentEntry;
 use super::fill::{Fill, write_zeros};
@@ -22,7 +20,11 @@ use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{Advice, Map, OpenMode, Vfs, VfsFile, read_exact_at};
+use crate::vfs::{Map, OpenMode, Vfs, VfsFile, read_exact_at};
+
+mod bytes;
+
+pub(super) use bytes::shared;
 
 /// Whether files are read through maps or by `pread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +66,6 @@ pub struct Segment {
     access: Access,
     /// For a second sync at the same time.
     pub beside: Beside,
-}
-
-struct MapTail {
-    map: Map,
-    at: usize,
-    bytes: usize,
-}
-
-impl AsRef<[u8]> for MapTail {
-    fn as_ref(&self) -> &[u8] {
-        &self.map[self.at..self.at + self.bytes]
-    }
 }
 
 impl Segment {
@@ -336,96 +326,6 @@ impl Segment {
         DATA_OFFSET + self.there
     }
 
-    /// Up to `bytes` bytes at `lsn`; fewer only where the file ends.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`]; [`ErrorKind::Corrupt`] where the file is shorter than it was made.
-    pub fn read(&self, lsn: Lsn, bytes: usize) -> Result<Bytes> {
-        debug_assert!(self.kind != SegmentKind::Packed, "read by its directory");
-        self.read_at(self.file_offset(lsn), bytes)
-    }
-
-    /// Up to `bytes` bytes at an offset of the file; fewer only where it ends.
-    pub(super) fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
-        let bytes = self.bytes_there(offset, bytes);
-        if let Some(map) = self.mapped()? {
-            let at = self.place_in(map, offset, bytes)?;
-            return Ok(Bytes::from_owner(MapTail { map: map.clone(), at, bytes }));
-        }
-        let mut buf = vec![0; bytes];
-        self.fill(&mut buf, offset)?;
-        Ok(buf.into())
-    }
-
-    /// As [`Segment::read`], borrowed from the file's map; `None` where it is read by `pread`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::read`].
-    #[inline]
-    pub fn lent(&self, lsn: Lsn, bytes: usize) -> Result<Option<&[u8]>> {
-        let Some(map) = self.mapped()? else { return Ok(None) };
-        let offset = self.file_offset(lsn);
-        let bytes = self.bytes_there(offset, bytes);
-        let at = self.place_in(map, offset, bytes)?;
-        Ok(Some(&map[at..at + bytes]))
-    }
-
-    /// How many of so many bytes at an offset the file has.
-    #[inline]
-    fn bytes_there(&self, offset: u64, bytes: usize) -> usize {
-        let room = self.disk_bytes().saturating_sub(offset);
-        bytes.min(usize::try_from(room).unwrap_or(usize::MAX))
-    }
-
-    /// Where so many bytes at an offset begin in the map, which has them all.
-    #[inline]
-    fn place_in(&self, map: &Map, offset: u64, bytes: usize) -> Result<usize> {
-        let at = usize::try_from(offset).unwrap_or(usize::MAX);
-        match at.checked_add(bytes) {
-            Some(end) if end <= map.len() => Ok(at),
-            _ => Err(self.short()),
-        }
-    }
-
-    /// Fills `buf` from `lsn` by `pread`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::read`].
-    pub fn read_into(&self, buf: &mut [u8], lsn: Lsn) -> Result<()> {
-        self.fill(buf, self.file_offset(lsn))
-    }
-
-    fn fill(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        read_exact_at(&*self.file, buf, offset).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => self.short(),
-            _ => {
-                let doing = format!("reading offset {offset} of");
-                Error::io(ErrorKind::Io, &doing, &self.path, e)
-            }
-        })
-    }
-
-    /// Drops the cached pages of `bytes` bytes from `from` on, and reads them again.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::read`].
-    pub fn reread(&self, from: Lsn, bytes: u64) -> Result<Vec<u8>> {
-        let offset = self.file_offset(from);
-        let io = |e| Error::io(ErrorKind::Io, "dropping cached pages of", &self.path, e);
-        let advice = Advice::Drop;
-        #[cfg(feature = "planted")]
-        let advice = if planted::is(Planted::TrustCache) { Advice::Random } else { advice };
-        self.file.advise(offset, bytes.next_multiple_of(BLOCK_BYTES), advice).map_err(io)?;
-        let there = self.file_len()?.saturating_sub(offset).min(bytes);
-        let mut data = vec![0; usize::try_from(there).expect("inside a segment")];
-        self.read_into(&mut data, from)?;
-        Ok(data)
-    }
-
     /// Length of the file.
     ///
     /// # Errors
@@ -439,7 +339,12 @@ impl Segment {
         corrupt(&self.path, "is shorter than it was made")
     }
 
-    fn mapped(&self) -> Result<Option<&Map>> {
+    /// As [`Segment::map`], borrowed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::map`].
+    pub(crate) fn mapped(&self) -> Result<Option<&Map>> {
         if self.access == Access::Pread {
             return Ok(None);
         }

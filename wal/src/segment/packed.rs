@@ -4,17 +4,25 @@
 
 use bytes::Bytes;
 
-use super::file::Segment;
+use super::file::{Segment, shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::ascending::until;
 use crate::format::frame::{FRAME_HEADER_BYTES, PART_HEADER_BYTES, decode_part};
 use crate::format::packed::{
     DirectoryEntry, Footer, PackedRef, decode_directory, find_entry, find_part, lengths,
 };
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
+use crate::raw;
+use crate::vfs::Map;
 
 /// Most bytes of a frame that are read before its length is known.
 const FIRST_READ_BYTES: usize = 16 << 10;
+
+/// Bytes before the part of most frames that have one, and the most that are fetched at once, in such lines.
+const FRONT_BYTES: usize = 96;
+const FETCHED_BYTES_MAX: usize = 512;
+const LINE_BYTES: usize = 64;
 
 /// The directory of a packed segment, verified.
 #[derive(Debug)]
@@ -40,8 +48,15 @@ impl Directory {
 
     /// The block that holds the last entry not behind `lsn`; `None` where all are.
     #[must_use]
+    #[inline]
     pub fn block_of(&self, lsn: Lsn) -> Option<usize> {
-        self.fences.partition_point(|fence| *fence <= lsn).checked_sub(1)
+        let range = self.fences.first()?.raw()..self.footer.complete.raw();
+        until(self.fences.len(), lsn.raw(), range, |n| self.fences[n].raw()).checked_sub(1)
+    }
+
+    /// Where a block begins in the file.
+    fn offset(&self, block: usize) -> u64 {
+        self.footer.directory() + block as u64 * BLOCK_BYTES
     }
 }
 
@@ -119,9 +134,10 @@ impl Segment {
     pub fn last_until(&self, lsn: Lsn) -> Result<Option<DirectoryEntry>> {
         let directory = self.directory()?;
         let Some(block) = directory.block_of(lsn) else { return Ok(None) };
-        let offset = directory.footer.directory() + block as u64 * BLOCK_BYTES;
-        if self.map()?.is_some() {
-            return Ok(find_entry(&self.read_at(offset, BLOCK_BYTES as usize)?, lsn)); // verified with the directory
+        if let Some(map) = self.mapped()? {
+            let entries = self.lent_at(map, directory.offset(block), BLOCK_BYTES as usize)?;
+            let range = directory.fence(block)..directory.fence(block + 1);
+            return Ok(find_entry(entries, lsn, range)); // verified with the directory
         }
         let entries = self.entries(block)?;
         Ok(entries[..entries.partition_point(|entry| entry.lsn <= lsn)].last().copied())
@@ -160,6 +176,10 @@ impl Segment {
     ///
     /// As [`Segment::directory`].
     pub fn packed_part(&self, lsn: Lsn, offset: u32, bytes: u32) -> Result<Option<Bytes>> {
+        if let Some(map) = self.mapped()? {
+            let found = self.part_in(map, lsn, offset, bytes)?;
+            return Ok(found.map(|(at, part)| shared(map, at, part.len())));
+        }
         let Some(at) = self.find(lsn)? else { return Ok(None) };
         let mut front = self.read_at(at, FIRST_READ_BYTES)?;
         let (start, _) = lengths(&front).ok_or_else(|| self.bad("record", at).at(lsn))?;
@@ -176,6 +196,52 @@ impl Segment {
         match decode_part(&whole, lsn, offset) {
             Ok(part) if part.len() == bytes as usize => Ok(Some(whole.slice_ref(part))),
             _ => Err(self.bad("part", stands).at(lsn)),
+        }
+    }
+
+    /// As [`Segment::packed_part`], borrowed from `map`, which is the file's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::directory`].
+    pub(crate) fn packed_part_in<'m>(
+        &self,
+        map: &'m Map,
+        lsn: Lsn,
+        offset: u32,
+        bytes: u32,
+    ) -> Result<Option<&'m [u8]>> {
+        Ok(self.part_in(map, lsn, offset, bytes)?.map(|(_, part)| part))
+    }
+
+    /// A part, and where its bytes begin in the file.
+    #[inline]
+    fn part_in<'m>(
+        &self,
+        map: &'m Map,
+        lsn: Lsn,
+        offset: u32,
+        bytes: u32,
+    ) -> Result<Option<(usize, &'m [u8])>> {
+        let Some(at) = self.find(lsn)? else { return Ok(None) };
+        let frame = self.lent_at(map, at, usize::MAX)?;
+        let whole = PART_HEADER_BYTES + bytes as usize;
+        for line in (LINE_BYTES..(FRONT_BYTES + whole).min(FETCHED_BYTES_MAX)).step_by(LINE_BYTES) {
+            raw::prefetch_at(frame, line);
+        }
+        let (start, _) = lengths(frame).ok_or_else(|| self.bad("record", at).at(lsn))?;
+        let front = frame.get(..start).ok_or_else(|| self.bad("record", at).at(lsn))?;
+        let Some(place) = find_part(front, offset) else {
+            let bytes = self.packed_frame(at)?; // what is not there went, or its place is damaged
+            return self.packed_record(&bytes, at, lsn).map(|_| None);
+        };
+        let stands = start + place as usize;
+        let part = frame[start..].get(place as usize..).unwrap_or_default();
+        match decode_part(&part[..whole.min(part.len())], lsn, offset) {
+            Ok(part) if part.len() == bytes as usize => {
+                Ok(Some((at as usize + stands + PART_HEADER_BYTES, part)))
+            }
+            _ => Err(self.bad("part", at + stands as u64).at(lsn)),
         }
     }
 
@@ -201,3 +267,6 @@ impl Segment {
         Error::new(ErrorKind::Corrupt, say)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,10 +112,14 @@ fn directory_and_footer_are_bound_to_their_file_and_their_place() {
         assert_eq!(decode_directory(&block, 12_288, binding(5)), Ok(entries.clone()));
         for n in 0..count {
             for lsn in [entry(n).lsn, entry(n).lsn.plus(99)] {
-                assert_eq!(find_entry(&block, lsn), Some(entry(n)), "{lsn} of {count}");
+                for range in [entry(0).lsn..entry(count).lsn, Lsn::NONE..Lsn::MAX, lsn..lsn] {
+                    assert_eq!(find_entry(&block, lsn, range), Some(entry(n)), "{lsn} of {count}");
+                }
             }
         }
-        assert_eq!((find_entry(&block, Lsn::NONE), find_entry(&block[..9], entry(0).lsn)), (None, None));
+        let none = |block: &[u8], lsn| assert_eq!(find_entry(block, lsn, entry(0).lsn..Lsn::MAX), None);
+        none(&block, Lsn::NONE);
+        (0..24).for_each(|bytes| none(&block[..bytes], entry(0).lsn));
         assert_eq!(decode_directory(&block, 16_384, binding(5)), Err(Bad::Checksum));
         assert_eq!(decode_directory(&block, 12_288, binding(6)), Err(Bad::Checksum));
         assert_eq!(decode_directory(&block[1..], 12_288, binding(5)), Err(Bad::Length));
