@@ -1,6 +1,6 @@
 //! Corridor: where the log ends, and making that a fact. Modifies no segment.
 //!
-//! 1. Take stock: named segments are there, unfinished files go, a finished rest segment counts.
+//! 1. Take stock (`stock`): named segments are there, unfinished files go, a finished rest segment counts.
 //! 2. Sync the last segments: what is read from here on will still be there after another crash.
 //! 3. Skim them: the proven end P.
 //! 4. Drop the cached pages past P and read those bytes again from the medium.
@@ -26,12 +26,13 @@ use crate::scan::tail::{Facts, Verdict, judge};
 use crate::scan::{self, Skim, Span, last_whole};
 use crate::schedule;
 use crate::segment::catalog::{Catalog, SegmentEntry};
-use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
-use crate::segment::fill::is_zeros;
-use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
+use crate::segment::file::{Access, Segment, corrupt, entry_of};
 use crate::shortage::Shortage;
-use crate::vfs::{OpenMode, VfsFile};
 use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
+
+mod stock;
+
+use stock::Headless;
 
 /// Bytes of segments to skim for which another thread is started.
 const SHARED_BYTES: u64 = 16 << 20;
@@ -87,14 +88,14 @@ struct Candidate {
 impl Recovery<'_> {
     /// Finds the end of the log and makes it a fact, in the catalog given; replacing it on disk is the caller's.
     pub(crate) fn run(mut self) -> Result<Recovered> {
-        let mut changed = self.take_stock()?;
+        let (mut changed, headless) = self.take_stock()?;
         let mut segments = self.open_segments()?;
         let open: Vec<Arc<Segment>> = segments.iter().filter(|s| s.end().is_none()).cloned().collect();
         let clean_end = self.catalog.clean_end;
         if clean_end.is_none() {
             self.sync_all(&open)?;
         }
-        let mut candidates = self.skim_all(&open)?;
+        let mut candidates = self.look_through(&open, headless)?;
         self.settle_stated(&candidates)?;
         let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
         let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
@@ -165,96 +166,6 @@ impl Recovery<'_> {
         Ok(recovered)
     }
 
-    /// Step 1: files and catalog agree, or it is said how they do not.
-    fn take_stock(&mut self) -> Result<bool> {
-        let dir = self.root.join(LOG_DIR);
-        let names = self.env.vfs.list(&dir).map_err(|e| Error::io(ErrorKind::Io, "listing", &dir, e))?;
-        let mut changed = false;
-        for name in names {
-            let path = dir.join(&name);
-            if name.ends_with(UNFINISHED) {
-                self.remove(&path)?;
-                continue;
-            }
-            let Some((base, generation)) = parse_segment_name(&name) else { continue };
-            if self.catalog.entry_mut(base, generation).is_none() {
-                changed |= self.unnamed(&path, base)?;
-            }
-        }
-        Ok(changed)
-    }
-
-    /// A file that the catalog does not name: a finished rest segment counts, one that was given up or that nothing
-    /// was ever written in goes, anything else is evidence of a lost catalog. What was given up lies before the
-    /// frontier: an older catalog has an older frontier too.
-    fn unnamed(&mut self, path: &Path, base: Lsn) -> Result<bool> {
-        let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
-        let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
-        let header = match read_header(&*file, path) {
-            Ok(header) => header,
-            Err(e) if e.kind() != ErrorKind::Corrupt => return Err(e),
-            Err(e) if base >= self.catalog.frontier && holds_data(&*file, path)? => return Err(e),
-            Err(_) => {
-                self.remove(path)?; // its header never reached the disk, so no place in it was ever handed out
-                return Ok(false);
-            }
-        };
-        if header.store != self.catalog.store {
-            return Err(corrupt(path, "belongs to another store"));
-        }
-        let own = segment_name(header.base, header.generation);
-        if path.file_name().is_none_or(|name| name != own.as_str()) {
-            return Err(corrupt(path, "bears the name of another segment than it is"));
-        }
-        if header.kind == SegmentKind::Rest {
-            let holds = |e: &&mut SegmentEntry| {
-                e.kind == SegmentKind::Log && e.base <= header.base && header.base < e.capacity_end()
-            };
-            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds) {
-                if old.end.is_some_and(|end| end < header.base)
-                    || old.capacity_end() != header.base.plus(header.capacity)
-                {
-                    return Err(corrupt(path, "is a rest segment that does not fit the segment before it"));
-                }
-                old.end = Some(header.base);
-                old.damaged = true;
-                self.catalog.name(entry_of(&header));
-                let synced = self.sync_names(); // the crash may have come between its renaming and this sync
-                self.goes_on(synced)?;
-                return Ok(true);
-            }
-        }
-        if header.base.plus(header.capacity) <= self.catalog.frontier {
-            self.remove(path)?;
-            return Ok(false);
-        }
-        if header.kind == SegmentKind::Rest {
-            return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
-        }
-        let segment =
-            Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
-        let mut window = Window::new(&segment, segment.capacity_end(), WINDOW_BYTES, Vec::new())?;
-        if window.has_groups()? {
-            return Err(corrupt(path, "holds records and is not named in MANIFEST"));
-        }
-        self.remove(path)?;
-        Ok(false)
-    }
-
-    fn sync_names(&self) -> Result<()> {
-        let dir = self.root.join(LOG_DIR);
-        self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
-    }
-
-    /// Removes a file that says nothing; the next open does where there is a shortage.
-    fn remove(&mut self, path: &Path) -> Result<()> {
-        if self.shortage.is_some() {
-            return Ok(());
-        }
-        let removed = self.env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e));
-        self.goes_on(removed).map(drop)
-    }
-
     /// Whether a change was made; one that found no space is the last that is tried.
     pub(crate) fn goes_on(&mut self, changed: Result<()>) -> Result<bool> {
         let shortage = Shortage::of(changed)?;
@@ -285,23 +196,33 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Step 3, on as many threads as are useful.
-    fn skim_all(&self, open: &[Arc<Segment>]) -> Result<Vec<Candidate>> {
+    /// Step 3, and what is left of step 1, on as many threads as are useful.
+    fn look_through(&mut self, open: &[Arc<Segment>], headless: Vec<Headless>) -> Result<Vec<Candidate>> {
         let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
         let tail = stated.iter().rposition(Option::is_some).unwrap_or(0);
-        let threads = match open.iter().map(|s| s.there()).sum::<u64>() {
+        let pieces = open.len() + headless.len();
+        let bytes: u64 = open.iter().map(|s| s.there()).chain(headless.iter().map(|file| file.bytes)).sum();
+        let threads = match bytes {
             bytes if bytes < SHARED_BYTES || self.env.threads == Threads::None => 1,
-            _ => schedule::cores().min(open.len()),
+            _ => schedule::cores().min(pieces),
         };
-        let (env, access, next) = (self.env, self.access, AtomicUsize::new(0));
-        let skims = schedule::share(threads, |_| {
-            let mut skims = Vec::new();
+        let (env, access, may_remove) = (self.env, self.access, self.shortage.is_none());
+        let next = AtomicUsize::new(0);
+        let found = schedule::share(threads, |_| {
+            let (mut skims, mut gone) = (Vec::new(), Vec::new());
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                let Some(segment) = open.get(n) else { return skims };
-                skims.push((n, skim(env, segment, access, n < tail)));
+                match (open.get(n), headless.get(n - n.min(open.len()))) {
+                    (Some(segment), _) => skims.push((n, skim(env, segment, access, n < tail))),
+                    (None, Some(file)) => gone.push(file.clear(env, may_remove)),
+                    (None, None) => return (skims, gone),
+                }
             }
         });
+        let (skims, gone): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        for gone in gone.into_iter().flatten() {
+            self.goes_on(gone?)?;
+        }
         let mut skims: Vec<(usize, Result<Skim>)> = skims.into_iter().flatten().collect();
         skims.sort_by_key(|(n, _)| *n);
         let found = open.iter().zip(stated).zip(skims);
@@ -484,9 +405,4 @@ fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {
     let bytes = facts.first_bad.bytes_since(facts.proven).unwrap_or(0);
     let data = segment.reread(facts.proven, bytes)?;
     Ok(last_whole(&Span { base: facts.proven, binding: segment.binding, data: &data }, facts.proven))
-}
-
-/// True where anything but zeros stands behind the header.
-fn holds_data(file: &dyn VfsFile, path: &Path) -> Result<bool> {
-    is_zeros(file, DATA_OFFSET).map(|zeros| !zeros).map_err(|e| Error::io(ErrorKind::Io, "reading", path, e))
 }

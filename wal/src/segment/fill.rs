@@ -68,7 +68,7 @@ impl Fill {
 /// # Errors
 ///
 /// Those of the writes; what was written before stays.
-pub(super) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<()> {
+pub(crate) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<()> {
     let mut at = range.start;
     while at < range.end {
         let bytes = usize::try_from(range.end - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));

@@ -1,0 +1,184 @@
+//! Corridor: taking stock of the files of a log, before its end is looked for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Recovery;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::header::{DATA_OFFSET, SegmentKind};
+use crate::lsn::Lsn;
+use crate::segment::catalog::SegmentEntry;
+use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
+use crate::segment::fill::is_zeros;
+use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
+use crate::vfs::{OpenMode, VfsFile};
+use crate::window::{WINDOW_BYTES, Window};
+
+/// A file of the log that no catalog names and that has no good header.
+pub(super) struct Headless {
+    path: PathBuf,
+    file: Arc<dyn VfsFile>,
+    pub(super) bytes: u64,
+    /// What is wrong with the header, where places in the file may have been handed out.
+    bad: Option<Error>,
+}
+
+impl Headless {
+    /// Removes the file, where that may be: its header never reached the disk, so no place in it was ever handed out. The inner
+    /// answer is that of removing it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: something was written in it all the same. [`ErrorKind::Io`].
+    pub(super) fn clear(&self, env: &Env, may_remove: bool) -> Result<Result<()>> {
+        if let Some(bad) = &self.bad {
+            let zeros = is_zeros(&*self.file, DATA_OFFSET);
+            if !zeros.map_err(|e| Error::io(ErrorKind::Io, "reading", &self.path, e))? {
+                return Err(bad.clone());
+            }
+        }
+        Ok(if may_remove { remove(env, &self.path) } else { Ok(()) })
+    }
+}
+
+impl Recovery<'_> {
+    /// Step 1: files and catalog agree, or it is said how they do not. Files without a header are left for step 3: all of such a
+    /// file must be looked at.
+    pub(super) fn take_stock(&mut self) -> Result<(bool, Vec<Headless>)> {
+        let dir = self.root.join(LOG_DIR);
+        let names = self.env.vfs.list(&dir).map_err(|e| Error::io(ErrorKind::Io, "listing", &dir, e))?;
+        let (mut changed, mut headless) = (false, Vec::new());
+        for name in names {
+            let path = dir.join(&name);
+            if name.ends_with(UNFINISHED) {
+                self.remove(&path)?;
+                continue;
+            }
+            let Some((base, generation)) = parse_segment_name(&name) else { continue };
+            if self.catalog.entry_mut(base, generation).is_none() {
+                changed |= self.unnamed(&path, base, &mut headless)?;
+            }
+        }
+        Ok((changed, headless))
+    }
+
+    /// A file that the catalog does not name: a finished rest segment counts, one that was given up or that nothing
+    /// was ever written in goes, anything else is evidence of a lost catalog. What was given up lies before the
+    /// frontier: an older catalog has an older frontier too.
+    fn unnamed(&mut self, path: &Path, base: Lsn, headless: &mut Vec<Headless>) -> Result<bool> {
+        let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
+        let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
+        let header = match read_header(&*file, path) {
+            Ok(header) => header,
+            Err(e) if e.kind() != ErrorKind::Corrupt => return Err(e),
+            Err(bad) => {
+                let bytes = file.len().map_err(io)?;
+                let may_hold = base >= self.catalog.frontier;
+                headless.push(Headless {
+                    path: path.to_path_buf(),
+                    file,
+                    bytes,
+                    bad: may_hold.then_some(bad),
+                });
+                return Ok(false);
+            }
+        };
+        if header.store != self.catalog.store {
+            return Err(corrupt(path, "belongs to another store"));
+        }
+        let own = segment_name(header.base, header.generation);
+        if path.file_name().is_none_or(|name| name != own.as_str()) {
+            return Err(corrupt(path, "bears the name of another segment than it is"));
+        }
+        if header.kind == SegmentKind::Rest {
+            let holds = |e: &&mut SegmentEntry| {
+                e.kind == SegmentKind::Log && e.base <= header.base && header.base < e.capacity_end()
+            };
+            if let Some(old) = self.catalog.segments.iter_mut().rev().find(holds) {
+                if old.end.is_some_and(|end| end < header.base)
+                    || old.capacity_end() != header.base.plus(header.capacity)
+                {
+                    return Err(corrupt(path, "is a rest segment that does not fit the segment before it"));
+                }
+                old.end = Some(header.base);
+                old.damaged = true;
+                self.catalog.name(entry_of(&header));
+                let synced = self.sync_names(); // the crash may have come between its renaming and this sync
+                self.goes_on(synced)?;
+                return Ok(true);
+            }
+        }
+        if header.base.plus(header.capacity) <= self.catalog.frontier {
+            self.remove(path)?;
+            return Ok(false);
+        }
+        if header.kind == SegmentKind::Rest {
+            return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
+        }
+        let segment =
+            Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
+        let mut window = Window::new(&segment, segment.capacity_end(), WINDOW_BYTES, Vec::new())?;
+        if window.has_groups()? {
+            return Err(corrupt(path, "holds records and is not named in MANIFEST"));
+        }
+        self.remove(path)?;
+        Ok(false)
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        let dir = self.root.join(LOG_DIR);
+        self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
+    }
+
+    /// Removes a file that says nothing; the next open does where there is a shortage.
+    fn remove(&mut self, path: &Path) -> Result<()> {
+        if self.shortage.is_some() {
+            return Ok(());
+        }
+        let removed = remove(self.env, path);
+        self.goes_on(removed).map(drop)
+    }
+}
+
+fn remove(env: &Env, path: &Path) -> Result<()> {
+    env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+    use crate::recover::SHARED_BYTES;
+    use crate::segment::fill::write_zeros;
+    use crate::wal::Wal;
+
+    /// Opens a log beside a file of the log that has no header and in which nothing but zeros was written, and `last` at its very
+    /// end; whether the file is there afterwards.
+    fn opened_beside(last: u8) -> (Result<Wal>, bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Wal::open(dir.path()).unwrap();
+        let lsn = log.append(b"one", b"").unwrap().wait().unwrap();
+        log.close().unwrap();
+        let env = Env::os();
+        let path = dir.path().join(LOG_DIR).join(segment_name(Lsn::new(lsn.timeline() + 1, 0), 0));
+        let file = env.vfs.open(&path, OpenMode::CreateNew).unwrap();
+        write_zeros(&*file, 0..SHARED_BYTES + 4096).unwrap();
+        file.write_at(&mut [IoSlice::new(&[last])], SHARED_BYTES + 4095).unwrap();
+        let opened = Wal::open(dir.path());
+        (opened, env.vfs.open(&path, OpenMode::Read).is_ok())
+    }
+
+    #[test]
+    fn a_long_file_without_a_header_goes_where_nothing_was_ever_written_in_it() {
+        let (opened, is_there) = opened_beside(0);
+        assert_eq!(opened.unwrap().span().start.offset(), 0, "the log is as it was");
+        assert!(!is_there);
+        let (opened, is_there) = opened_beside(1);
+        let e = opened.unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Corrupt);
+        assert!(e.to_string().contains("has no readable header"), "{e}");
+        assert!(is_there, "it is evidence");
+    }
+}
