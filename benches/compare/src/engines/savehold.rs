@@ -1,16 +1,21 @@
 //! Door: savehold.
 //!
 //! Durable: as it comes. Buffered: `Durability::Buffered`. In the log: a recovery budget of a day, and of memory what the
-//! peers are given, so that no checkpoint comes. 1,024 in flight: that many tickets of `set_async`.
+//! peers are given, so that no checkpoint comes. 1,024 in flight: that many tickets of `set_async`. Tidied: no history is kept, and
+//! the log is packed by `Store::compact`.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use savehold::{Change, Collection, Control, Durability, Options, Store, Ticket, Version};
+use savehold::{Change, Collection, Control, Durability, Options, Retention, Store, Ticket, Version};
 
 use crate::engine::{Engine, Opening, Result, Session};
 use crate::keys::Key;
+
+/// The collection.
+const PLAYERS: &str = "players";
 
 /// Tickets under way where many values are written.
 const UNDER_WAY: usize = 1024;
@@ -36,7 +41,7 @@ impl Savehold {
             options = options.recovery_budget(Duration::from_secs(24 * 3600)).memory_budget(MEMORY_BYTES);
         }
         let store = options.open(opening.dir.join("store"))?;
-        Ok(Self { players: store.raw("players")?, store })
+        Ok(Self { players: store.raw(PLAYERS)?, store })
     }
 }
 
@@ -47,6 +52,12 @@ impl Engine for Savehold {
 
     fn replayed(&self) -> Option<u64> {
         Some(self.store.recovery().replayed_records)
+    }
+
+    fn tidy(&self) -> Result<()> {
+        self.store.set_retention(PLAYERS, Retention::NewestOnly)?;
+        self.store.compact(|_| ControlFlow::Continue(()))?;
+        Ok(())
     }
 
     fn close(self: Box<Self>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::case::{Case, Workload};
+use crate::case::{Case, Setting, Workload};
 use crate::engine::{Engine, Kind, Result, Session};
 use crate::engines;
 use crate::keys::{Numbers, Values, key};
@@ -20,13 +20,17 @@ pub enum Leave {
     Open,
 }
 
-/// Writes every key of the case once. Where the store is to be replayed each record is a commit of its own.
+/// Writes every key of the case once, or twice where the store is tidied. Where the store is to be replayed each record is a commit of its own.
 pub fn fill(kind: Kind, case: &Case, dir: &Path, leave: Leave) -> Result<()> {
     let engine = engines::open(kind, &case.opening(dir))?;
     let values = Values::new(case.value_bytes);
     match case.workload {
         Workload::Replay | Workload::Open => one_by_one(kind, &*engine, case, &values)?,
         _ => in_batches(&*engine, case, &values)?,
+    }
+    if case.setting == Setting::Tidied {
+        in_batches(&*engine, case, &values)?;
+        engine.tidy()?;
     }
     engine.settle()?;
     match leave {
