@@ -206,23 +206,23 @@ impl Recovery<'_> {
             bytes if bytes < SHARED_BYTES || self.env.threads == Threads::None => 1,
             _ => schedule::cores().min(pieces),
         };
-        let (env, access, may_remove) = (self.env, self.access, self.shortage.is_none());
-        let next = AtomicUsize::new(0);
+        let (env, access, next) = (self.env, self.access, AtomicUsize::new(0));
         let found = schedule::share(threads, |_| {
-            let (mut skims, mut gone) = (Vec::new(), Vec::new());
+            let (mut skims, mut spent) = (Vec::new(), Vec::new());
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 match (open.get(n), headless.get(n - n.min(open.len()))) {
                     (Some(segment), _) => skims.push((n, skim(env, segment, access, n < tail))),
-                    (None, Some(file)) => gone.push(file.clear(env, may_remove)),
-                    (None, None) => return (skims, gone),
+                    (None, Some(file)) => spent.push((n, file.is_spent())),
+                    (None, None) => return (skims, spent),
                 }
             }
         });
-        let (skims, gone): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        for gone in gone.into_iter().flatten() {
-            self.goes_on(gone?)?;
-        }
+        let (skims, spent): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let mut spent: Vec<(usize, Result<()>)> = spent.into_iter().flatten().collect();
+        spent.sort_by_key(|(n, _)| *n);
+        spent.into_iter().try_for_each(|(_, spent)| spent)?; // nothing goes where one of them is evidence
+        headless.iter().try_for_each(|file| self.remove(&file.path))?;
         let mut skims: Vec<(usize, Result<Skim>)> = skims.into_iter().flatten().collect();
         skims.sort_by_key(|(n, _)| *n);
         let found = open.iter().zip(stated).zip(skims);

@@ -42,8 +42,8 @@ pub enum Setting {
     InLogSynced,
     /// As the engine comes, calls as in `Buffered`.
     Defaults,
-    /// As `Buffered`, of a store that has been there for long: every value was written twice, and what the older ones take was
-    /// given back where the engine has a call for that.
+    /// As `Buffered`, of a store that was written to for longer: every value was written again, in no order, and the engine was
+    /// asked to tidy up, as far as its adapter has that.
     Tidied,
 }
 

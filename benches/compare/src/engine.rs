@@ -73,7 +73,7 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
-    /// Gives back what older values take, where the engine has a call for it.
+    /// Gives up older values and has the rest put together: nothing, where the engine uses their place again by itself.
     fn tidy(&self) -> Result<()> {
         Ok(())
     }

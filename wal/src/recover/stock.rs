@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Recovery;
-use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::{DATA_OFFSET, SegmentKind};
 use crate::lsn::Lsn;
@@ -17,7 +16,7 @@ use crate::window::{WINDOW_BYTES, Window};
 
 /// A file of the log that no catalog names and that has no good header.
 pub(super) struct Headless {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: Arc<dyn VfsFile>,
     pub(super) bytes: u64,
     /// What is wrong with the header, where places in the file may have been handed out.
@@ -25,20 +24,18 @@ pub(super) struct Headless {
 }
 
 impl Headless {
-    /// Removes the file, where that may be: its header never reached the disk, so no place in it was ever handed out. The inner
-    /// answer is that of removing it.
+    /// Looks whether the file may go: its header never reached the disk, so no place in it was ever handed out.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`]: something was written in it all the same. [`ErrorKind::Io`].
-    pub(super) fn clear(&self, env: &Env, may_remove: bool) -> Result<Result<()>> {
-        if let Some(bad) = &self.bad {
-            let zeros = is_zeros(&*self.file, DATA_OFFSET);
-            if !zeros.map_err(|e| Error::io(ErrorKind::Io, "reading", &self.path, e))? {
-                return Err(bad.clone());
-            }
+    pub(super) fn is_spent(&self) -> Result<()> {
+        let Some(bad) = &self.bad else { return Ok(()) };
+        match is_zeros(&*self.file, DATA_OFFSET) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(bad.clone()),
+            Err(e) => Err(Error::io(ErrorKind::Io, "reading", &self.path, e)),
         }
-        Ok(if may_remove { remove(env, &self.path) } else { Ok(()) })
     }
 }
 
@@ -132,17 +129,13 @@ impl Recovery<'_> {
     }
 
     /// Removes a file that says nothing; the next open does where there is a shortage.
-    fn remove(&mut self, path: &Path) -> Result<()> {
+    pub(super) fn remove(&mut self, path: &Path) -> Result<()> {
         if self.shortage.is_some() {
             return Ok(());
         }
-        let removed = remove(self.env, path);
+        let removed = self.env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e));
         self.goes_on(removed).map(drop)
     }
-}
-
-fn remove(env: &Env, path: &Path) -> Result<()> {
-    env.vfs.remove(path).map_err(|e| Error::io(ErrorKind::Io, "removing", path, e))
 }
 
 #[cfg(test)]
@@ -150,35 +143,42 @@ mod tests {
     use std::io::IoSlice;
 
     use super::*;
+    use crate::env::Env;
     use crate::recover::SHARED_BYTES;
     use crate::segment::fill::write_zeros;
     use crate::wal::Wal;
 
-    /// Opens a log beside a file of the log that has no header and in which nothing but zeros was written, and `last` at its very
-    /// end; whether the file is there afterwards.
-    fn opened_beside(last: u8) -> (Result<Wal>, bool) {
+    /// Opens a log beside two files of the log that have no header: one of zeros alone, and behind it one of zeros and `last`.
+    /// Whether each is there afterwards.
+    fn opened_beside(last: u8) -> (Result<Wal>, [bool; 2]) {
         let dir = tempfile::tempdir().unwrap();
         let log = Wal::open(dir.path()).unwrap();
         let lsn = log.append(b"one", b"").unwrap().wait().unwrap();
         log.close().unwrap();
         let env = Env::os();
-        let path = dir.path().join(LOG_DIR).join(segment_name(Lsn::new(lsn.timeline() + 1, 0), 0));
-        let file = env.vfs.open(&path, OpenMode::CreateNew).unwrap();
-        write_zeros(&*file, 0..SHARED_BYTES + 4096).unwrap();
-        file.write_at(&mut [IoSlice::new(&[last])], SHARED_BYTES + 4095).unwrap();
+        let paths = [1, 2].map(|n| {
+            let base = Lsn::new(lsn.timeline() + n, 0);
+            let path = dir.path().join(LOG_DIR).join(segment_name(base, 0));
+            let file = env.vfs.open(&path, OpenMode::CreateNew).unwrap();
+            write_zeros(&*file, 0..SHARED_BYTES + 4096).unwrap();
+            let last = if n == 1 { 0 } else { last };
+            file.write_at(&mut [IoSlice::new(&[last])], SHARED_BYTES + 4095).unwrap();
+            path
+        });
         let opened = Wal::open(dir.path());
-        (opened, env.vfs.open(&path, OpenMode::Read).is_ok())
+        (opened, paths.map(|path| env.vfs.open(&path, OpenMode::Read).is_ok()))
     }
 
     #[test]
-    fn a_long_file_without_a_header_goes_where_nothing_was_ever_written_in_it() {
-        let (opened, is_there) = opened_beside(0);
-        assert_eq!(opened.unwrap().span().start.offset(), 0, "the log is as it was");
-        assert!(!is_there);
-        let (opened, is_there) = opened_beside(1);
+    fn long_files_without_a_header_go_where_nothing_was_ever_written_in_any() {
+        let (opened, are_there) = opened_beside(0);
+        let log = opened.unwrap();
+        assert_eq!(log.replay(log.span().start).unwrap().count(), 1, "the log is as it was");
+        assert_eq!(are_there, [false, false]);
+        let (opened, are_there) = opened_beside(1);
         let e = opened.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Corrupt);
         assert!(e.to_string().contains("has no readable header"), "{e}");
-        assert!(is_there, "it is evidence");
+        assert_eq!(are_there, [true, true], "one is evidence, and nothing was changed");
     }
 }

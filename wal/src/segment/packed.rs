@@ -136,7 +136,8 @@ impl Segment {
         let Some(block) = directory.block_of(lsn) else { return Ok(None) };
         if let Some(map) = self.mapped()? {
             let entries = self.lent_at(map, directory.offset(block), BLOCK_BYTES as usize)?;
-            let range = directory.fence(block)..directory.fence(block + 1);
+            let behind = directory.fence(block + 1).min(directory.footer.complete);
+            let range = directory.fence(block)..behind;
             return Ok(find_entry(entries, lsn, range)); // verified with the directory
         }
         let entries = self.entries(block)?;
@@ -187,7 +188,7 @@ impl Segment {
             front = self.read_at(at, start)?;
         }
         debug_assert!(start >= FRAME_HEADER_BYTES);
-        let Some(place) = find_part(&front, offset) else {
+        let Some(place) = find_part(&front[..start.min(front.len())], offset) else {
             let bytes = self.packed_frame(at)?; // what is not there went, or its place is damaged
             return self.packed_record(&bytes, at, lsn).map(|_| None);
         };
@@ -225,8 +226,9 @@ impl Segment {
     ) -> Result<Option<(usize, &'m [u8])>> {
         let Some(at) = self.find(lsn)? else { return Ok(None) };
         let frame = self.lent_at(map, at, usize::MAX)?;
-        let whole = PART_HEADER_BYTES + bytes as usize;
-        for line in (LINE_BYTES..(FRONT_BYTES + whole).min(FETCHED_BYTES_MAX)).step_by(LINE_BYTES) {
+        let whole = PART_HEADER_BYTES.saturating_add(bytes as usize);
+        let fetched = whole.saturating_add(FRONT_BYTES).min(FETCHED_BYTES_MAX);
+        for line in (LINE_BYTES..fetched).step_by(LINE_BYTES) {
             raw::prefetch_at(frame, line);
         }
         let (start, _) = lengths(frame).ok_or_else(|| self.bad("record", at).at(lsn))?;
@@ -235,13 +237,13 @@ impl Segment {
             let bytes = self.packed_frame(at)?; // what is not there went, or its place is damaged
             return self.packed_record(&bytes, at, lsn).map(|_| None);
         };
-        let stands = start + place as usize;
         let part = frame[start..].get(place as usize..).unwrap_or_default();
         match decode_part(&part[..whole.min(part.len())], lsn, offset) {
+            // it is in the map, so its place is a `usize`
             Ok(part) if part.len() == bytes as usize => {
-                Ok(Some((at as usize + stands + PART_HEADER_BYTES, part)))
+                Ok(Some((at as usize + start + place as usize + PART_HEADER_BYTES, part)))
             }
-            _ => Err(self.bad("part", at + stands as u64).at(lsn)),
+            _ => Err(self.bad("part", at + start as u64 + u64::from(place)).at(lsn)),
         }
     }
 

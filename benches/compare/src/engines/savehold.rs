@@ -56,8 +56,8 @@ impl Engine for Savehold {
 
     fn tidy(&self) -> Result<()> {
         self.store.set_retention(PLAYERS, Retention::NewestOnly)?;
-        self.store.compact(|_| ControlFlow::Continue(()))?;
-        Ok(())
+        let compacted = self.store.compact(|_| ControlFlow::Continue(()))?;
+        if compacted.segments > 0 { Ok(()) } else { Err("nothing was packed: the store is too small".into()) }
     }
 
     fn close(self: Box<Self>) -> Result<()> {

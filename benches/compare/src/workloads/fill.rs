@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::case::{Case, Setting, Workload};
 use crate::engine::{Engine, Kind, Result, Session};
 use crate::engines;
-use crate::keys::{Numbers, Values, key};
+use crate::keys::{Numbers, Pick, Values, key};
 use crate::race::{self, Until};
 
 /// Records in one commit, where nobody asks for single ones.
@@ -29,7 +29,7 @@ pub fn fill(kind: Kind, case: &Case, dir: &Path, leave: Leave) -> Result<()> {
         _ => in_batches(&*engine, case, &values)?,
     }
     if case.setting == Setting::Tidied {
-        in_batches(&*engine, case, &values)?;
+        again(&*engine, case, &values)?;
         engine.tidy()?;
     }
     engine.settle()?;
@@ -48,6 +48,18 @@ pub fn in_batches(engine: &dyn Engine, case: &Case, values: &Values) -> Result<(
     for first in (0..case.keys).step_by(BATCH as usize) {
         let numbers = first..case.keys.min(first + BATCH);
         session.put_many(&mut numbers.map(|number| (key(number), values.of(number))))?;
+    }
+    Ok(())
+}
+
+/// All keys, with other values and in an order that is none, many in a commit.
+fn again(engine: &dyn Engine, case: &Case, values: &Values) -> Result<()> {
+    let mut numbers: Vec<u64> = (0..case.keys).collect();
+    let mut draw = Numbers::new(0, case.keys, Pick::Uniform);
+    (0..numbers.len()).for_each(|at| numbers.swap(at, draw.next() as usize));
+    let mut session = engine.session(0)?;
+    for numbers in numbers.chunks(BATCH as usize) {
+        session.put_many(&mut numbers.iter().map(|number| (key(*number), values.of(number + 1))))?;
     }
     Ok(())
 }
