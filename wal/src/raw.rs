@@ -69,6 +69,17 @@ pub fn prefetch_at<T>(slice: &[T], index: usize) {
     }
 }
 
+/// [`prefetch`] of the lines of `slice` behind its first, as far as `bytes`, and no more than a processor does not fetch by
+/// itself once it goes on from there.
+#[inline]
+pub(crate) fn prefetch_behind_first(slice: &[u8], bytes: usize) {
+    const LINE_BYTES: usize = 64;
+    const FETCHED_BYTES_MAX: usize = 512;
+    for line in (LINE_BYTES..bytes.min(FETCHED_BYTES_MAX)).step_by(LINE_BYTES) {
+        prefetch_at(slice, line);
+    }
+}
+
 /// CRC-32 of what has the checksum `crc` and of `bytes` behind it.
 #[inline]
 pub(crate) fn crc32(crc: u32, bytes: &[u8]) -> u32 {

@@ -40,10 +40,6 @@ impl Record {
 /// and a small value does not keep a whole file mapped. Larger ones share it.
 const COPIED_BYTES_MAX: u32 = 4 << 10;
 
-/// Most bytes of a part that are fetched at once, in such lines: a processor goes on by itself from there.
-const FETCHED_BYTES_MAX: usize = 512;
-const LINE_BYTES: usize = 64;
-
 /// Most bytes of a record that are read before its length is known.
 const FIRST_READ_BYTES: usize = 16 << 10;
 
@@ -146,9 +142,7 @@ impl Log {
         let is_good = |part: &[u8]| part.len() == bytes as usize;
         if lent && let Some(there) = segment.lent(at, whole)? {
             // how long it is stands in its first line: nothing of the others would be asked for before that one has come
-            for line in (LINE_BYTES..whole.min(FETCHED_BYTES_MAX)).step_by(LINE_BYTES) {
-                raw::prefetch_at(there, line);
-            }
+            raw::prefetch_behind_first(there, whole);
             return match decode_part(there, lsn, offset) {
                 Ok(part) if is_good(part) => Ok(of_lent(part)),
                 _ => Err(damaged(segment, at, "part")),

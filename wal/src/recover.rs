@@ -95,7 +95,7 @@ impl Recovery<'_> {
         if clean_end.is_none() {
             self.sync_all(&open)?;
         }
-        let mut candidates = self.look_through(&open, headless)?;
+        let mut candidates = self.look_through(&open, &headless)?;
         self.settle_stated(&candidates)?;
         let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
         let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
@@ -197,7 +197,7 @@ impl Recovery<'_> {
     }
 
     /// Step 3, and what is left of step 1, on as many threads as are useful.
-    fn look_through(&mut self, open: &[Arc<Segment>], headless: Vec<Headless>) -> Result<Vec<Candidate>> {
+    fn look_through(&mut self, open: &[Arc<Segment>], headless: &[Headless]) -> Result<Vec<Candidate>> {
         let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
         let tail = stated.iter().rposition(Option::is_some).unwrap_or(0);
         let pieces = open.len() + headless.len();
@@ -211,7 +211,7 @@ impl Recovery<'_> {
             let (mut skims, mut spent) = (Vec::new(), Vec::new());
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                match (open.get(n), headless.get(n - n.min(open.len()))) {
+                match (open.get(n), headless.get(n.saturating_sub(open.len()))) {
                     (Some(segment), _) => skims.push((n, skim(env, segment, access, n < tail))),
                     (None, Some(file)) => spent.push((n, file.is_spent())),
                     (None, None) => return (skims, spent),
@@ -219,16 +219,10 @@ impl Recovery<'_> {
             }
         });
         let (skims, spent): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let mut spent: Vec<(usize, Result<()>)> = spent.into_iter().flatten().collect();
-        spent.sort_by_key(|(n, _)| *n);
-        spent.into_iter().try_for_each(|(_, spent)| spent)?; // nothing goes where one of them is evidence
+        in_order(spent).try_for_each(|spent| spent)?; // nothing goes where one of them is evidence
         headless.iter().try_for_each(|file| self.remove(&file.path))?;
-        let mut skims: Vec<(usize, Result<Skim>)> = skims.into_iter().flatten().collect();
-        skims.sort_by_key(|(n, _)| *n);
-        let found = open.iter().zip(stated).zip(skims);
-        found
-            .map(|((s, stated), (_, skim))| Ok(Candidate { segment: s.clone(), skim: skim?, stated }))
-            .collect()
+        let found = open.iter().zip(stated).zip(in_order(skims));
+        found.map(|((s, stated), skim)| Ok(Candidate { segment: s.clone(), skim: skim?, stated })).collect()
     }
 
     /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
@@ -379,6 +373,13 @@ impl Recovery<'_> {
         );
         Error::new(ErrorKind::Corrupt, say).at(at)
     }
+}
+
+/// What threads found, each with its number, in the order of these.
+fn in_order<T>(found: Vec<Vec<(usize, T)>>) -> impl Iterator<Item = T> {
+    let mut found: Vec<(usize, T)> = found.into_iter().flatten().collect();
+    found.sort_by_key(|(n, _)| *n);
+    found.into_iter().map(|(_, found)| found)
 }
 
 /// The ends that a segment states, if it was begun.

@@ -144,8 +144,10 @@ mod tests {
 
     use super::*;
     use crate::env::Env;
+    use crate::options::Options;
     use crate::recover::SHARED_BYTES;
     use crate::segment::fill::write_zeros;
+    use crate::sim::{Failure, Fault, Sim, When};
     use crate::wal::Wal;
 
     /// Opens a log beside two files of the log that have no header: one of zeros alone, and behind it one of zeros and `last`.
@@ -180,5 +182,31 @@ mod tests {
         assert_eq!(e.kind(), ErrorKind::Corrupt);
         assert!(e.to_string().contains("has no readable header"), "{e}");
         assert_eq!(are_there, [true, true], "one is evidence, and nothing was changed");
+    }
+
+    #[test]
+    fn once_there_is_no_space_no_file_without_a_header_goes() {
+        let mut stay = Vec::new();
+        for n in 1..=20 {
+            let mut sim = Sim::new(5);
+            let (env, dir) = (sim.env(), sim.dir());
+            let log = Wal::open_in(env, dir, Options::default()).unwrap();
+            let lsn = log.append(b"one", b"").unwrap().wait().unwrap();
+            log.close().unwrap();
+            let disk = sim.disk();
+            let paths = [1, 2].map(|n| {
+                let base = Lsn::new(lsn.timeline() + n, 0);
+                dir.join(LOG_DIR).join(segment_name(base, 0))
+            });
+            paths.iter().for_each(|path| disk.plant(path, &[0; 8192]).unwrap());
+            disk.order(When::Change(disk.counts().changes + n), Fault::Fail(Failure::Full));
+            let opened = Wal::open_in(sim.env(), dir, Options::default());
+            let are_there = paths.iter().filter(|path| disk.read(path).is_ok()).count();
+            let read_only = opened.ok().and_then(|log| log.read_only());
+            if read_only.is_some_and(|e| e.to_string().contains("removing")) {
+                stay.push(are_there);
+            }
+        }
+        assert_eq!(stay, [2, 1], "where the first removal fails, and where the second does");
     }
 }

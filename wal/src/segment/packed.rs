@@ -19,10 +19,8 @@ use crate::vfs::Map;
 /// Most bytes of a frame that are read before its length is known.
 const FIRST_READ_BYTES: usize = 16 << 10;
 
-/// Bytes before the part of most frames that have one, and the most that are fetched at once, in such lines.
+/// Bytes before the part of most frames that have one.
 const FRONT_BYTES: usize = 96;
-const FETCHED_BYTES_MAX: usize = 512;
-const LINE_BYTES: usize = 64;
 
 /// The directory of a packed segment, verified.
 #[derive(Debug)]
@@ -227,10 +225,7 @@ impl Segment {
         let Some(at) = self.find(lsn)? else { return Ok(None) };
         let frame = self.lent_at(map, at, usize::MAX)?;
         let whole = PART_HEADER_BYTES.saturating_add(bytes as usize);
-        let fetched = whole.saturating_add(FRONT_BYTES).min(FETCHED_BYTES_MAX);
-        for line in (LINE_BYTES..fetched).step_by(LINE_BYTES) {
-            raw::prefetch_at(frame, line);
-        }
+        raw::prefetch_behind_first(frame, whole.saturating_add(FRONT_BYTES));
         let (start, _) = lengths(frame).ok_or_else(|| self.bad("record", at).at(lsn))?;
         let front = frame.get(..start).ok_or_else(|| self.bad("record", at).at(lsn))?;
         let Some(place) = find_part(front, offset) else {

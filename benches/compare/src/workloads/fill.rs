@@ -20,7 +20,8 @@ pub enum Leave {
     Open,
 }
 
-/// Writes every key of the case once, or twice where the store is tidied. Where the store is to be replayed each record is a commit of its own.
+/// Writes every key of the case once, or twice where the store is tidied. Where the store is to be replayed each record is a commit
+/// of its own.
 pub fn fill(kind: Kind, case: &Case, dir: &Path, leave: Leave) -> Result<()> {
     let engine = engines::open(kind, &case.opening(dir))?;
     let values = Values::new(case.value_bytes);
