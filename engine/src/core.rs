@@ -103,6 +103,8 @@ pub(crate) struct Core {
     pub(crate) order: Mutex<Arc<TailIndex>>,
     /// The newest place in commit order.
     sequenced: AtomicU64,
+    /// Readers see nothing behind it: what is entering memory; see [`Core::entering`].
+    shown: AtomicU64,
     pub(crate) debt: Debt,
 
     // written by every commit, outside it
@@ -183,6 +185,7 @@ impl Core {
             ordered: NewLine,
             order,
             sequenced,
+            shown: AtomicU64::new(Lsn::MAX.raw()),
             debt,
             counted: NewLine,
             commits: Latencies::default(),
@@ -237,13 +240,39 @@ impl Core {
         posted.iter().for_each(|to| hearers.iter().for_each(|hearer| hearer.mail(to)));
     }
 
-    /// The moment that readers see: everything before it has its answer.
+    /// The moment that readers see: everything up to it has its answer, and is in memory whole. The answer may be there first:
+    /// whoever writes what has its place gives it.
     #[inline]
     pub(crate) fn visible(&self) -> Lsn {
         if planted::has(Fault::ShowUnsynced) {
             return self.sequenced();
         }
-        before(self.wal.acknowledged())
+        before(self.wal.acknowledged()).min(self.shown())
+    }
+
+    /// Everything up to it that has its place is in memory.
+    #[inline]
+    fn shown(&self) -> Lsn {
+        Lsn::from_raw(self.shown.load(Ordering::Acquire))
+    }
+
+    /// Runs what places a record and enters it into memory; under the commit lock. Whoever learns of the record's answer meanwhile
+    /// was told by somebody who found it placed: so he finds what is stored here before, or what is there behind it.
+    #[inline]
+    pub(crate) fn entering<T>(&self, enter: impl FnOnce() -> T) -> T {
+        let shown = self.sequenced().max(before(self.wal.acknowledged()));
+        self.shown.store(shown.raw(), Ordering::Release);
+        let entered = enter();
+        self.shown.store(Lsn::MAX.raw(), Ordering::Release);
+        entered
+    }
+
+    /// Waits until what has its place at `lsn` is in memory.
+    #[inline]
+    pub(crate) fn wait_until_shown(&self, lsn: Lsn) {
+        if lsn > self.shown() {
+            drop(self.order.lock());
+        }
     }
 
     /// The newest place in commit order: what the run of a closure sees.
@@ -423,6 +452,7 @@ impl Core {
         if lsn <= self.visible() || planted::has(Fault::AnswerUnseen) {
             return Ok(());
         }
+        self.wait_until_shown(lsn);
         Ok(self.wal.wait(seen(lsn))?)
     }
 }

@@ -273,6 +273,7 @@ impl Changes {
 
     /// What a record says, if the feed is about it.
     fn commit(&mut self, followed: &Followed) -> Result<Option<Commit>> {
+        self.core.wait_until_shown(followed.lsn); // who hears of it finds it
         let head = Head::decode(&followed.head)?;
         let mut wanted = Vec::new();
         for entry in head.entries() {

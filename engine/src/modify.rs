@@ -184,6 +184,7 @@ impl Core {
         if lsn <= self.visible() {
             return Ticket::answered(answer);
         }
+        self.wait_until_shown(lsn);
         Ticket::waiting(self.wal.settle(seen(lsn)), answer)
     }
 

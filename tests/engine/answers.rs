@@ -1,9 +1,10 @@
 //! Every answer waits for what it was decided on, and becomes `Unknown` with it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use savehold::{
-    Change, Collection, Error, ErrorKind, Once, Outcome, Result, Selection, Start, Store, Ticket,
+    Change, Collection, Error, ErrorKind, Once, Outcome, Result, Selection, Start, Store, Ticket, Tx,
 };
 
 use crate::gate::Gate;
@@ -201,4 +202,40 @@ fn a_handle_that_failed_shows_what_is_durable_and_writes_no_more() {
     assert_eq!(store.outcome(e.version().expect("named")).expect_err("in doubt").kind(), ErrorKind::Unknown);
     assert_eq!(counts.versions("a").expect("a key").count(), 1);
     assert!(store.sync().is_err() && store.close().is_err());
+}
+
+/// A commit of many keys takes a while to enter memory: others may write it meanwhile, and give its answer.
+#[test]
+fn no_reader_sees_a_part_of_a_commit() {
+    const KEYS: u64 = 1_000;
+    const ROUNDS: i64 = 1_000;
+    let store = Store::in_memory().unwrap();
+    let (many, others) = (store.collection("many").unwrap(), store.collection("others").unwrap());
+    let over = AtomicBool::new(false);
+    let until_over = |run: &dyn Fn()| {
+        while !over.load(Ordering::Relaxed) {
+            run();
+        }
+    };
+    std::thread::scope(|scope| {
+        let company = |key: u64| _ = others.set(key, &0_i64).unwrap(); // who writes what is there, whosever it is
+        scope.spawn(move || until_over(&|| company(1)));
+        scope.spawn(move || until_over(&|| company(2)));
+        scope.spawn(|| {
+            until_over(&|| {
+                let snapshot = store.snapshot();
+                let value = |key| snapshot.get(&many, key).unwrap().map(|entry| entry.value);
+                let (first, last, again) = (value(0), value(KEYS - 1), value(0));
+                assert_eq!((first, first), (last, again), "a snapshot has all of a commit, or nothing of it");
+                let value = |key| many.get(key).unwrap().map(|entry| entry.value);
+                let (first, last) = (value(0), value(KEYS - 1));
+                assert!(first <= last, "what is read later is no older: {first:?}, {last:?}");
+            });
+        });
+        for round in 1..=ROUNDS {
+            let set = |tx: &Tx<'_>| (0..KEYS).try_for_each(|key| tx.set(&many, key, &round));
+            store.transaction(set).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }
