@@ -7,6 +7,7 @@
 //! - *Stated*: the first group of a segment states how those before it ended.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,6 +107,13 @@ impl Group {
     /// Behind its padding, if it has any.
     pub(crate) fn padded_end(&self) -> Lsn {
         if self.padded { align(self.end).expect("capacities are multiples of a block") } else { self.end }
+    }
+
+    /// Where its bytes stand in the file of its segment, if there are none that it shares, with all padding that may come.
+    pub(crate) fn place(&self) -> Option<Range<u64>> {
+        let start = self.segment.file_offset(self.start);
+        let end = start + self.first.len() as u64;
+        self.more.is_empty().then(|| start..end.next_multiple_of(BLOCK_BYTES))
     }
 
     fn takes(&self, bytes: u64) -> bool {
@@ -333,6 +341,20 @@ impl Sequencer {
             || self.next.as_ref().is_some_and(|next| next.capacity >= self.room_for(bytes))
     }
 
+    /// Where a group of `bytes` would begin that nothing is in front of; `None` where something waits, where there is no room, or
+    /// where a boundary is due.
+    pub(crate) fn alone(&self, bytes: u64) -> Option<(Lsn, &Arc<Segment>)> {
+        let active = self.active.as_ref().filter(|active| fits(active, self.at, bytes))?;
+        let run = self.at.bytes_since(self.run_start).unwrap_or(0);
+        (self.groups.is_empty() && run < RUN_BYTES_MAX).then_some((self.at, active))
+    }
+
+    /// Goes on behind a group that was stored [alone](Sequencer::alone).
+    pub(crate) fn pass(&mut self, bytes: u64) {
+        self.at = self.at.plus(bytes);
+        self.number = self.number.wrapping_add(1);
+    }
+
     /// Whether the last group would be padded if it were closed now, and where the next one would begin.
     fn closing(&self) -> (bool, Lsn) {
         let Some(group) = self.groups.back().filter(|group| group.open) else { return (false, self.at) };
@@ -368,6 +390,11 @@ impl Sequencer {
     /// Groups that wait to be written, the newest first.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().rev()
+    }
+
+    /// The oldest group that waits to be written.
+    pub(crate) fn oldest(&self) -> Option<&Group> {
+        self.groups.front()
     }
 
     /// True while groups wait to be written.

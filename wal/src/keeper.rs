@@ -71,8 +71,22 @@ impl Log {
         if self.check().is_err() {
             return None;
         }
+        self.tend_mapped();
         let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark()];
         alarms.into_iter().flatten().min()
+    }
+
+    /// Makes ready what is going to be stored to.
+    pub(crate) fn tend_mapped(&self) {
+        let mut order = self.order.lock();
+        let Order { mapped, frames, .. } = &mut *order;
+        let (spent, wanted) = (mapped.take_spent(), mapped.wanted(frames));
+        drop(order);
+        drop(spent);
+        if let Some(wanted) = wanted {
+            let made = wanted.make();
+            self.order.lock().mapped.add(made);
+        }
     }
 
     fn tend_segment(&self) -> Option<Duration> {
@@ -118,7 +132,9 @@ impl Log {
         if self.accepted.get() > through.max(self.durable.get()) {
             order.unsynced = Some((self.env.clock.boot(), 0)); // written since, perhaps in the next segment
         }
+        let spent = order.mapped.take_spent();
         drop(order);
+        drop(spent); // before the sync, which looks whether what it writes back is mapped
         self.sync_through(&segment, through, turn)?;
         let mut order = self.order.lock();
         order.habit.note_sync();
@@ -138,6 +154,7 @@ impl Log {
                 return Err(failure.clone());
             }
             if let Some(turn) = order.turns.take() {
+                order.mapped.begin_sync();
                 return Ok(Some(turn));
             }
             self.drained.wait(order);

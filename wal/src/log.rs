@@ -19,6 +19,7 @@ use crate::format::checksum::StoreId;
 use crate::group::{Group, Sequencer};
 use crate::habit::Habit;
 use crate::lsn::Lsn;
+use crate::mapped::MappedWrites;
 use crate::options::Options;
 use crate::raw;
 use crate::segment::catalog::Catalog;
@@ -118,6 +119,8 @@ pub(crate) struct Order {
     pub(crate) on_its_way: Option<Arc<Group>>,
     /// What was written since, up to the first that has no answer.
     pub(crate) unanswered: Unanswered,
+    /// What may be stored into maps.
+    pub(crate) mapped: MappedWrites,
     /// Who may sync.
     pub(crate) turns: Turns,
     /// Who commits again and again.
@@ -142,6 +145,24 @@ impl Order {
     /// Why ordinary records are refused, and since when (boot clock): the disk is full, and the reserve is gone.
     pub(crate) fn refusal(&self) -> Option<&(Error, Duration)> {
         if self.frames.next().is_some() { None } else { self.full.as_ref() }
+    }
+
+    /// True where the oldest group that waits may be stored: no sync follows it, and nothing keeps its answer back.
+    pub(crate) fn may_store(&self) -> bool {
+        let Self { frames, mapped, unanswered, .. } = self;
+        let has = |group: &Group| group.place().is_some_and(|place| mapped.has(&group.segment, &place));
+        unanswered.is_empty() && !frames.wants_sync() && frames.oldest().is_some_and(has)
+    }
+
+    /// Takes note of bytes that were written at that time (boot clock) and are not synced.
+    pub(crate) fn add_unsynced(&mut self, at: Duration, bytes: u64) {
+        let (since, unsynced) = self.unsynced.unwrap_or((at, 0));
+        self.unsynced = Some((since, unsynced + bytes));
+    }
+
+    /// True where the keeper is to be told that something fell due.
+    pub(crate) fn is_due(&mut self, sync_after_bytes: u64) -> bool {
+        self.mapped.tells() || self.unsynced.is_some_and(|(_, unsynced)| unsynced >= sync_after_bytes)
     }
 
     /// True where something waits that may be written now.
@@ -179,6 +200,15 @@ impl KeeperBell {
         self.ring.notify_one();
     }
 
+    /// Wakes the keeper where something fell due, or if nothing else would.
+    pub(crate) fn tell(&self, due: bool) {
+        if due {
+            self.ring();
+        } else {
+            self.ring_if_resting();
+        }
+    }
+
     /// Wakes the keeper if nothing else would.
     pub(crate) fn ring_if_resting(&self) {
         if self.resting.load(Ordering::Relaxed) && self.resting.swap(false, Ordering::AcqRel) {
@@ -196,6 +226,18 @@ pub(crate) struct Counters {
     pub(crate) bytes: AtomicU64,
     pub(crate) marks: AtomicU64,
     pub(crate) segments: AtomicU64,
+}
+
+impl Counters {
+    /// Counts a group that was answered; under `order`.
+    pub(crate) fn note(&self, records: u32, bytes: u64) {
+        let add = |counter: &AtomicU64, more| {
+            counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+        };
+        add(&self.records, u64::from(records));
+        add(&self.groups, 1);
+        add(&self.bytes, bytes);
+    }
 }
 
 /// Engine time: the wall clock as read at open, advanced by the boot clock, never falling.

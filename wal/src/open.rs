@@ -21,6 +21,7 @@ use crate::keeper::Marking;
 use crate::limits::BLOCK_BYTES;
 use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
 use crate::lsn::Lsn;
+use crate::mapped::MappedWrites;
 use crate::options::{Create, Options};
 use crate::recover::{Recovered, Recovery};
 use crate::report::{ClockNote, RecoveryReport};
@@ -324,6 +325,7 @@ fn build(
         frames,
         on_its_way: None,
         unanswered: Unanswered::default(),
+        mapped: MappedWrites::new(options.access, env.vfs.stores_after()),
         turns,
         crowd: Crowd::default(),
         handed: false,

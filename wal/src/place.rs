@@ -94,6 +94,16 @@ impl Log {
         if !order.begun || full {
             return Err(NotPlaced::NoRoom);
         }
+        if durability == Durability::Buffered
+            && let Some(stored) = self.store_alone(&mut order, frame)
+        {
+            drop(order);
+            self.keeper.tell(stored.due);
+            if let Some(failure) = stored.failure {
+                self.halt(&failure);
+            }
+            return Ok(stored.placed);
+        }
         let had_next = order.frames.next().is_some();
         let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;
         self.in_flight.store(self.in_flight.load(Ordering::Relaxed) + bytes, Ordering::Release);
@@ -106,9 +116,18 @@ impl Log {
         Ok(placed)
     }
 
-    /// Does at once, where there is no keeper, what a new segment makes due.
+    /// Does at once, where there is no keeper, what a new segment and a stretch that is wanted make due.
     pub(crate) fn after_append(&self) {
-        if self.env.threads == Threads::None && self.order.lock().frames.next().is_none() {
+        if self.env.threads == Threads::Own {
+            return;
+        }
+        let order = self.order.lock();
+        let (wanted, next) = (order.mapped.is_wanted(), order.frames.next().is_some());
+        drop(order);
+        if wanted {
+            self.tend_mapped();
+        }
+        if !next {
             _ = self.prepare_ahead(); // full: the next ordinary append says so; halted: the wait says so
         }
     }

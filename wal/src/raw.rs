@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crc32fast::Hasher;
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 use parking_lot::{Condvar, Mutex};
 
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +40,54 @@ pub(crate) fn map(file: &File, bytes: u64) -> io::Result<Mmap> {
     //    happened before the read. Bytes nobody was told of may change; nobody looks at them.
     // 3. The map is read-only, private to this process and unmapped when the last clone of `Map` goes.
     unsafe { MmapOptions::new().len(bytes).map(file) }
+}
+
+/// A stretch of a file in memory, to be stored to. No reference to its bytes is ever made.
+#[derive(Debug)]
+pub(crate) struct Stretch(MmapRaw);
+
+impl Stretch {
+    /// Maps the bytes of a file from `start`, a multiple of a page, to `end`.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`].
+    pub(crate) fn open(file: &File, start: u64, end: u64) -> io::Result<Self> {
+        if file.metadata()?.len() < end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let bytes = usize::try_from(end - start).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let stretch = MmapOptions::new().offset(start).len(bytes).map_raw(file)?;
+        #[cfg(target_os = "linux")]
+        stretch.advise(memmap2::Advice::Random)?; // what lies behind is not to be read with it
+        Ok(Self(stretch))
+    }
+
+    /// Has the system give a range its pages, as if they had been written to: what it cannot give it says here.
+    ///
+    /// # Errors
+    ///
+    /// The system's own; `Unsupported` where it has no such call.
+    pub(crate) fn populate(&self, start: usize, bytes: usize) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return self.0.advise_range(memmap2::Advice::PopulateWrite, start, bytes);
+        #[cfg(not(target_os = "linux"))]
+        {
+            _ = (start, bytes);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// Stores `bytes` at `start`.
+    pub(crate) fn store(&self, start: usize, bytes: &[u8]) {
+        let room = self.0.len().checked_sub(start).filter(|room| *room >= bytes.len());
+        assert!(room.is_some(), "what is stored lies in the stretch");
+        // PROOF. The target lies in the map: just asserted; it cannot overlap `bytes`, since nobody has a reference into a
+        // `Stretch`. Other maps of the file show the same memory to readers: they look at no byte of it before they were told of
+        // it, by the log's lock or an acquire load behind this store, as said of `map` (2.), whose (1.) holds here too. Two
+        // stores at a time would be to different bytes: whoever writes has the places that he writes for himself.
+        unsafe { self.0.as_mut_ptr().add(start).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
 }
 
 /// Asks the processor to load the cache line at `place`, to be read or written to soon. Never faults, whatever the address.

@@ -16,14 +16,13 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{FrameKind, put_own};
-use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
-use crate::group::Group;
+use crate::format::group::GROUP_FRAME_BYTES;
+use crate::group::{Chunk, Group};
 use crate::log::{Log, Order};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
@@ -105,6 +104,10 @@ impl Log {
             drop(order);
             self.hand_over.notify_one();
             return false;
+        }
+        if order.may_store() {
+            self.answer(order, true, |_| ());
+            return true;
         }
         let Some(mut taken) = self.take(&mut order) else { return false };
         drop(order);
@@ -238,6 +241,11 @@ impl Log {
         let zeros = group.padded && order.habit.wants_zeros() == Some(true);
         let group = Arc::new(group);
         order.on_its_way = Some(group.clone());
+        match (turn, group.place()) {
+            (Some(_), _) => order.mapped.begin_sync(),
+            (None, Some(place)) => order.mapped.note_written(&group.segment, &place),
+            (None, None) => {}
+        }
         Some(Taken { group, at, zeros, turn })
     }
 
@@ -245,7 +253,7 @@ impl Log {
     /// writing is still the caller's; `None` where the log is halted.
     fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order, bool) -> R) -> Option<R> {
         match self.carry(taken) {
-            Ok((order, ours)) => Some(self.answer(order, |order| then(order, ours))),
+            Ok((order, ours)) => Some(self.answer(order, ours, |order| then(order, ours))),
             Err(e) => {
                 self.halt(&e);
                 None
@@ -344,22 +352,6 @@ impl Log {
             .map_err(|e| Error::io(ErrorKind::Halted, "writing zeros ahead in", &segment.path, e))
     }
 
-    /// The group's own frame, with what is known only now.
-    fn own_frame(&self, group: &Group, now: Duration) -> [u8; GROUP_FRAME_BYTES] {
-        let bytes = group.end.bytes_since(group.start).expect("a group lies in one segment");
-        let head = GroupHead {
-            durable_through: self.durable.get(),
-            time_us: self.time.at_us(now),
-            bytes: u32::try_from(bytes).expect("bounded by the limits of a record"),
-            frames: group.frames,
-            padded: group.padded,
-            mark: group.is_mark(),
-        };
-        let mut own = [0; GROUP_FRAME_BYTES];
-        put_own(&mut own, FrameKind::Group, &head.encode(), group.start, group.segment.binding);
-        own
-    }
-
     /// Makes what was written to a segment durable.
     pub(crate) fn sync_segment(&self, segment: &Segment, turn: Turn) -> Result<()> {
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
@@ -376,58 +368,80 @@ impl Log {
             .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))
     }
 
-    /// Gives the answers that nothing keeps back any more, in order, and notes what the keeper must know.
-    fn answer<R>(&self, mut order: MutexGuard<'_, Order>, then: impl FnOnce(&mut Order) -> R) -> R {
-        let (mut answered, mut large) = (None, Vec::new());
-        while let Some((group, at)) = order.unanswered.pop() {
-            let end = group.padded_end();
-            let bytes = end.bytes_since(group.start).expect("behind the start");
-            add(&self.counters.records, u64::from(group.records));
-            add(&self.counters.groups, 1);
-            add(&self.counters.bytes, bytes);
-            order.habit.note(bytes, group.synced);
-            if group.synced {
-                self.durable.raise(end);
-                order.unsynced = None;
-                order.unmarked = Some(at);
-            } else if !group.is_mark() {
-                let (since, unsynced) = order.unsynced.unwrap_or((at, 0));
-                order.unsynced = Some((since, unsynced + bytes));
+    /// Gives the answers that nothing keeps back any more, in order, and notes what the keeper must know. Who `stores` has the
+    /// writing, or nobody has: what may be stored meanwhile is answered with them.
+    fn answer<R>(
+        &self,
+        mut order: MutexGuard<'_, Order>,
+        stores: bool,
+        then: impl FnOnce(&mut Order) -> R,
+    ) -> R {
+        let mut answered = Answered::default();
+        let stored = loop {
+            while let Some((group, at)) = order.unanswered.pop() {
+                self.note_answered(&mut order, group, at, &mut answered);
             }
-            self.acknowledged.raise(end);
-            let in_flight = self.in_flight.load(Ordering::Relaxed) - group.record_bytes;
-            self.in_flight.store(in_flight, Ordering::Release);
-            let (first, groups) = answered.map_or((group.number, 0), |(first, groups, _)| (first, groups));
-            answered = Some((first, groups + 1, end));
-            if let Some(group) = Arc::into_inner(group) {
-                order.frames.reuse(group.first);
-                if !group.more.is_empty() {
-                    large.push(group.more);
-                }
+            match if stores { self.store_oldest(&mut order) } else { Ok(false) } {
+                Ok(true) => {}
+                other => break other,
             }
-        }
-        let due = order.unsynced.is_some_and(|(_, unsynced)| unsynced >= self.options.sync_after_bytes);
+        };
+        let due = order.is_due(self.options.sync_after_bytes);
         let then = then(&mut order);
         drop(order);
+        if let Err(e) = stored {
+            self.halt(&e);
+        }
         self.drained.notify_all();
-        if let Some((first, groups, end)) = answered {
-            (0..groups).for_each(|n| self.bell(first.wrapping_add(n)).ring());
+        if let Some(end) = answered.end {
+            (0..answered.groups).for_each(|n| self.bell(answered.first.wrapping_add(n)).ring());
             self.wake_reached(end);
             self.wake_followers(self.settled());
         }
-        if due {
-            self.keeper.ring();
-        } else {
-            self.keeper.ring_if_resting();
-        }
-        drop(large); // nobody waits for its memory to be freed
+        self.keeper.tell(due);
+        drop(answered); // nobody waits for its memory to be freed
         then
+    }
+
+    fn note_answered(&self, order: &mut Order, group: Arc<Group>, at: Duration, answered: &mut Answered) {
+        let end = group.padded_end();
+        let bytes = end.bytes_since(group.start).expect("behind the start");
+        self.counters.note(group.records, bytes);
+        order.habit.note(bytes, group.synced);
+        if group.synced {
+            self.durable.raise(end);
+            order.unsynced = None;
+            order.unmarked = Some(at);
+        } else if !group.is_mark() {
+            order.add_unsynced(at, bytes);
+        }
+        self.acknowledged.raise(end);
+        let in_flight = self.in_flight.load(Ordering::Relaxed) - group.record_bytes;
+        self.in_flight.store(in_flight, Ordering::Release);
+        if answered.end.is_none() {
+            answered.first = group.number;
+        }
+        answered.groups += 1;
+        answered.end = Some(end);
+        if let Some(group) = Arc::into_inner(group) {
+            order.frames.reuse(group.first);
+            if !group.more.is_empty() {
+                answered.large.push(group.more);
+            }
+        }
     }
 }
 
-/// Adds to what is only ever changed under one lock.
-fn add(counter: &AtomicU64, more: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+/// Groups that were answered, one behind the other.
+#[derive(Default)]
+struct Answered {
+    /// The number of the first.
+    first: u32,
+    groups: u32,
+    /// Behind the last.
+    end: Option<Lsn>,
+    /// What is to be freed.
+    large: Vec<Vec<Chunk>>,
 }
 
 /// A group that is being written.

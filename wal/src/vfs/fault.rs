@@ -16,6 +16,8 @@ pub struct Counts {
     pub reads: u64,
     /// Writes to files.
     pub writes: u64,
+    /// Those of them that were stored into a map.
+    pub stores: u64,
     /// Syncs of files.
     pub syncs: u64,
     /// Syncs of directories.

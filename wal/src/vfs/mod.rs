@@ -30,6 +30,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn opens_beside(&self) -> bool {
         false
     }
+    /// After how many writes to a file without a sync it pays to store what follows into a [`WriteMap`]; `None` where there are
+    /// none.
+    fn stores_after(&self) -> Option<u32> {
+        None
+    }
     /// Renames a file, replacing what has the name `to`. Durable only once the directory is synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Exchanges two names in one step, of files or of directories; `Unsupported` where this disk cannot. Durable only
@@ -193,6 +198,23 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()>;
     /// Maps the first `bytes` for reading, or answers `None` where this disk has no maps.
     fn map(&self, bytes: u64) -> io::Result<Option<Map>>;
+    /// Maps a range that the file has and that begins with a block ([`BLOCK_BYTES`](crate::limits::BLOCK_BYTES)), to be stored to;
+    /// `None` where this disk has no such maps, or where a store could find no space though the file has its length.
+    fn map_to_write(&self, range: Range<u64>) -> io::Result<Option<Box<dyn WriteMap>>> {
+        _ = range;
+        Ok(None)
+    }
+}
+
+/// A range of a file that is written by storing into memory. What was stored is where [`VfsFile::write_at`] would have brought it:
+/// reads see it, a killed process loses none of it, and a sync of the file makes it durable.
+pub trait WriteMap: Send + Sync + fmt::Debug {
+    /// Has the system make blocks ready that are going to be stored to: until the next sync of the file it has nothing to do
+    /// for them, and nothing to refuse. They may be written back as they are.
+    fn prepare(&self, range: Range<u64>) -> io::Result<()>;
+    /// Stores `parts`, one behind the other, at `offset` of the file, in the range. What a process that dies in the middle leaves of
+    /// them is any part. A system that cannot bring a block that is not ready answers with a signal (SIGBUS).
+    fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()>;
 }
 
 /// How a file is opened.

@@ -12,8 +12,12 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::os_dir::{OsDir, link};
-use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsDir, VfsFile};
+use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsDir, VfsFile, WriteMap};
+use crate::limits::BLOCK_BYTES;
 use crate::raw;
+
+/// Writes without a sync, one behind the other, that make a map pay: few in a second do as well by a call of the system each.
+const STORES_AFTER: u32 = 64;
 
 /// The file system of the operating system.
 ///
@@ -28,6 +32,12 @@ impl Vfs for OsVfs {
     fn opens_beside(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android"))
             && rustix::system::uname().release().to_str().is_ok_and(tells_each_opening)
+    }
+
+    /// Linux, where a page is a block.
+    fn stores_after(&self) -> Option<u32> {
+        let fits = cfg!(target_os = "linux") && rustix::param::page_size() as u64 == BLOCK_BYTES;
+        fits.then_some(STORES_AFTER)
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
@@ -190,6 +200,44 @@ impl VfsFile for OsFile {
 
     fn map(&self, bytes: u64) -> io::Result<Option<Map>> {
         Ok(Some(Map::new(raw::map(&self.0, bytes)?)))
+    }
+
+    fn map_to_write(&self, range: Range<u64>) -> io::Result<Option<Box<dyn WriteMap>>> {
+        if !keeps_its_blocks(&self.0)? {
+            return Ok(None);
+        }
+        let stretch = raw::Stretch::open(&self.0, range.start, range.end)?;
+        Ok(Some(Box::new(OsWriteMap { stretch, start: range.start })))
+    }
+}
+
+/// A range of an open file of the operating system.
+#[derive(Debug)]
+struct OsWriteMap {
+    stretch: raw::Stretch,
+    start: u64,
+}
+
+impl OsWriteMap {
+    fn place_of(&self, offset: u64) -> io::Result<usize> {
+        let place = offset.checked_sub(self.start).and_then(|place| usize::try_from(place).ok());
+        place.ok_or(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+impl WriteMap for OsWriteMap {
+    fn prepare(&self, range: Range<u64>) -> io::Result<()> {
+        let bytes = usize::try_from(range.end - range.start).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.stretch.populate(self.place_of(range.start)?, bytes)
+    }
+
+    fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let mut place = self.place_of(offset)?;
+        for part in parts {
+            self.stretch.store(place, part);
+            place += part.len();
+        }
+        Ok(())
     }
 }
 
@@ -356,6 +404,24 @@ fn advise(file: &File, offset: u64, bytes: Option<NonZeroU64>, advice: Advice) -
 #[cfg(target_os = "macos")]
 fn advise(_: &File, _: u64, _: Option<NonZeroU64>, _: Advice) -> io::Result<()> {
     Ok(()) // no such call
+}
+
+/// Whether the file system writes a file's blocks where they are, so that a block that the file has asks for no space. (`statfs(2)`
+/// names the numbers. Where files can share blocks, as on XFS, the file has to be one that never does.)
+#[cfg(target_os = "linux")]
+fn keeps_its_blocks(file: &File) -> io::Result<bool> {
+    const EXT4: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const TMPFS: u32 = 0x0102_1994;
+    let stat = retry_on_intr(|| rustix::fs::fstatfs(file))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers are of 32 bits")]
+    let magic = stat.f_type as u32;
+    Ok([EXT4, XFS, TMPFS].contains(&magic))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keeps_its_blocks(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -114,6 +114,46 @@ fn zeros_stand_in_where_a_system_cannot_allocate() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has no maps of files")]
+fn what_is_stored_to_a_map_stands_in_the_file() {
+    let (_dir, path) = dir();
+    let file = OsVfs.open(&path.join("f"), OpenMode::CreateNew).unwrap();
+    file.allocate(4 * BLOCK_BYTES).unwrap();
+    file.write_at(&mut [io::IoSlice::new(b"before")], BLOCK_BYTES - 6).unwrap();
+    let Some(map) = file.map_to_write(BLOCK_BYTES..3 * BLOCK_BYTES).unwrap() else {
+        assert!(OsVfs.stores_after().is_none() || !keeps_its_blocks_in(&path), "this disk has such maps");
+        return;
+    };
+    map.prepare(BLOCK_BYTES..3 * BLOCK_BYTES).unwrap();
+    map.store(&[b"stored, ", b"in parts"], 2 * BLOCK_BYTES - 8).unwrap();
+    drop(map);
+    file.sync().unwrap();
+    let mut read = vec![0; 4 * BLOCK_BYTES as usize];
+    assert_eq!(file.read_at(&mut read, 0).unwrap(), read.len());
+    let (block, zeros) = (BLOCK_BYTES as usize, |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0));
+    assert_eq!(&read[block - 6..block], b"before");
+    assert_eq!(&read[2 * block - 8..2 * block + 8], b"stored, in parts");
+    assert!(zeros(&read[..block - 6]) && zeros(&read[block..2 * block - 8]) && zeros(&read[2 * block + 8..]));
+    assert_eq!(file.len().unwrap(), 4 * BLOCK_BYTES);
+    let beyond = file.map_to_write(3 * BLOCK_BYTES..5 * BLOCK_BYTES);
+    assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "a store there would be a signal");
+}
+
+fn keeps_its_blocks_in(path: &Path) -> bool {
+    keeps_its_blocks(&File::open(path).unwrap()).unwrap()
+}
+
+#[test]
+#[should_panic = "what is stored lies in the stretch"]
+fn nothing_is_stored_outside_of_a_map() {
+    let (_dir, path) = dir();
+    let file = OsVfs.open(&path.join("f"), OpenMode::CreateNew).unwrap();
+    file.allocate(2 * BLOCK_BYTES).unwrap();
+    let map = file.map_to_write(0..BLOCK_BYTES).unwrap().expect("what is stored lies in the stretch");
+    map.store(&[b"over the end"], BLOCK_BYTES - 4).unwrap();
+}
+
+#[test]
 fn map_shows_what_is_written_later() {
     let (_keep, dir) = dir();
     let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();

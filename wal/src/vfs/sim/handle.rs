@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::Errno;
 
 use super::{Call, Fault, SimDisk, dir_of, place_of};
-use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile};
+use crate::limits::BLOCK_BYTES;
+use crate::sync::Mutex;
+use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile, WriteMap};
 
 impl Vfs for SimDisk {
     fn opens_beside(&self) -> bool {
@@ -33,6 +35,10 @@ impl Vfs for SimDisk {
             told,
             writes: !matches!(mode, OpenMode::Read | OpenMode::Plain),
         }))
+    }
+
+    fn stores_after(&self) -> Option<u32> {
+        Some(STORES_AFTER)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -123,6 +129,9 @@ impl Vfs for SimDisk {
     }
 }
 
+/// Few, so that short runs come to it.
+const STORES_AFTER: u32 = 2;
+
 /// An open file of a simulated disk. It keeps the bytes of a removed file alive.
 #[derive(Debug)]
 struct SimFile {
@@ -212,6 +221,73 @@ impl VfsFile for SimFile {
     fn map(&self, _: u64) -> io::Result<Option<Map>> {
         let (mut state, fault) = self.disk.enter(Call::Look)?;
         state.end(fault).map(|()| None)
+    }
+
+    fn map_to_write(&self, range: Range<u64>) -> io::Result<Option<Box<dyn WriteMap>>> {
+        self.may_write()?;
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        state.end(fault)?;
+        let file = state.image.file_mut(self.number);
+        if range.end > file.cache.len() || !range.start.is_multiple_of(BLOCK_BYTES) {
+            return Err(Errno::INVAL.into());
+        }
+        file.handles += 1;
+        let (disk, number) = (self.disk.clone(), self.number);
+        Ok(Some(Box::new(SimWriteMap { disk, number, range, ready: Mutex::default() })))
+    }
+}
+
+/// A range of a file of a simulated disk.
+#[derive(Debug)]
+struct SimWriteMap {
+    disk: SimDisk,
+    number: u64,
+    range: Range<u64>,
+    /// Blocks that were made ready.
+    ready: Mutex<Vec<Range<u64>>>,
+}
+
+impl WriteMap for SimWriteMap {
+    fn prepare(&self, range: Range<u64>) -> io::Result<()> {
+        let (mut state, fault) = self.disk.enter(Call::Look)?;
+        state.end(fault)?;
+        assert!(
+            self.range.start <= range.start && range.end <= self.range.end,
+            "blocks of the map are made ready"
+        );
+        assert!(
+            range.start.is_multiple_of(BLOCK_BYTES),
+            "what stands before what is stored is not made ready with it"
+        );
+        self.ready.lock().push(range);
+        Ok(())
+    }
+
+    /// A process that dies inside leaves any of the words.
+    fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        const WORD_BYTES: usize = 8;
+        let (bytes, ready) = (parts.concat(), self.ready.lock().clone());
+        let is_ready = |byte| ready.iter().any(|ready| ready.contains(&byte));
+        let blocks = (offset / BLOCK_BYTES..).map(|block| offset.max(block * BLOCK_BYTES));
+        let mut touched = blocks.take_while(|byte| *byte < offset + bytes.len() as u64);
+        assert!(touched.all(is_ready), "nothing is stored but to what is ready");
+        let (mut state, fault) = self.disk.enter(Call::Write)?;
+        state.counts.bytes_written += bytes.len() as u64;
+        state.counts.stores += 1;
+        let torn = matches!(fault, Some(Fault::FailHalfway(_) | Fault::KillInside));
+        for (n, word) in bytes.chunks(if torn { WORD_BYTES } else { bytes.len().max(1) }).enumerate() {
+            if !torn || state.draw.below(2) == 1 {
+                let change = state.change();
+                state.image.write(change, self.number, word, offset + (n * WORD_BYTES) as u64)?;
+            }
+        }
+        state.end(fault)
+    }
+}
+
+impl Drop for SimWriteMap {
+    fn drop(&mut self) {
+        self.disk.0.state.lock().image.close(self.number);
     }
 }
 

@@ -148,8 +148,16 @@ fn disk_in_memory_loses_nothing_and_keeps_no_account() {
 fn counts_tell_calls_by_kind() {
     let disk = SimDisk::new(1);
     some_calls(&disk).unwrap();
-    let counts =
-        Counts { calls: 16, changes: 8, reads: 1, writes: 1, syncs: 1, dir_syncs: 1, bytes_written: 4 };
+    let counts = Counts {
+        calls: 16,
+        changes: 8,
+        reads: 1,
+        writes: 1,
+        stores: 0,
+        syncs: 1,
+        dir_syncs: 1,
+        bytes_written: 4,
+    };
     assert_eq!(disk.counts(), counts);
 }
 

@@ -1,0 +1,221 @@
+//! Corridor: groups that no sync follows, stored into a map of their segment, where a call of the system for each would cost as
+//! much as all the rest of a commit.
+//!
+//! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays.
+//! - *Ready*: the keeper maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
+//!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins nothing is ready.
+//! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
+//! - *Apart*: blocks in front of what is placed, which may be durable, are not made ready with what follows.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::format::header::DATA_OFFSET;
+use crate::group::Sequencer;
+use crate::limits::BLOCK_BYTES;
+use crate::lsn::Lsn;
+use crate::segment::file::{Access, Segment};
+use crate::vfs::WriteMap;
+
+/// Bytes of a stretch: the next one is made ready while the second half of it is used.
+const STRETCH_BYTES: u64 = 512 << 10;
+
+/// Larger groups are written by a call: what they cost is their bytes.
+const STORED_BYTES_MAX: u64 = 4 << 10;
+
+/// What may be stored to. Under the lock of the order.
+#[derive(Debug)]
+pub(crate) struct MappedWrites {
+    /// Groups without a sync that make a map pay; `None`: nothing is mapped.
+    after: Option<u32>,
+    /// Groups since the last sync began.
+    groups: u32,
+    /// Syncs that began.
+    syncs: u64,
+    /// Used now.
+    now: Option<Stretch>,
+    /// Behind it.
+    next: Option<Stretch>,
+    want: Want,
+    /// Through where there are stretches since the last sync began.
+    through: Lsn,
+    /// To be unmapped, by the keeper too.
+    spent: Vec<Stretch>,
+}
+
+/// Whether another stretch is to be made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Nothing,
+    /// Nobody told the keeper yet.
+    Untold,
+    Told,
+    UnderWay,
+}
+
+/// A range of a segment's file that is mapped and ready.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    segment: Arc<Segment>,
+    range: Range<u64>,
+    map: Box<dyn WriteMap>,
+    /// Syncs that had begun when it was asked for.
+    syncs: u64,
+}
+
+/// A stretch to be made ready.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    segment: Arc<Segment>,
+    range: Range<u64>,
+    syncs: u64,
+}
+
+impl MappedWrites {
+    /// For files that are reached by `access`, on a disk where a map pays `after` so many groups.
+    pub(crate) const fn new(access: Access, after: Option<u32>) -> Self {
+        let after = if matches!(access, Access::Mapped) { after } else { None };
+        let (want, through) = (Want::Nothing, Lsn::NONE);
+        Self { after, groups: 0, syncs: 0, now: None, next: None, want, through, spent: Vec::new() }
+    }
+
+    /// Takes note of a group that is written, without a sync, at this place.
+    pub(crate) fn note_written(&mut self, segment: &Arc<Segment>, place: &Range<u64>) {
+        self.groups = self.groups.saturating_add(1);
+        self.reach(segment, place);
+    }
+
+    /// Goes on to the stretch that has the place, and sees to it that one is made ready behind it; true where this much may be
+    /// stored there.
+    pub(crate) fn reach(&mut self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
+        if self.after.is_none_or(|after| self.groups < after) {
+            return false;
+        }
+        if !self.now.as_ref().is_some_and(|now| now.reaches_to(segment, place)) {
+            self.spent.extend(self.now.take());
+            self.now = self.next.take();
+        }
+        let wants = |now: &Stretch| now.wants_next(place);
+        if self.want == Want::Nothing && self.next.is_none() && self.now.as_ref().is_none_or(wants) {
+            self.want = Want::Untold;
+        }
+        self.has(segment, place)
+    }
+
+    /// True where this much may be stored at this place.
+    pub(crate) fn has(&self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
+        let small = place.end - place.start <= STORED_BYTES_MAX;
+        small && self.now.as_ref().is_some_and(|now| now.has(segment, place))
+    }
+
+    /// Stores parts, one behind the other, at a place of the file that [may be stored to](MappedWrites::has).
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub(crate) fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.now.as_ref().map_or(Err(io::ErrorKind::InvalidInput.into()), |now| now.map.store(parts, offset))
+    }
+
+    /// Takes note that a sync begins: what it writes back is not ready behind it.
+    pub(crate) fn begin_sync(&mut self) {
+        (self.groups, self.through) = (0, Lsn::NONE);
+        self.syncs += 1;
+        if self.want != Want::UnderWay {
+            self.want = Want::Nothing;
+        }
+        self.spent.extend(self.now.take().into_iter().chain(self.next.take()));
+    }
+
+    /// True where a stretch is to be made ready.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(self.want, Want::Untold | Want::Told)
+    }
+
+    /// True, once, where the keeper is to be told so.
+    pub(crate) fn tells(&mut self) -> bool {
+        let tells = self.want == Want::Untold;
+        if tells {
+            self.want = Want::Told;
+        }
+        tells
+    }
+
+    /// What is used no more.
+    pub(crate) fn take_spent(&mut self) -> Vec<Stretch> {
+        std::mem::take(&mut self.spent)
+    }
+
+    /// The stretch to be made ready, behind those that there are, or from what was placed last. Whoever takes it brings it back.
+    pub(crate) fn wanted(&mut self, frames: &Sequencer) -> Option<Wanted> {
+        if !self.is_wanted() {
+            return None;
+        }
+        self.want = Want::Nothing;
+        let segment = frames.active()?.clone();
+        let tail = segment.file_offset(frames.tail()) / BLOCK_BYTES * BLOCK_BYTES;
+        let start =
+            if self.through > segment.base { segment.file_offset(self.through).max(tail) } else { tail };
+        let end = (start + STRETCH_BYTES).min(file_end(&segment));
+        if start >= end {
+            return None;
+        }
+        self.want = Want::UnderWay;
+        Some(Wanted { segment, range: start..end, syncs: self.syncs })
+    }
+
+    /// Takes a stretch that was made ready, or the system's word why it was not; `None`: it never is.
+    pub(crate) fn add(&mut self, made: io::Result<Option<Stretch>>) {
+        self.want = Want::Nothing;
+        match made {
+            Ok(Some(stretch)) if stretch.syncs == self.syncs => {
+                self.through = stretch.segment.base.plus(stretch.range.end - DATA_OFFSET);
+                self.next = Some(stretch);
+            }
+            Ok(Some(stretch)) => self.spent.push(stretch),
+            Ok(None) => self.after = None,
+            Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
+                self.after = None;
+            }
+            Err(_) => self.groups = 0, // it is tried again after as many
+        }
+    }
+}
+
+impl Wanted {
+    /// Maps it and makes it ready; `None` where there are no such maps.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub(crate) fn make(self) -> io::Result<Option<Stretch>> {
+        let Self { segment, range, syncs } = self;
+        let Some(map) = segment.file.map_to_write(range.clone())? else { return Ok(None) };
+        map.prepare(range.clone())?;
+        Ok(Some(Stretch { segment, range, map, syncs }))
+    }
+}
+
+impl Stretch {
+    fn has(&self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
+        self.reaches_to(segment, place) && self.range.start <= place.start
+    }
+
+    /// It has the place, or begins behind it.
+    fn reaches_to(&self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
+        Arc::ptr_eq(&self.segment, segment) && place.end <= self.range.end
+    }
+
+    /// Half of it is used, and more follows.
+    fn wants_next(&self, place: &Range<u64>) -> bool {
+        place.start + STRETCH_BYTES / 2 >= self.range.end && self.range.end < file_end(&self.segment)
+    }
+}
+
+fn file_end(segment: &Segment) -> u64 {
+    DATA_OFFSET + segment.capacity
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::clock::OsClock;
+use crate::draw::Draw;
+use crate::env::{Env, SimEntropy, Threads};
+use crate::error::{ErrorKind, Result};
+use crate::format::frame::Frame;
+use crate::log::Log;
+use crate::lsn::Lsn;
+use crate::open::open;
+use crate::options::{Durability, Options};
+use crate::place::Urgency;
+use crate::schedule::share;
+use crate::sim::{Choice, Failure, Fault, SimClock, SimDisk, When};
+use crate::wal::{Append, Wal};
+
+/// Records that are written before one is stored, on the simulated disk: the last but one asks for a stretch.
+const AFTER: u64 = 3;
+
+fn env(disk: &SimDisk) -> Env {
+    Env {
+        vfs: Arc::new(disk.clone()),
+        clock: Arc::new(SimClock::default()),
+        entropy: Arc::new(SimEntropy::new(7)),
+        threads: Threads::None,
+    }
+}
+
+fn options() -> Options {
+    Options { segment_bytes_max: 4 << 20, ..Options::default() }
+}
+
+fn opened_by(disk: &SimDisk, options: Options) -> Arc<Log> {
+    open(env(disk), Path::new("/store"), options).unwrap().0
+}
+
+fn opened(disk: &SimDisk) -> Arc<Log> {
+    opened_by(disk, options())
+}
+
+fn try_commit(log: &Log, head: &[u8], durability: Durability) -> Result<()> {
+    let mut frame = Frame::record(head, &[]).unwrap();
+    log.wait(log.append(&mut frame, durability, Urgency::Ordinary)?)
+}
+
+fn commit(log: &Log, head: &[u8]) {
+    try_commit(log, head, Durability::Buffered).unwrap();
+}
+
+fn head_of(n: usize, bytes: usize) -> Vec<u8> {
+    let mut head = vec![n as u8; bytes];
+    head[..8].copy_from_slice(&n.to_le_bytes());
+    head
+}
+
+fn heads(disk: SimDisk) -> Vec<Vec<u8>> {
+    let wal = Wal::open_in(env(&disk), Path::new("/store"), options()).unwrap();
+    wal.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().head.to_vec()).collect()
+}
+
+/// Records of several lengths, so that they end anywhere in a block; with some that are written by a call among them.
+fn length_of(n: usize) -> usize {
+    match n % 97 {
+        50 => 3 * STORED_BYTES_MAX as usize,
+        rest => 8 + 37 * rest,
+    }
+}
+
+#[test]
+fn groups_are_stored_once_many_came_without_a_sync() {
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    for round in 1..=4 {
+        let before = disk.counts().stores;
+        (0..AFTER).for_each(|_| commit(&log, b"few"));
+        assert_eq!(disk.counts().stores, before, "round {round}");
+        (0..3).for_each(|_| commit(&log, b"many"));
+        assert_eq!(disk.counts().stores, before + 3, "round {round}");
+        match round {
+            1 | 2 => _ = log.sync_placed().unwrap(),
+            _ => try_commit(&log, b"synced", Durability::Synced).unwrap(),
+        }
+        let order = log.order.lock();
+        assert!(order.mapped.now.is_none() && order.mapped.next.is_none(), "what is synced is ready no more");
+    }
+}
+
+#[test]
+fn log_whose_files_are_not_to_be_mapped_stores_nothing() {
+    let disk = SimDisk::new(1);
+    let log = opened_by(&disk, Options { access: Access::Pread, ..options() });
+    (0..100).for_each(|_| commit(&log, b"written"));
+    assert_eq!(disk.counts().stores, 0);
+}
+
+#[test]
+fn what_was_stored_is_read_replayed_and_survives_a_kill_at_once_and_a_power_cut_once_synced() {
+    const RECORDS: usize = 6_000;
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    (0..RECORDS).for_each(|n| commit(&log, &head_of(n, length_of(n))));
+    let stores = disk.counts().stores as usize;
+    assert!(stores > RECORDS / 97 * 95, "{stores} were stored");
+    assert!(log.counters.segments.load(Ordering::Relaxed) > 2);
+    disk.kill();
+    let all: Vec<_> = (0..RECORDS).map(|n| head_of(n, length_of(n))).collect();
+    assert!(heads(disk.restart()) == all, "every answered record is there, in order");
+
+    let disk = disk.restart();
+    let log = opened(&disk);
+    (0..200).for_each(|n| commit(&log, &head_of(n, length_of(n))));
+    log.sync_placed().unwrap();
+    disk.cut_power();
+    assert_eq!(heads(disk.reboot(Choice::KeepNone)).len(), RECORDS + 200);
+}
+
+#[test]
+fn kill_in_the_middle_of_a_store_tears_no_record_and_loses_none_that_was_answered() {
+    for seed in 0..300 {
+        let disk = SimDisk::new(seed);
+        let log = opened(&disk);
+        let mut draw = Draw::from_seed(seed);
+        let before = draw.below(60) as usize;
+        (0..before).for_each(|n| commit(&log, &head_of(n, length_of(n))));
+        disk.order(When::Write(disk.counts().writes + 1), Fault::KillInside);
+        let torn = head_of(before, length_of(before));
+        try_commit(&log, &torn, Durability::Buffered).unwrap_err();
+        let found = heads(disk.restart());
+        let all: Vec<_> = (0..before).map(|n| head_of(n, length_of(n))).collect();
+        assert!(found[..before.min(found.len())] == all, "seed {seed}: {} of {before}", found.len());
+        assert!(found.len() == before || found[before..] == [torn], "seed {seed}: whole, or not there");
+    }
+}
+
+#[test]
+fn power_cut_leaves_all_that_was_synced_before_stores_and_a_log_that_goes_on() {
+    for seed in 0..300 {
+        let disk = SimDisk::new(seed);
+        let log = opened(&disk);
+        let mut draw = Draw::from_seed(seed);
+        let synced = draw.below(30) as usize;
+        (0..synced).for_each(|n| commit(&log, &head_of(n, length_of(n))));
+        log.sync_placed().unwrap();
+        let all = synced + draw.below(60) as usize;
+        (synced..all).for_each(|n| commit(&log, &head_of(n, length_of(n))));
+        disk.cut_power();
+        let disk = disk.reboot_by(&mut draw);
+        let found = heads(disk.restart());
+        assert!((synced..=all).contains(&found.len()), "seed {seed}: {} of {synced} to {all}", found.len());
+        for (n, head) in found.iter().enumerate() {
+            assert!(*head == head_of(n, length_of(n)), "seed {seed}: record {n}");
+        }
+        let log = opened(&disk);
+        (0..10).for_each(|_| commit(&log, b"behind"));
+        disk.kill();
+        assert_eq!(heads(disk.restart()).len(), found.len() + 10, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_the_system_does_not_make_ready_is_written_and_tried_again_later() {
+    let (map, prepare) = (1, 2);
+    for refused in [map, prepare] {
+        let disk = SimDisk::new(1);
+        let log = opened(&disk);
+        (1..AFTER).for_each(|_| commit(&log, b"few"));
+        let counts = disk.counts();
+        disk.order(When::Call(counts.calls + refused), Fault::Fail(Failure::Full));
+        (0..AFTER).for_each(|_| commit(&log, b"written"));
+        assert_eq!((disk.counts().writes, disk.counts().stores), (counts.writes + AFTER, 0));
+        commit(&log, b"stored");
+        assert_eq!((disk.counts().writes, disk.counts().stores), (counts.writes + AFTER + 1, 1));
+        disk.kill();
+        assert_eq!(heads(disk.restart()).len() as u64, 2 * AFTER);
+    }
+}
+
+#[test]
+fn store_that_fails_halts_the_log() {
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    (0..5).for_each(|_| commit(&log, b"good"));
+    disk.order(When::Write(disk.counts().writes + 1), Fault::FailHalfway(Failure::Io));
+    assert_eq!(try_commit(&log, b"bad", Durability::Buffered).unwrap_err().kind(), ErrorKind::Unknown);
+    assert_eq!(try_commit(&log, b"no more", Durability::Buffered).unwrap_err().kind(), ErrorKind::Halted);
+}
+
+#[test]
+fn threads_that_store_and_sync_beside_each_other_lose_nothing() {
+    const THREADS: usize = 4;
+    const EACH_MAX: usize = 50_000;
+    const STORES: u64 = 400;
+    let disk = SimDisk::new(1);
+    let env = Env { clock: Arc::new(OsClock), threads: Threads::Own, ..env(&disk) };
+    let wal = Wal::open_in(env, Path::new("/store"), options()).unwrap();
+    let answered = share(THREADS, |thread| {
+        let mut answered = 0;
+        while answered < EACH_MAX && disk.counts().stores < STORES {
+            let n = thread * EACH_MAX + answered;
+            let durability = if n.is_multiple_of(1_009) { Durability::Synced } else { Durability::Buffered };
+            let how = Append { durability, ..Append::default() };
+            wal.commit(Frame::record(&head_of(n, length_of(n)), &[]).unwrap(), how).unwrap();
+            answered += 1; // it is left to the threads how often a stretch is ready
+        }
+        answered
+    });
+    assert!(disk.counts().stores >= STORES, "{:?}", disk.counts());
+    disk.kill();
+    let mut found = heads(disk.restart());
+    found.sort_unstable_by_key(|head| usize::from_le_bytes(head[..8].try_into().unwrap()));
+    let of = |(thread, answered): (usize, usize)| (0..answered).map(move |n| thread * EACH_MAX + n);
+    let all = answered.into_iter().enumerate().flat_map(of).map(|n| head_of(n, length_of(n)));
+    let all = all.collect::<Vec<_>>();
+    assert!(found == all, "{} found, {} answered", found.len(), all.len());
+}
