@@ -71,22 +71,8 @@ impl Log {
         if self.check().is_err() {
             return None;
         }
-        self.tend_mapped();
         let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark()];
         alarms.into_iter().flatten().min()
-    }
-
-    /// Makes ready what is going to be stored to.
-    pub(crate) fn tend_mapped(&self) {
-        let mut order = self.order.lock();
-        let Order { mapped, frames, .. } = &mut *order;
-        let (spent, wanted) = (mapped.take_spent(), mapped.wanted(frames));
-        drop(order);
-        drop(spent);
-        if let Some(wanted) = wanted {
-            let made = wanted.make();
-            self.order.lock().mapped.add(made);
-        }
     }
 
     fn tend_segment(&self) -> Option<Duration> {

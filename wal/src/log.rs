@@ -66,7 +66,7 @@ pub(crate) struct Log {
     /// Who waits for more to become durable.
     pub(crate) followers: Waiters,
 
-    /// Woken when a writer thread is handed the writing.
+    /// Woken when a writer thread is handed the writing, or is to make a stretch ready.
     pub(crate) hand_over: Condvar,
     /// Woken when less is in flight, or a turn to sync is free.
     pub(crate) drained: Condvar,
@@ -160,9 +160,10 @@ impl Order {
         self.unsynced = Some((since, unsynced + bytes));
     }
 
-    /// True where the keeper is to be told that something fell due.
-    pub(crate) fn is_due(&mut self, sync_after_bytes: u64) -> bool {
-        self.mapped.tells() || self.unsynced.is_some_and(|(_, unsynced)| unsynced >= sync_after_bytes)
+    /// Who is to be told that something fell due.
+    pub(crate) fn due(&mut self, sync_after_bytes: u64) -> Due {
+        let keeper = self.unsynced.is_some_and(|(_, unsynced)| unsynced >= sync_after_bytes);
+        Due { keeper, writer: self.mapped.tells() }
     }
 
     /// True where something waits that may be written now.
@@ -175,6 +176,15 @@ impl Order {
         let found = |group: &Group| group.bytes_at(at, bytes);
         self.frames.waiting().find_map(found).or_else(|| self.on_its_way.as_deref().and_then(found))
     }
+}
+
+/// Who is to be told that something fell due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    /// The keeper: a sync.
+    keeper: bool,
+    /// A writer thread: a stretch that is to be made ready.
+    writer: bool,
 }
 
 /// Wakes the keeper; see `keeper`.
@@ -198,15 +208,6 @@ impl KeeperBell {
     pub(crate) fn ring(&self) {
         self.state.lock().rung = true;
         self.ring.notify_one();
-    }
-
-    /// Wakes the keeper where something fell due, or if nothing else would.
-    pub(crate) fn tell(&self, due: bool) {
-        if due {
-            self.ring();
-        } else {
-            self.ring_if_resting();
-        }
     }
 
     /// Wakes the keeper if nothing else would.
@@ -280,6 +281,18 @@ impl Log {
         match self.failure.get().or(self.read_only.as_ref()) {
             Some(refusal) => Err(refusal.clone()),
             None => Ok(()),
+        }
+    }
+
+    /// Tells whom it concerns what fell due, and the keeper where nothing else would wake it.
+    pub(crate) fn tell(&self, due: Due) {
+        if due.writer {
+            self.hand_over.notify_one();
+        }
+        if due.keeper {
+            self.keeper.ring();
+        } else {
+            self.keeper.ring_if_resting();
         }
     }
 

@@ -2,7 +2,7 @@
 //! much as all the rest of a commit.
 //!
 //! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays.
-//! - *Ready*: the keeper maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
+//! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
 //!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins nothing is ready.
 //! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
 //! - *Apart*: blocks in front of what is placed, which may be durable, are not made ready with what follows.
@@ -40,7 +40,7 @@ pub(crate) struct MappedWrites {
     want: Want,
     /// Through where there are stretches since the last sync began.
     through: Lsn,
-    /// To be unmapped, by the keeper too.
+    /// To be unmapped, by whoever makes the next one ready, or syncs.
     spent: Vec<Stretch>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct MappedWrites {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
     Nothing,
-    /// Nobody told the keeper yet.
+    /// No writer thread was told yet.
     Untold,
     Told,
     UnderWay,
@@ -133,7 +133,7 @@ impl MappedWrites {
         matches!(self.want, Want::Untold | Want::Told)
     }
 
-    /// True, once, where the keeper is to be told so.
+    /// True, once, where a writer thread is to be told so.
     pub(crate) fn tells(&mut self) -> bool {
         let tells = self.want == Want::Untold;
         if tells {

@@ -98,7 +98,7 @@ impl Log {
             && let Some(stored) = self.store_alone(&mut order, frame)
         {
             drop(order);
-            self.keeper.tell(stored.due);
+            self.tell(stored.due);
             if let Some(failure) = stored.failure {
                 self.halt(&failure);
             }

@@ -13,14 +13,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{Frame, FrameKind, put_own};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
 use crate::group::{Group, Placed};
-use crate::log::{Log, Order};
+use crate::log::{Due, Log, Order};
 
 /// What became of a record that was stored.
 pub(crate) struct Stored {
     /// Its place.
     pub(crate) placed: Placed,
-    /// The keeper has something to do.
-    pub(crate) due: bool,
+    /// Who is to be told of it.
+    pub(crate) due: Due,
     /// Why the log is to be halted.
     pub(crate) failure: Option<Error>,
 }
@@ -61,7 +61,7 @@ impl Log {
             self.accepted.raise(end);
             self.acknowledged.raise(end);
         }
-        let due = order.is_due(self.options.sync_after_bytes);
+        let due = order.due(self.options.sync_after_bytes);
         Some(Stored { placed: Placed::at(lsn, end), due, failure })
     }
     /// Stores the oldest group that waits, for whoever has the writing or finds that nobody does: nothing keeps its answer back then.
@@ -85,6 +85,19 @@ impl Log {
         self.accepted.raise(group.padded_end());
         order.unanswered.push(Arc::new(group), Some(at));
         Ok(true)
+    }
+
+    /// Makes ready what is going to be stored to.
+    pub(crate) fn tend_mapped(&self) {
+        let mut order = self.order.lock();
+        let Order { mapped, frames, .. } = &mut *order;
+        let (spent, wanted) = (mapped.take_spent(), mapped.wanted(frames));
+        drop(order);
+        drop(spent);
+        if let Some(wanted) = wanted {
+            let made = wanted.make();
+            self.order.lock().mapped.add(made);
+        }
     }
 
     /// The group's own frame, with what is known only now.

@@ -176,7 +176,13 @@ impl Log {
         loop {
             let mut order = self.order.lock();
             while !order.handed && !order.stop {
-                self.hand_over.wait(&mut order);
+                if order.mapped.is_wanted() {
+                    drop(order);
+                    self.tend_mapped();
+                    order = self.order.lock();
+                } else {
+                    self.hand_over.wait(&mut order);
+                }
             }
             if !order.handed {
                 return;
@@ -386,7 +392,7 @@ impl Log {
                 other => break other,
             }
         };
-        let due = order.is_due(self.options.sync_after_bytes);
+        let due = order.due(self.options.sync_after_bytes);
         let then = then(&mut order);
         drop(order);
         if let Err(e) = stored {
@@ -398,7 +404,7 @@ impl Log {
             self.wake_reached(end);
             self.wake_followers(self.settled());
         }
-        self.keeper.tell(due);
+        self.tell(due);
         drop(answered); // nobody waits for its memory to be freed
         then
     }
