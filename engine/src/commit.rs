@@ -113,21 +113,22 @@ impl Core {
         if draft.memory.is_some_and(|memory| !memory.hold()) {
             return Err(Refused::Conflict(Vec::new()));
         }
-        self.entering(|| {
-            let placed = self.wal.try_place(frame, append).map_err(|e| {
-                draft.memory.inspect(|memory| memory.let_go());
-                if planted::has(Fault::ApplyRefused) {
-                    show(&tail, Lsn::from_raw(self.sequenced().raw() + 1), frame);
-                }
-                Refused::Log(e)
-            })?;
-            let noted = show(&tail, placed.lsn, frame); // whoever finds a version by it reads it from the log already
-            let leased = !noted.is_empty() || draft.claim.is_some();
-            let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
-            draft.memory.inspect(|memory| memory.apply(placed));
-            self.raise_sequenced(placed.lsn);
-            Ok(Place { placed, due: self.count_due(placed.end, size), told })
-        })
+        let entering = self.entering();
+        let placing = |acknowledged| entering.begin(acknowledged);
+        let placed = self.wal.try_place(frame, append, placing).map_err(|e| {
+            draft.memory.inspect(|memory| memory.let_go());
+            if planted::has(Fault::ApplyRefused) {
+                show(&tail, Lsn::from_raw(self.sequenced().raw() + 1), frame);
+            }
+            Refused::Log(e)
+        })?;
+        let noted = show(&tail, placed.lsn, frame); // whoever finds a version by it reads it from the log already
+        let leased = !noted.is_empty() || draft.claim.is_some();
+        let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
+        draft.memory.inspect(|memory| memory.apply(placed));
+        self.raise_sequenced(placed.lsn);
+        drop(entering);
+        Ok(Place { placed, due: self.count_due(placed.end, size), told })
     }
 
     /// Whether the leases that stand allow it. Under the commit lock.

@@ -103,7 +103,7 @@ pub(crate) struct Core {
     pub(crate) order: Mutex<Arc<TailIndex>>,
     /// The newest place in commit order.
     sequenced: AtomicU64,
-    /// Readers see nothing behind it: what is entering memory; see [`Core::entering`].
+    /// Readers see nothing behind it: a commit is entering memory; see [`Entering`].
     shown: AtomicU64,
     pub(crate) debt: Debt,
 
@@ -256,15 +256,10 @@ impl Core {
         Lsn::from_raw(self.shown.load(Ordering::Acquire))
     }
 
-    /// Runs what places a record and enters it into memory; under the commit lock. Whoever learns of the record's answer meanwhile
-    /// was told by somebody who found it placed: so he finds what is stored here before, or what is there behind it.
+    /// While a record is placed and entered into memory; under the commit lock.
     #[inline]
-    pub(crate) fn entering<T>(&self, enter: impl FnOnce() -> T) -> T {
-        let shown = self.sequenced().max(before(self.wal.acknowledged()));
-        self.shown.store(shown.raw(), Ordering::Release);
-        let entered = enter();
-        self.shown.store(Lsn::MAX.raw(), Ordering::Release);
-        entered
+    pub(crate) fn entering(&self) -> Entering<'_> {
+        Entering { shown: &self.shown, sequenced: self.sequenced() }
     }
 
     /// Waits until what has its place at `lsn` is in memory.
@@ -454,6 +449,29 @@ impl Core {
         }
         self.wait_until_shown(lsn);
         Ok(self.wal.wait(seen(lsn))?)
+    }
+}
+
+/// A record is entering memory: until this goes, readers see nothing behind what was there before it. Whoever learns of its answer
+/// meanwhile was told by somebody who found it placed: so he finds this stored, or the record in memory.
+pub(crate) struct Entering<'a> {
+    shown: &'a AtomicU64,
+    /// The newest place in commit order.
+    sequenced: Lsn,
+}
+
+impl Entering<'_> {
+    /// It is placed now; everything before `acknowledged` has its answer, and nothing more gets one meanwhile.
+    #[inline]
+    pub(crate) fn begin(&self, acknowledged: Lsn) {
+        self.shown.store(self.sequenced.max(before(acknowledged)).raw(), Ordering::Release);
+    }
+}
+
+impl Drop for Entering<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.shown.store(Lsn::MAX.raw(), Ordering::Release);
     }
 }
 

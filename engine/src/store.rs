@@ -220,6 +220,7 @@ impl Store {
         if self.core.wal.undone(lsn).is_some() {
             return Ok(Outcome::Undone(version));
         }
+        self.core.wait_until_shown(lsn);
         if lsn > self.core.visible() && lsn <= self.core.sequenced() {
             self.core.wal.wait(seen(lsn))?;
         }

@@ -1,5 +1,6 @@
 //! Every answer waits for what it was decided on, and becomes `Unknown` with it.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
@@ -222,7 +223,14 @@ fn no_reader_sees_a_part_of_a_commit() {
         scope.spawn(move || until_over(&|| company(1)));
         scope.spawn(move || until_over(&|| company(2)));
         scope.spawn(|| {
+            let newest = Cell::new(store.version());
             until_over(&|| {
+                let before = newest.replace(store.version());
+                assert!(
+                    before <= newest.get(),
+                    "the newest version never goes back: {before}, {}",
+                    newest.get()
+                );
                 let snapshot = store.snapshot();
                 let value = |key| snapshot.get(&many, key).unwrap().map(|entry| entry.value);
                 let (first, last, again) = (value(0), value(KEYS - 1), value(0));

@@ -1,7 +1,7 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
 //! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then the waiters' lists, then `order`; `segments` is
-//! a leaf. No lock is held across a write or a sync but `catalog`, which no commit takes while there is room, and with it
+//! a leaf. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and with it
 //! `lock`, which only closing takes besides.
 
 use std::path::PathBuf;
@@ -309,7 +309,7 @@ impl Log {
             why.message()
         );
         let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
-        drop(self.order.lock()); // who looked before the failure stood there sleeps by now, and hears the bell
+        self.unmap(); // under `order`: who looked before the failure stood there sleeps by now, and hears the bell
         self.drained.notify_all();
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
@@ -317,6 +317,15 @@ impl Log {
         self.bells.iter().for_each(Bell::ring);
         self.wake_followers(Lsn::MAX);
         failure
+    }
+
+    /// Gives up what may be stored to.
+    pub(crate) fn unmap(&self) {
+        let mut order = self.order.lock();
+        order.mapped.begin_sync();
+        let spent = order.mapped.take_spent();
+        drop(order);
+        drop(spent);
     }
 
     /// The error of a record that has a place and will get no answer.

@@ -1,11 +1,12 @@
 //! Corridor: groups that no sync follows, stored into a map of their segment, where a call of the system for each would cost as
 //! much as all the rest of a commit.
 //!
-//! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays.
+//! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays. The first behind a sync is short.
 //! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
-//!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins nothing is ready.
+//!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins, what was ready is not any more.
 //! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
-//! - *Apart*: blocks in front of what is placed, which may be durable, are not made ready with what follows.
+//! - *Apart*: a stretch begins behind what was placed when it was asked for, at a boundary over which a system keeps nothing in one
+//!   piece, as a rule. Where it does, it may write durable blocks in front of what is stored once more, as they are.
 
 use std::io;
 use std::ops::Range;
@@ -16,10 +17,16 @@ use crate::group::Sequencer;
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::segment::file::{Access, Segment};
-use crate::vfs::WriteMap;
+use crate::vfs::{Stores, WriteMap};
 
-/// Bytes of a stretch: the next one is made ready while the second half of it is used.
-const STRETCH_BYTES: u64 = 512 << 10;
+/// Bytes of the first stretch behind a sync, which writes back all that is ready. Each one behind it is twice as long.
+const FIRST_BYTES: u64 = 64 << 10;
+
+/// Bytes of a stretch, at most.
+const STRETCH_BYTES_MAX: u64 = 512 << 10;
+
+/// Bytes that are made ready before it is looked whether there is something more urgent.
+const STEP_BYTES: u64 = 64 << 10;
 
 /// Larger groups are written by a call: what they cost is their bytes.
 const STORED_BYTES_MAX: u64 = 4 << 10;
@@ -27,10 +34,12 @@ const STORED_BYTES_MAX: u64 = 4 << 10;
 /// What may be stored to. Under the lock of the order.
 #[derive(Debug)]
 pub(crate) struct MappedWrites {
-    /// Groups without a sync that make a map pay; `None`: nothing is mapped.
-    after: Option<u32>,
-    /// Groups since the last sync began.
+    /// When a map pays; `None`: nothing is mapped.
+    stores: Option<Stores>,
+    /// Groups that were written by a call since the last sync began.
     groups: u32,
+    /// Bytes of the next stretch.
+    bytes: u64,
     /// Syncs that began.
     syncs: u64,
     /// Used now.
@@ -73,11 +82,11 @@ pub(crate) struct Wanted {
 }
 
 impl MappedWrites {
-    /// For files that are reached by `access`, on a disk where a map pays `after` so many groups.
-    pub(crate) const fn new(access: Access, after: Option<u32>) -> Self {
-        let after = if matches!(access, Access::Mapped) { after } else { None };
-        let (want, through) = (Want::Nothing, Lsn::NONE);
-        Self { after, groups: 0, syncs: 0, now: None, next: None, want, through, spent: Vec::new() }
+    /// For files that are reached by `access`, on a disk on which it pays so.
+    pub(crate) const fn new(access: Access, stores: Option<Stores>) -> Self {
+        let stores = if matches!(access, Access::Mapped) { stores } else { None };
+        let (want, through, bytes) = (Want::Nothing, Lsn::NONE, FIRST_BYTES);
+        Self { stores, groups: 0, bytes, syncs: 0, now: None, next: None, want, through, spent: Vec::new() }
     }
 
     /// Takes note of a group that is written, without a sync, at this place.
@@ -89,7 +98,7 @@ impl MappedWrites {
     /// Goes on to the stretch that has the place, and sees to it that one is made ready behind it; true where this much may be
     /// stored there.
     pub(crate) fn reach(&mut self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
-        if self.after.is_none_or(|after| self.groups < after) {
+        if self.stores.is_none_or(|stores| self.groups < stores.after) {
             return false;
         }
         if !self.now.as_ref().is_some_and(|now| now.reaches_to(segment, place)) {
@@ -120,7 +129,7 @@ impl MappedWrites {
 
     /// Takes note that a sync begins: what it writes back is not ready behind it.
     pub(crate) fn begin_sync(&mut self) {
-        (self.groups, self.through) = (0, Lsn::NONE);
+        (self.groups, self.through, self.bytes) = (0, Lsn::NONE, FIRST_BYTES);
         self.syncs += 1;
         if self.want != Want::UnderWay {
             self.want = Want::Nothing;
@@ -147,6 +156,16 @@ impl MappedWrites {
         std::mem::take(&mut self.spent)
     }
 
+    /// True where something is used no more, and still mapped.
+    pub(crate) const fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
+    }
+
+    /// True until a sync begins that had not when this was asked for.
+    pub(crate) const fn is_current(&self, wanted: &Wanted) -> bool {
+        wanted.syncs == self.syncs
+    }
+
     /// The stretch to be made ready, behind those that there are, or from what was placed last. Whoever takes it brings it back.
     pub(crate) fn wanted(&mut self, frames: &Sequencer) -> Option<Wanted> {
         if !self.is_wanted() {
@@ -155,10 +174,13 @@ impl MappedWrites {
         self.want = Want::Nothing;
         let segment = frames.active()?.clone();
         let tail = segment.file_offset(frames.tail()) / BLOCK_BYTES * BLOCK_BYTES;
-        let start =
-            if self.through > segment.base { segment.file_offset(self.through).max(tail) } else { tail };
-        let end = (start + STRETCH_BYTES).min(file_end(&segment));
+        let start = match self.through > segment.base {
+            true => segment.file_offset(self.through).max(tail),
+            false => tail.next_multiple_of(self.stores?.boundary),
+        };
+        let end = (start + self.bytes).min(file_end(&segment));
         if start >= end {
+            self.groups = 0; // the segment is all but full: not each group asks again
             return None;
         }
         self.want = Want::UnderWay;
@@ -169,14 +191,15 @@ impl MappedWrites {
     pub(crate) fn add(&mut self, made: io::Result<Option<Stretch>>) {
         self.want = Want::Nothing;
         match made {
-            Ok(Some(stretch)) if stretch.syncs == self.syncs => {
+            Ok(Some(stretch)) if stretch.syncs == self.syncs && !stretch.range.is_empty() => {
+                self.bytes = (2 * self.bytes).min(STRETCH_BYTES_MAX);
                 self.through = stretch.segment.base.plus(stretch.range.end - DATA_OFFSET);
                 self.next = Some(stretch);
             }
             Ok(Some(stretch)) => self.spent.push(stretch),
-            Ok(None) => self.after = None,
+            Ok(None) => self.stores = None,
             Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
-                self.after = None;
+                self.stores = None;
             }
             Err(_) => self.groups = 0, // it is tried again after as many
         }
@@ -184,16 +207,21 @@ impl MappedWrites {
 }
 
 impl Wanted {
-    /// Maps it and makes it ready; `None` where there are no such maps.
+    /// Maps it and makes it ready, for as long as it `goes_on`; `None` where there are no such maps.
     ///
     /// # Errors
     ///
     /// The system's own.
-    pub(crate) fn make(self) -> io::Result<Option<Stretch>> {
+    pub(crate) fn make(self, goes_on: impl Fn(&Self) -> bool) -> io::Result<Option<Stretch>> {
+        let Some(map) = self.segment.file.map_to_write(self.range.clone())? else { return Ok(None) };
+        let mut ready = self.range.start;
+        while ready < self.range.end && goes_on(&self) {
+            let end = (ready + STEP_BYTES).min(self.range.end);
+            map.prepare(ready..end)?;
+            ready = end;
+        }
         let Self { segment, range, syncs } = self;
-        let Some(map) = segment.file.map_to_write(range.clone())? else { return Ok(None) };
-        map.prepare(range.clone())?;
-        Ok(Some(Stretch { segment, range, map, syncs }))
+        Ok(Some(Stretch { segment, range: range.start..ready, map, syncs }))
     }
 }
 
@@ -209,7 +237,8 @@ impl Stretch {
 
     /// Half of it is used, and more follows.
     fn wants_next(&self, place: &Range<u64>) -> bool {
-        place.start + STRETCH_BYTES / 2 >= self.range.end && self.range.end < file_end(&self.segment)
+        let half = (self.range.end - self.range.start) / 2;
+        place.start + half >= self.range.end && self.range.end < file_end(&self.segment)
     }
 }
 

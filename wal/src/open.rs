@@ -125,6 +125,7 @@ impl Log {
             return Ok(());
         }
         let done = self.settle_down();
+        self.unmap();
         self.settled_down.store(true, Ordering::Release);
         self.wake_followers(Lsn::MAX);
         done
@@ -325,7 +326,7 @@ fn build(
         frames,
         on_its_way: None,
         unanswered: Unanswered::default(),
-        mapped: MappedWrites::new(options.access, env.vfs.stores_after()),
+        mapped: MappedWrites::new(options.access, env.vfs.stores()),
         turns,
         crowd: Crowd::default(),
         handed: false,

@@ -41,7 +41,7 @@ impl Log {
         let bytes = frame.len() as u64;
         self.admit(bytes)?;
         loop {
-            match self.try_append(frame, durability, urgency) {
+            match self.try_append(frame, durability, urgency, |_| ()) {
                 Ok(placed) => {
                     self.after_append();
                     return Ok(placed);
@@ -77,12 +77,14 @@ impl Log {
         in_flight == 0 || in_flight + bytes <= self.options.in_flight_bytes_max
     }
 
-    /// Gives a frame its place, or says what to do first. Never waits.
+    /// Gives a frame its place, or says what to do first. Waits for no disk. `placing` hears, right before the frame is placed, what
+    /// has its answer: of that nothing changes until it is.
     pub(crate) fn try_append(
         &self,
         frame: &mut Frame,
         durability: Durability,
         urgency: Urgency,
+        placing: impl FnOnce(Lsn),
     ) -> Result<Placed, NotPlaced> {
         self.check().map_err(NotPlaced::Refused)?;
         let bytes = frame.len() as u64;
@@ -94,15 +96,13 @@ impl Log {
         if !order.begun || full {
             return Err(NotPlaced::NoRoom);
         }
+        placing(self.acknowledged.get());
         if durability == Durability::Buffered
-            && let Some(stored) = self.store_alone(&mut order, frame)
+            && let Some((placed, due)) = self.store_alone(&mut order, frame)
         {
             drop(order);
-            self.tell(stored.due);
-            if let Some(failure) = stored.failure {
-                self.halt(&failure);
-            }
-            return Ok(stored.placed);
+            self.tell(due);
+            return Ok(placed);
         }
         let had_next = order.frames.next().is_some();
         let placed = order.frames.push(frame, durability).map_err(|NoRoom| NotPlaced::NoRoom)?;

@@ -3,7 +3,7 @@
 //!
 //! 1. Only where a stretch of the segment is ready to be stored to (`mapped`), and nobody writes: answers stand in log order.
 //! 2. The bytes are those of a group of one record.
-//! 3. Where the store fails the log is halted, and the record waits for its answer like any other.
+//! 3. Where a store fails what was to be stored goes the way of all, whose write is refused then, and halts the log.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,21 +15,14 @@ use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
 use crate::group::{Group, Placed};
 use crate::log::{Due, Log, Order};
 
-/// What became of a record that was stored.
-pub(crate) struct Stored {
-    /// Its place.
-    pub(crate) placed: Placed,
-    /// Who is to be told of it.
-    pub(crate) due: Due,
-    /// Why the log is to be halted.
-    pub(crate) failure: Option<Error>,
-}
-
 impl Log {
     /// Places, stores and answers a record; `None` where it has to go the way of all, and nothing changed.
-    pub(crate) fn store_alone(&self, order: &mut Order, frame: &mut Frame) -> Option<Stored> {
+    pub(crate) fn store_alone(&self, order: &mut Order, frame: &mut Frame) -> Option<(Placed, Due)> {
         let bytes = (GROUP_FRAME_BYTES + frame.len()) as u64;
-        if self.writing.load(Ordering::Acquire) || !order.unanswered.is_empty() {
+        if self.writing.load(Ordering::Acquire)
+            || !order.unanswered.is_empty()
+            || self.failure.get().is_some()
+        {
             return None;
         }
         let (start, segment) = order.frames.alone(bytes)?;
@@ -51,19 +44,17 @@ impl Log {
         let lsn = start.plus(GROUP_FRAME_BYTES as u64);
         frame.place(lsn, binding);
         let stored = self.latch.guard(|| order.mapped.store(&[&own, frame.bytes()], offset));
-        let failure = stored.err().map(|e| Error::io(ErrorKind::Halted, "writing", &segment.path, e));
+        stored.ok()?;
         order.frames.pass(bytes);
         let end = start.plus(bytes);
-        if failure.is_none() {
-            self.counters.note(1, bytes);
-            order.habit.note(bytes, false);
-            order.add_unsynced(at, bytes);
-            self.accepted.raise(end);
-            self.acknowledged.raise(end);
-        }
-        let due = order.due(self.options.sync_after_bytes);
-        Some(Stored { placed: Placed::at(lsn, end), due, failure })
+        self.counters.note(1, bytes);
+        order.habit.note(bytes, false);
+        order.add_unsynced(at, bytes);
+        self.accepted.raise(end);
+        self.acknowledged.raise(end);
+        Some((Placed::at(lsn, end), order.due(self.options.sync_after_bytes)))
     }
+
     /// Stores the oldest group that waits, for whoever has the writing or finds that nobody does: nothing keeps its answer back then.
     /// False where it has to be written, or nothing waits.
     ///
@@ -71,23 +62,25 @@ impl Log {
     ///
     /// Those of the store: the log is to be halted.
     pub(crate) fn store_oldest(&self, order: &mut Order) -> Result<bool> {
-        let Some(mut group) = (if order.may_store() { order.frames.take() } else { None }) else {
-            return Ok(false);
-        };
+        let may_store = order.may_store() && self.failure.get().is_none();
+        let Some(mut group) = (if may_store { order.frames.take() } else { None }) else { return Ok(false) };
         let at = self.env.clock.boot();
         let own = self.own_frame(&group, at);
         group.first[..GROUP_FRAME_BYTES].copy_from_slice(&own);
         group.pad();
         let offset = group.segment.file_offset(group.start);
+        let group = Arc::new(group);
+        order.on_its_way = Some(group.clone()); // and stays so where it fails
         let stored = self.latch.guard(|| order.mapped.store(&[&group.first], offset));
         stored.map_err(|e| Error::io(ErrorKind::Halted, "writing", &group.segment.path, e))?;
+        order.on_its_way = None;
         self.waiting.store(order.frames.records_waiting(), Ordering::Release);
         self.accepted.raise(group.padded_end());
-        order.unanswered.push(Arc::new(group), Some(at));
+        order.unanswered.push(group, Some(at));
         Ok(true)
     }
 
-    /// Makes ready what is going to be stored to.
+    /// Unmaps what is used no more, and makes ready what is going to be stored to, unless a writer thread has something else to do.
     pub(crate) fn tend_mapped(&self) {
         let mut order = self.order.lock();
         let Order { mapped, frames, .. } = &mut *order;
@@ -95,7 +88,10 @@ impl Log {
         drop(order);
         drop(spent);
         if let Some(wanted) = wanted {
-            let made = wanted.make();
+            let made = wanted.make(|wanted| {
+                let order = self.order.lock();
+                !order.handed && order.mapped.is_current(wanted) && self.failure.get().is_none()
+            });
             self.order.lock().mapped.add(made);
         }
     }

@@ -191,13 +191,19 @@ impl Wal {
     }
 
     /// Gives a frame its place without waiting for anything: for callers that hold a lock of their own. On success
-    /// the frame's bytes are gone; see to it with [`Wal::settle`] once the lock is free.
+    /// the frame's bytes are gone; see to it with [`Wal::settle`] once the lock is free. Right before that `placing` hears behind
+    /// which place everything has its answer; nothing else gets one until the frame is placed.
     ///
     /// # Errors
     ///
     /// [`NotNow`]; nothing changed.
-    pub fn try_place(&self, frame: &mut Frame, how: Append) -> Result<Placed, NotNow> {
-        self.log.try_append(frame, how.durability, how.urgency).map_err(|e| match e {
+    pub fn try_place(
+        &self,
+        frame: &mut Frame,
+        how: Append,
+        placing: impl FnOnce(Lsn),
+    ) -> Result<Placed, NotNow> {
+        self.log.try_append(frame, how.durability, how.urgency, placing).map_err(|e| match e {
             NotPlaced::NoRoom => NotNow::NoRoom,
             NotPlaced::Refused(e) => NotNow::Refused(e),
         })

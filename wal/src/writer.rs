@@ -107,6 +107,9 @@ impl Log {
         }
         if order.may_store() {
             self.answer(order, true, |_| ());
+            if self.accepted.get() < end {
+                self.write_until(end); // what may not be stored
+            }
             return true;
         }
         let Some(mut taken) = self.take(&mut order) else { return false };
@@ -176,7 +179,7 @@ impl Log {
         loop {
             let mut order = self.order.lock();
             while !order.handed && !order.stop {
-                if order.mapped.is_wanted() {
+                if order.mapped.is_wanted() || order.mapped.has_spent() {
                     drop(order);
                     self.tend_mapped();
                     order = self.order.lock();
@@ -248,7 +251,12 @@ impl Log {
         let group = Arc::new(group);
         order.on_its_way = Some(group.clone());
         match (turn, group.place()) {
-            (Some(_), _) => order.mapped.begin_sync(),
+            (Some(_), _) => {
+                order.mapped.begin_sync();
+                if order.mapped.has_spent() {
+                    self.hand_over.notify_one();
+                }
+            }
             (None, Some(place)) => order.mapped.note_written(&group.segment, &place),
             (None, None) => {}
         }

@@ -5,8 +5,9 @@ use super::*;
 use crate::clock::OsClock;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy, Threads};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Frame;
+use crate::group::Placed;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::open::open;
@@ -185,6 +186,70 @@ fn store_that_fails_halts_the_log() {
     disk.order(When::Write(disk.counts().writes + 1), Fault::FailHalfway(Failure::Io));
     assert_eq!(try_commit(&log, b"bad", Durability::Buffered).unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(try_commit(&log, b"no more", Durability::Buffered).unwrap_err().kind(), ErrorKind::Halted);
+}
+
+/// A log in which small records are stored, and one that waits as if somebody were writing.
+fn with_one_waiting(disk: &SimDisk) -> (Arc<Log>, Placed) {
+    let log = opened(disk);
+    (0..=AFTER).for_each(|_| commit(&log, b"before"));
+    assert_eq!(disk.counts().stores, 1);
+    log.writing.store(true, Ordering::Release);
+    let mut frame = Frame::record(b"waits", &[]).unwrap();
+    let placed = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+    log.writing.store(false, Ordering::Release);
+    assert_eq!((disk.counts().stores, log.acknowledged.get() < placed.end), (1, true));
+    (log, placed)
+}
+
+#[test]
+fn group_that_waited_is_stored_and_what_may_not_be_stored_behind_it_is_written() {
+    let disk = SimDisk::new(1);
+    let (log, first) = with_one_waiting(&disk);
+    let counts = disk.counts();
+    log.order.lock().frames.cut();
+    log.writing.store(true, Ordering::Release);
+    let mut frame = Frame::record(&head_of(7, 2 * STORED_BYTES_MAX as usize), &[]).unwrap();
+    let large = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+    log.writing.store(false, Ordering::Release);
+    assert!(log.write_until(large.end), "there was something to do");
+    assert!(first.end < large.lsn && log.acknowledged.get() >= large.end, "both have their answer");
+    let now = disk.counts();
+    assert_eq!((now.stores, now.writes), (counts.stores + 1, counts.writes + 2));
+}
+
+#[test]
+fn record_whose_store_failed_is_still_read_as_others_are_whose_write_failed() {
+    let disk = SimDisk::new(1);
+    let (log, placed) = with_one_waiting(&disk);
+    disk.order(When::Write(disk.counts().writes + 1), Fault::Fail(Failure::Io));
+    assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
+    assert!(log.order.lock().bytes_at(placed.lsn, 21).is_some(), "its header and head");
+
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    (0..=AFTER).for_each(|_| commit(&log, b"before"));
+    disk.order(When::Write(disk.counts().writes + 1), Fault::Fail(Failure::Io));
+    let mut frame = Frame::record(b"alone", &[]).unwrap();
+    let placed = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+    assert!(log.order.lock().bytes_at(placed.lsn, 21).is_some(), "it waits for a write that will be refused");
+    assert_eq!(log.wait(placed).unwrap_err().kind(), ErrorKind::Unknown);
+    assert!(log.order.lock().bytes_at(placed.lsn, 21).is_some());
+}
+
+#[test]
+fn log_that_halts_or_is_closed_has_nothing_mapped() {
+    for halts in [false, true] {
+        let disk = SimDisk::new(1);
+        let log = opened(&disk);
+        (0..=AFTER).for_each(|_| commit(&log, b"stored"));
+        assert!(log.order.lock().mapped.now.is_some());
+        match halts {
+            true => _ = log.halt(&Error::new(ErrorKind::Io, "for a test")),
+            false => log.close_down().unwrap(),
+        }
+        let order = log.order.lock();
+        assert!(order.mapped.now.is_none() && order.mapped.next.is_none() && !order.mapped.has_spent());
+    }
 }
 
 #[test]

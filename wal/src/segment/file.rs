@@ -29,7 +29,7 @@ pub(super) use bytes::shared;
 /// Whether files are read through maps or by `pread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Maps, where the disk has them.
+    /// Maps, where the disk has them; what no sync follows may be stored to one.
     Mapped,
     /// `pread`: an unreadable sector is an error, not a signal.
     Pread,

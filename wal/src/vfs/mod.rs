@@ -30,9 +30,8 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn opens_beside(&self) -> bool {
         false
     }
-    /// After how many writes to a file without a sync it pays to store what follows into a [`WriteMap`]; `None` where there are
-    /// none.
-    fn stores_after(&self) -> Option<u32> {
+    /// When it pays to store what is written to a file into a [`WriteMap`]; `None` where there are none.
+    fn stores(&self) -> Option<Stores> {
         None
     }
     /// Renames a file, replacing what has the name `to`. Durable only once the directory is synced.
@@ -206,11 +205,20 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     }
 }
 
+/// When it pays to store to a file instead of writing to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stores {
+    /// After so many writes without a sync.
+    pub after: u32,
+    /// From a multiple of this, in bytes: what is stored before it may make the system write blocks again that stand in front.
+    pub boundary: u64,
+}
+
 /// A range of a file that is written by storing into memory. What was stored is where [`VfsFile::write_at`] would have brought it:
 /// reads see it, a killed process loses none of it, and a sync of the file makes it durable.
 pub trait WriteMap: Send + Sync + fmt::Debug {
-    /// Has the system make blocks ready that are going to be stored to: until the next sync of the file it has nothing to do
-    /// for them, and nothing to refuse. They may be written back as they are.
+    /// Has the system make blocks ready that are going to be stored to: it has nothing to do for them then, and nothing to refuse,
+    /// until it writes them back, for a sync of the file or by itself. What they lack it says here.
     fn prepare(&self, range: Range<u64>) -> io::Result<()>;
     /// Stores `parts`, one behind the other, at `offset` of the file, in the range. What a process that dies in the middle leaves of
     /// them is any part. A system that cannot bring a block that is not ready answers with a signal (SIGBUS).

@@ -12,12 +12,13 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::os_dir::{OsDir, link};
-use super::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsDir, VfsFile, WriteMap};
+use super::{Advice, DirLock, Map, Medium, OpenMode, Stores, Vfs, VfsDir, VfsFile, WriteMap};
 use crate::limits::BLOCK_BYTES;
 use crate::raw;
 
-/// Writes without a sync, one behind the other, that make a map pay: few in a second do as well by a call of the system each.
-const STORES_AFTER: u32 = 64;
+/// Linux reads so much ahead, unless it is told otherwise, and keeps no more of it in one piece; what is written in pieces of 64 KiB it
+/// keeps in those.
+const READ_AHEAD_BYTES: u64 = 128 << 10;
 
 /// The file system of the operating system.
 ///
@@ -35,9 +36,9 @@ impl Vfs for OsVfs {
     }
 
     /// Linux, where a page is a block.
-    fn stores_after(&self) -> Option<u32> {
+    fn stores(&self) -> Option<Stores> {
         let fits = cfg!(target_os = "linux") && rustix::param::page_size() as u64 == BLOCK_BYTES;
-        fits.then_some(STORES_AFTER)
+        fits.then_some(Stores { after: 64, boundary: READ_AHEAD_BYTES })
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {

@@ -232,7 +232,7 @@ fn records_are_found_at_every_moment_between_their_place_and_the_file() {
             let offset = frame.part_offset(0).unwrap();
             let how = crate::wal::Append { durability: Durability::Buffered, ..Default::default() };
             let placed = loop {
-                match log.try_place(&mut frame, how) {
+                match log.try_place(&mut frame, how, |_| ()) {
                     Ok(placed) => break placed,
                     Err(_) => log.make_room(frame.len() as u64).unwrap(),
                 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::{Call, Fault, SimDisk, dir_of, place_of};
 use crate::limits::BLOCK_BYTES;
 use crate::sync::Mutex;
-use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Vfs, VfsFile, WriteMap};
+use crate::vfs::{Advice, DirLock, Map, Medium, OpenMode, Stores, Vfs, VfsFile, WriteMap};
 
 impl Vfs for SimDisk {
     fn opens_beside(&self) -> bool {
@@ -37,8 +37,9 @@ impl Vfs for SimDisk {
         }))
     }
 
-    fn stores_after(&self) -> Option<u32> {
-        Some(STORES_AFTER)
+    /// Soon, so that short runs come to it.
+    fn stores(&self) -> Option<Stores> {
+        Some(Stores { after: 2, boundary: BLOCK_BYTES })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -128,9 +129,6 @@ impl Vfs for SimDisk {
         state.end(fault).map(|()| Medium::Local)
     }
 }
-
-/// Few, so that short runs come to it.
-const STORES_AFTER: u32 = 2;
 
 /// An open file of a simulated disk. It keeps the bytes of a removed file alive.
 #[derive(Debug)]
