@@ -113,7 +113,7 @@ impl Core {
         if draft.memory.is_some_and(|memory| !memory.hold()) {
             return Err(Refused::Conflict(Vec::new()));
         }
-        let entering = self.entering();
+        let entering = self.horizon.entering();
         let placing = |acknowledged| entering.begin(acknowledged);
         let placed = self.wal.try_place(frame, append, placing).map_err(|e| {
             draft.memory.inspect(|memory| memory.let_go());
@@ -126,7 +126,7 @@ impl Core {
         let leased = !noted.is_empty() || draft.claim.is_some();
         let told = leased && self.leases.apply(placed.lsn.into(), noted, draft.claim, now);
         draft.memory.inspect(|memory| memory.apply(placed));
-        self.raise_sequenced(placed.lsn);
+        self.horizon.raise(placed.lsn);
         drop(entering);
         Ok(Place { placed, due: self.count_due(placed.end, size), told })
     }

@@ -1,7 +1,7 @@
 //! Door: the state that all handles of one open store share, and reading from it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::duty::Upkeep;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::Rates;
+use crate::horizon::{Horizon, before};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, Index, KeyRange, Kind, Page, TailIndex, VersionRef};
 use crate::key::FullKey;
@@ -101,10 +102,7 @@ pub(crate) struct Core {
     ordered: NewLine,
     /// Commit order: validating, placing and applying happen under it. In it is the tail of the index, into which commits go.
     pub(crate) order: Mutex<Arc<TailIndex>>,
-    /// The newest place in commit order.
-    sequenced: AtomicU64,
-    /// Readers see nothing behind it: a commit is entering memory; see [`Entering`].
-    shown: AtomicU64,
+    pub(crate) horizon: Horizon,
     pub(crate) debt: Debt,
 
     // written by every commit, outside it
@@ -137,7 +135,7 @@ impl Core {
         debt.add(Due { replay_ps, memory: index.tail().memory_bytes() as u64 });
         let (memory, budget) = (options.memory_budget, options.recovery_budget);
         let budget_ps = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX).saturating_mul(1000);
-        let sequenced = AtomicU64::new(before(wal.acknowledged()).raw());
+        let horizon = Horizon::new(before(wal.acknowledged()));
         let order = Mutex::new(index.tail());
         let moments: Arc<Moments> = Arc::default();
         let terms = shelf.manifest.lock().terms.clone();
@@ -184,8 +182,7 @@ impl Core {
             desk: OnceLock::new(),
             ordered: NewLine,
             order,
-            sequenced,
-            shown: AtomicU64::new(Lsn::MAX.raw()),
+            horizon,
             debt,
             counted: NewLine,
             commits: Latencies::default(),
@@ -247,25 +244,13 @@ impl Core {
         if planted::has(Fault::ShowUnsynced) {
             return self.sequenced();
         }
-        before(self.wal.acknowledged()).min(self.shown())
-    }
-
-    /// Everything up to it that has its place is in memory.
-    #[inline]
-    fn shown(&self) -> Lsn {
-        Lsn::from_raw(self.shown.load(Ordering::Acquire))
-    }
-
-    /// While a record is placed and entered into memory; under the commit lock.
-    #[inline]
-    pub(crate) fn entering(&self) -> Entering<'_> {
-        Entering { shown: &self.shown, sequenced: self.sequenced() }
+        before(self.wal.acknowledged()).min(self.horizon.shown())
     }
 
     /// Waits until what has its place at `lsn` is in memory.
     #[inline]
     pub(crate) fn wait_until_shown(&self, lsn: Lsn) {
-        if lsn > self.shown() {
+        if lsn > self.horizon.shown() {
             drop(self.order.lock());
         }
     }
@@ -273,12 +258,7 @@ impl Core {
     /// The newest place in commit order: what the run of a closure sees.
     #[inline]
     pub(crate) fn sequenced(&self) -> Lsn {
-        Lsn::from_raw(self.sequenced.load(Ordering::Acquire))
-    }
-
-    /// Moves the newest place on; under the commit lock.
-    pub(crate) fn raise_sequenced(&self, lsn: Lsn) {
-        self.sequenced.store(lsn.raw(), Ordering::Release);
+        self.horizon.sequenced()
     }
 
     /// What a key was at a moment.
@@ -452,29 +432,6 @@ impl Core {
     }
 }
 
-/// A record is entering memory: until this goes, readers see nothing behind what was there before it. Whoever learns of its answer
-/// meanwhile was told by somebody who found it placed: so he finds this stored, or the record in memory.
-pub(crate) struct Entering<'a> {
-    shown: &'a AtomicU64,
-    /// The newest place in commit order.
-    sequenced: Lsn,
-}
-
-impl Entering<'_> {
-    /// It is placed now; everything before `acknowledged` has its answer, and nothing more gets one meanwhile.
-    #[inline]
-    pub(crate) fn begin(&self, acknowledged: Lsn) {
-        self.shown.store(self.sequenced.max(before(acknowledged)).raw(), Ordering::Release);
-    }
-}
-
-impl Drop for Entering<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.shown.store(Lsn::MAX.raw(), Ordering::Release);
-    }
-}
-
 #[cold]
 fn unreadable(lsn: Lsn, e: savehold_wal::Error) -> Error {
     match e.kind() {
@@ -498,11 +455,6 @@ pub(crate) fn gone(moment: Lsn, oldest: Lsn) -> Error {
         Version::from(oldest)
     );
     Error::new(ErrorKind::Gone, say).or_from(oldest.into())
-}
-
-/// The largest place before `lsn`: a moment includes the place it names.
-pub(crate) fn before(lsn: Lsn) -> Lsn {
-    Lsn::from_raw(lsn.raw().saturating_sub(1))
 }
 
 /// What must have its answer before a decision on the version at `lsn` may be told. Answers are given by whole groups,

@@ -12,9 +12,10 @@ use savehold_wal::{Followed, Follower, Lsn};
 
 use crate::at::At;
 use crate::change::Entry;
-use crate::core::{Core, before};
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
+use crate::horizon::before;
 use crate::ids::{CollectionId, Token, Version};
 use crate::index::{Kind, Place, VersionRef};
 use crate::key::{Key, KeyRef};

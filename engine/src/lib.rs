@@ -55,6 +55,7 @@ mod desk;
 mod bar;
 mod packer;
 mod archiving;
+mod horizon;
 mod core;
 mod share;
 mod checkpoint;

@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock};
 use savehold_wal::Lsn;
 
 use crate::at::At;
-use crate::core::{Core, Stored, before, gone};
+use crate::core::{Core, Stored, gone};
 use crate::error::{Error, ErrorKind, Result};
+use crate::horizon::before;
 use crate::ids::{CollectionId, Version};
 use crate::index::{Kind, Page, VersionRef};
 use crate::key::{Key, KeyRef};

@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use savehold_wal::Lsn;
 
-use crate::core::{Core, before};
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::horizon::before;
 use crate::index::table::Table;
 use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
 use crate::planted::{self, Fault};

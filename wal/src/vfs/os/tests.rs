@@ -140,7 +140,7 @@ fn what_is_stored_to_a_map_stands_in_the_file() {
 }
 
 fn keeps_its_blocks_in(path: &Path) -> bool {
-    keeps_its_blocks(&File::open(path).unwrap()).unwrap()
+    keeps_its_blocks(&open(path, OFlags::RDONLY).unwrap()).unwrap()
 }
 
 #[test]
