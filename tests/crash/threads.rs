@@ -190,6 +190,7 @@ struct Seen {
     failures: u64,
     in_doubt: u64,
     maps: usize,
+    stores: u64,
 }
 
 /// Runs the lives of `seed`.
@@ -220,6 +221,7 @@ fn run(seed: u64, planted: Option<Planted>) -> Result<Seen, Finding> {
             None => disk.kill(),
         }
         drop(log);
+        seen.stores += disk.counts().stores;
         seen.maps += mirror.map_or(0, |mirror| mirror.maps());
         seen.in_doubt += told.iter().filter(|told| told.acknowledged.is_none()).count() as u64;
         for Told { number, bytes, lsn, acknowledged } in told {
@@ -288,9 +290,13 @@ fn crashes_at_a_call_of_any_thread_lose_nothing_that_was_told() {
         all.failures += seen.failures;
         all.in_doubt += seen.in_doubt;
         all.maps += seen.maps;
+        all.stores += seen.stores;
     }
     println!("{seeds} seeds with threads: {all:?}");
-    assert!(all.crashes * 2 > seeds && all.failures > 0 && all.in_doubt > 0 && all.maps > 0, "{all:?}");
+    assert!(
+        all.crashes * 2 > seeds && all.failures > 0 && all.in_doubt > 0 && all.maps > 0 && all.stores > 0,
+        "{all:?}"
+    );
 }
 
 /// Faults in the path of the writer and the keeper, which only threads go: the suite must see them.

@@ -2,12 +2,13 @@
 //! the program sees, so a map of the twin is what a map of the file would be: later writes show in it.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use savehold_wal::sim::SimDisk;
-use savehold_wal::vfs::{Advice, DirLock, Map, Medium, OpenMode, OsVfs, Vfs, VfsFile};
+use savehold_wal::vfs::{Advice, DirLock, Map, Medium, OpenMode, OsVfs, Stores, Vfs, VfsFile, WriteMap};
 
 /// A simulated disk with maps. Clones are the same disk.
 #[derive(Clone, Debug)]
@@ -58,9 +59,13 @@ impl Vfs for Mirror {
         self.0.disk.opens_beside()
     }
 
+    fn stores(&self) -> Option<Stores> {
+        self.0.disk.stores()
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let file = self.0.disk.open(path, mode)?;
-        Ok(Arc::new(Mirrored { mirror: self.clone(), path: path.to_owned(), file, twin: Mutex::new(None) }))
+        Ok(Arc::new(Mirrored { mirror: self.clone(), path: path.to_owned(), file, twin: Twin::default() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -102,12 +107,22 @@ struct Mirrored {
     mirror: Mirror,
     path: PathBuf,
     file: Arc<dyn VfsFile>,
-    twin: Mutex<Option<Arc<dyn VfsFile>>>,
+    twin: Twin,
+}
+
+/// The twin of a file that is open, once there is one.
+#[derive(Clone, Debug, Default)]
+struct Twin(Arc<Mutex<Option<Arc<dyn VfsFile>>>>);
+
+impl Twin {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn VfsFile>>> {
+        self.0.lock().expect("no panic under this lock")
+    }
 }
 
 impl Mirrored {
     fn twin(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn VfsFile>>> {
-        self.twin.lock().expect("no panic under this lock")
+        self.twin.lock()
     }
 
     /// Writes what the disk shows into the twin.
@@ -168,5 +183,29 @@ impl VfsFile for Mirrored {
         }
         self.mirror.0.maps.fetch_add(1, Ordering::Relaxed);
         twin.as_ref().map_or(Ok(None), |twin| twin.map(bytes))
+    }
+
+    fn map_to_write(&self, range: Range<u64>) -> io::Result<Option<Box<dyn WriteMap>>> {
+        let Some(map) = self.file.map_to_write(range)? else { return Ok(None) };
+        Ok(Some(Box::new(MirroredMap { map, twin: self.twin.clone() })))
+    }
+}
+
+/// A range that is stored to, and the twin, which is written to.
+#[derive(Debug)]
+struct MirroredMap {
+    map: Box<dyn WriteMap>,
+    twin: Twin,
+}
+
+impl WriteMap for MirroredMap {
+    fn prepare(&self, range: Range<u64>) -> io::Result<()> {
+        self.map.prepare(range)
+    }
+
+    fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let twin = self.twin.lock();
+        self.map.store(parts, offset)?;
+        twin.as_ref().map_or(Ok(()), |twin| twin.write_at(&mut [IoSlice::new(&parts.concat())], offset))
     }
 }
