@@ -106,7 +106,7 @@ impl Log {
             return false;
         }
         if order.may_store() {
-            self.answer(order, true, |_| ());
+            self.answer(order, Waiting::Stored, |_| ());
             if self.accepted.get() < end {
                 self.write_until(end); // what may not be stored
             }
@@ -267,7 +267,10 @@ impl Log {
     /// writing is still the caller's; `None` where the log is halted.
     fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order, bool) -> R) -> Option<R> {
         match self.carry(taken) {
-            Ok((order, ours)) => Some(self.answer(order, ours, |order| then(order, ours))),
+            Ok((order, ours)) => {
+                let waiting = if ours { Waiting::Stored } else { Waiting::Left };
+                Some(self.answer(order, waiting, |order| then(order, ours)))
+            }
             Err(e) => {
                 self.halt(&e);
                 None
@@ -382,12 +385,12 @@ impl Log {
             .map_err(|e| Error::io(ErrorKind::Halted, "syncing", &segment.path, e))
     }
 
-    /// Gives the answers that nothing keeps back any more, in order, and notes what the keeper must know. Who `stores` has the
-    /// writing, or nobody has: what may be stored meanwhile is answered with them.
+    /// Gives the answers that nothing keeps back any more, in order, and notes what the keeper must know; with those of what waits
+    /// and may be stored, where the caller has the writing, or nobody has.
     fn answer<R>(
         &self,
         mut order: MutexGuard<'_, Order>,
-        stores: bool,
+        waiting: Waiting,
         then: impl FnOnce(&mut Order) -> R,
     ) -> R {
         let mut answered = Answered::default();
@@ -395,7 +398,7 @@ impl Log {
             while let Some((group, at)) = order.unanswered.pop() {
                 self.note_answered(&mut order, group, at, &mut answered);
             }
-            match if stores { self.store_oldest(&mut order) } else { Ok(false) } {
+            match if waiting == Waiting::Stored { self.store_oldest(&mut order) } else { Ok(false) } {
                 Ok(true) => {}
                 other => break other,
             }
@@ -444,6 +447,15 @@ impl Log {
             }
         }
     }
+}
+
+/// What becomes of what waits while answers are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// It is stored, as far as it may be.
+    Stored,
+    /// Somebody else has the writing.
+    Left,
 }
 
 /// Groups that were answered, one behind the other.
