@@ -114,7 +114,6 @@ fn zeros_stand_in_where_a_system_cannot_allocate() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri has no maps of files")]
 fn what_is_stored_to_a_map_stands_in_the_file() {
     let (_dir, path) = dir();
     let file = OsVfs.open(&path.join("f"), OpenMode::CreateNew).unwrap();
@@ -144,7 +143,6 @@ fn keeps_its_blocks_in(path: &Path) -> bool {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri has no maps of files")]
 fn nothing_is_stored_outside_of_a_map() {
     let (_keep, dir) = dir();
     let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
