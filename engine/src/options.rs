@@ -117,8 +117,8 @@ impl Options {
         self
     }
 
-    /// Whether files are read through maps (default) or by `pread`, which turns a failing medium into an error where a
-    /// map would end the process.
+    /// Whether files are mapped (default): read through maps, and on Linux written through one where no sync follows; or read and
+    /// written by calls of the system, which turn a failing medium into an error where a map would end the process.
     pub fn mapped(mut self, mapped: bool) -> Self {
         self.wal.access = if mapped { Access::Mapped } else { Access::Pread };
         self

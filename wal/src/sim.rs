@@ -50,6 +50,17 @@ pub fn memory() -> Env {
     }
 }
 
+/// What tests of rooms run on: this disk, clocks that stand still, no threads.
+#[cfg(test)]
+pub(crate) fn alone(disk: &SimDisk) -> Env {
+    Env {
+        vfs: Arc::new(disk.clone()),
+        clock: Arc::new(SimClock::default()),
+        entropy: Arc::new(SimEntropy::new(7)),
+        threads: Threads::None,
+    }
+}
+
 /// A simulated machine: it crashes when told, or when a fuzzer's bytes say so, and starts again.
 #[derive(Debug)]
 pub struct Sim {

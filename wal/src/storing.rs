@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::checksum::Binding;
 use crate::format::frame::{Frame, FrameKind, put_own};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
 use crate::group::{Group, Placed};
 use crate::log::{Due, Log, Order};
+use crate::lsn::Lsn;
 
 impl Log {
     /// Places, stores and answers a record; `None` where it has to go the way of all, and nothing changed.
@@ -31,16 +33,7 @@ impl Log {
             return None;
         }
         let at = self.env.clock.boot();
-        let head = GroupHead {
-            durable_through: self.durable.get(),
-            time_us: self.time.at_us(at),
-            bytes: u32::try_from(bytes).expect("what is stored is small"),
-            frames: 1,
-            padded: false,
-            mark: false,
-        };
-        let mut own = [0; GROUP_FRAME_BYTES];
-        put_own(&mut own, FrameKind::Group, &head.encode(), start, binding);
+        let own = own_bytes(&self.group_head(bytes, 1, at), start, binding);
         let lsn = start.plus(GROUP_FRAME_BYTES as u64);
         frame.place(lsn, binding);
         let stored = self.latch.guard(|| order.mapped.store(&[&own, frame.bytes()], offset));
@@ -99,16 +92,26 @@ impl Log {
     /// The group's own frame, with what is known only now.
     pub(crate) fn own_frame(&self, group: &Group, now: Duration) -> [u8; GROUP_FRAME_BYTES] {
         let bytes = group.end.bytes_since(group.start).expect("a group lies in one segment");
-        let head = GroupHead {
+        let (padded, mark) = (group.padded, group.is_mark());
+        let head = GroupHead { padded, mark, ..self.group_head(bytes, group.frames, now) };
+        own_bytes(&head, group.start, group.segment.binding)
+    }
+
+    /// What is said now of a group of records of so many bytes and frames.
+    fn group_head(&self, bytes: u64, frames: u32, now: Duration) -> GroupHead {
+        GroupHead {
             durable_through: self.durable.get(),
             time_us: self.time.at_us(now),
             bytes: u32::try_from(bytes).expect("bounded by the limits of a record"),
-            frames: group.frames,
-            padded: group.padded,
-            mark: group.is_mark(),
-        };
-        let mut own = [0; GROUP_FRAME_BYTES];
-        put_own(&mut own, FrameKind::Group, &head.encode(), group.start, group.segment.binding);
-        own
+            frames,
+            padded: false,
+            mark: false,
+        }
     }
+}
+
+fn own_bytes(head: &GroupHead, start: Lsn, binding: Binding) -> [u8; GROUP_FRAME_BYTES] {
+    let mut own = [0; GROUP_FRAME_BYTES];
+    put_own(&mut own, FrameKind::Group, &head.encode(), start, binding);
+    own
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::clock::OsClock;
 use crate::draw::Draw;
-use crate::env::{Env, SimEntropy, Threads};
+use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Frame;
 use crate::group::Placed;
@@ -14,27 +14,18 @@ use crate::open::open;
 use crate::options::{Durability, Options};
 use crate::place::Urgency;
 use crate::schedule::share;
-use crate::sim::{Choice, Failure, Fault, SimClock, SimDisk, When};
+use crate::sim::{Choice, Failure, Fault, SimDisk, When, alone};
 use crate::wal::{Append, Wal};
 
 /// Records that are written before one is stored, on the simulated disk: the last but one asks for a stretch.
 const AFTER: u64 = 3;
-
-fn env(disk: &SimDisk) -> Env {
-    Env {
-        vfs: Arc::new(disk.clone()),
-        clock: Arc::new(SimClock::default()),
-        entropy: Arc::new(SimEntropy::new(7)),
-        threads: Threads::None,
-    }
-}
 
 fn options() -> Options {
     Options { segment_bytes_max: 4 << 20, ..Options::default() }
 }
 
 fn opened_by(disk: &SimDisk, options: Options) -> Arc<Log> {
-    open(env(disk), Path::new("/store"), options).unwrap().0
+    open(alone(disk), Path::new("/store"), options).unwrap().0
 }
 
 fn opened(disk: &SimDisk) -> Arc<Log> {
@@ -57,7 +48,7 @@ fn head_of(n: usize, bytes: usize) -> Vec<u8> {
 }
 
 fn heads(disk: SimDisk) -> Vec<Vec<u8>> {
-    let wal = Wal::open_in(env(&disk), Path::new("/store"), options()).unwrap();
+    let wal = Wal::open_in(alone(&disk), Path::new("/store"), options()).unwrap();
     wal.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().head.to_vec()).collect()
 }
 
@@ -258,7 +249,7 @@ fn threads_that_store_and_sync_beside_each_other_lose_nothing() {
     const EACH_MAX: usize = 50_000;
     const STORES: u64 = 400;
     let disk = SimDisk::new(1);
-    let env = Env { clock: Arc::new(OsClock), threads: Threads::Own, ..env(&disk) };
+    let env = Env { clock: Arc::new(OsClock), threads: Threads::Own, ..alone(&disk) };
     let wal = Wal::open_in(env, Path::new("/store"), options()).unwrap();
     let answered = share(THREADS, |thread| {
         let mut answered = 0;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::*;
 use crate::clock::{Clock, OsClock};
 use crate::draw::Draw;
-use crate::env::{Env, SimEntropy};
+use crate::env::Env;
 use crate::format::frame::Frame;
 use crate::group::Placed;
 use crate::keeper::Marking;
@@ -15,25 +15,16 @@ use crate::options::{Durability, Options};
 use crate::place::Urgency;
 use crate::schedule::share;
 use crate::segment::file::Access;
-use crate::sim::{Choice, Failure, Fate, Fault, SimClock, SimDisk, What, When};
+use crate::sim::{Choice, Failure, Fate, Fault, SimDisk, What, When, alone};
 use crate::turns::{TURNS, Turns};
 use crate::wal::{Append, Wal};
-
-fn env(disk: &SimDisk) -> Env {
-    Env {
-        vfs: Arc::new(disk.clone()),
-        clock: Arc::new(SimClock::default()),
-        entropy: Arc::new(SimEntropy::new(7)),
-        threads: Threads::None,
-    }
-}
 
 fn options() -> Options {
     Options { access: Access::Pread, segment_bytes_max: 2 << 20, ..Options::default() }
 }
 
 fn opened(disk: &SimDisk) -> Arc<Log> {
-    open(env(disk), Path::new("/store"), options()).unwrap().0
+    open(alone(disk), Path::new("/store"), options()).unwrap().0
 }
 
 fn commit(log: &Log, head: &[u8], durability: Durability) {
@@ -72,7 +63,7 @@ fn until_filled(log: &Log) -> u32 {
 }
 
 fn heads(disk: SimDisk) -> Vec<Vec<u8>> {
-    let wal = Wal::open_in(env(&disk), Path::new("/store"), options()).unwrap();
+    let wal = Wal::open_in(alone(&disk), Path::new("/store"), options()).unwrap();
     wal.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().head.to_vec()).collect()
 }
 
@@ -270,7 +261,7 @@ fn nothing_is_written_behind_a_halt_that_came_from_elsewhere() {
 }
 
 fn threaded(disk: &SimDisk) -> Env {
-    Env { threads: Threads::Own, clock: Arc::new(OsClock), ..env(disk) }
+    Env { threads: Threads::Own, clock: Arc::new(OsClock), ..alone(disk) }
 }
 
 /// A log whose own threads were not started, so that nothing happens but what the test asks for.
@@ -512,7 +503,7 @@ fn mark_that_fell_due_before_the_log_was_closed_is_not_written_behind_its_end() 
     log.write_mark(Marking::Idle).unwrap(); // as the keeper does that looked before
     assert_eq!((log.order.lock().frames.tail(), disk.counts().writes), (end, writes));
     drop(log);
-    assert!(open(env(&disk), Path::new("/store"), options()).unwrap().1.clean);
+    assert!(open(alone(&disk), Path::new("/store"), options()).unwrap().1.clean);
 }
 
 #[test]

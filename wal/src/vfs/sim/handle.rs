@@ -246,17 +246,19 @@ struct SimWriteMap {
 }
 
 impl WriteMap for SimWriteMap {
+    /// What stands there counts as written again, as it is.
     fn prepare(&self, range: Range<u64>) -> io::Result<()> {
-        let (mut state, fault) = self.disk.enter(Call::Look)?;
-        state.end(fault)?;
         assert!(
             self.range.start <= range.start && range.end <= self.range.end,
             "blocks of the map are made ready"
         );
-        assert!(
-            range.start.is_multiple_of(BLOCK_BYTES),
-            "what stands before what is stored is not made ready with it"
-        );
+        assert!(range.start.is_multiple_of(BLOCK_BYTES), "whole blocks are made ready");
+        let (mut state, fault) = self.disk.enter(Call::Change)?;
+        let change = state.change();
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).expect("a part of a file")];
+        state.image.file(self.number).cache.read(&mut bytes, range.start);
+        state.image.write(change, self.number, &bytes, range.start)?;
+        state.end(fault)?;
         self.ready.lock().push(range);
         Ok(())
     }
