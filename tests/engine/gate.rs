@@ -19,12 +19,22 @@ enum State {
 
 /// The gate at which syncs wait.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<Inner>, Condvar)>);
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// Syncs that wait.
+    waiting: u32,
+    /// Syncs of groups that came while it was shut.
+    groups: u32,
+}
 
 impl Gate {
     /// A store behind a gate that is open.
     pub(crate) fn store() -> (Self, Store) {
-        let gate = Self(Arc::new((Mutex::new(State::Open), Condvar::new())));
+        let inner = Inner { state: State::Open, waiting: 0, groups: 0 };
+        let gate = Self(Arc::new((Mutex::new(inner), Condvar::new())));
         let vfs = Arc::new(Gated { disk: SimDisk::memory(), gate: gate.clone() });
         let env = Env { vfs, clock: Arc::new(OsClock), entropy: Arc::new(OsEntropy), threads: Threads::Own };
         (gate, Options::new().open_in(env, Path::new("/store")).expect("opens"))
@@ -43,19 +53,38 @@ impl Gate {
     /// Syncs fail, those that wait and all later ones.
     pub(crate) fn fail(&self) {
         self.set(State::Fails);
+        let mut inner = self.0.0.lock().expect("no panic inside");
+        while inner.waiting > 0 {
+            inner = self.0.1.wait(inner).expect("no panic inside"); // none of them finds it open again
+        }
+    }
+
+    /// Waits until the sync of a group came while it was shut.
+    pub(crate) fn until_a_group_waits(&self) {
+        let mut inner = self.0.0.lock().expect("no panic inside");
+        while inner.groups == 0 {
+            inner = self.0.1.wait(inner).expect("no panic inside");
+        }
     }
 
     fn set(&self, state: State) {
-        *self.0.0.lock().expect("no panic inside") = state;
+        self.0.0.lock().expect("no panic inside").state = state;
         self.0.1.notify_all();
     }
 
     fn pass(&self) -> io::Result<()> {
-        let mut state = self.0.0.lock().expect("no panic inside");
-        while *state == State::Shut {
-            state = self.0.1.wait(state).expect("no panic inside");
+        let mut inner = self.0.0.lock().expect("no panic inside");
+        if inner.state == State::Shut && std::thread::current().name() == Some("savehold-writer") {
+            inner.groups += 1;
+            self.0.1.notify_all();
         }
-        if *state == State::Fails { Err(io::Error::other("the gate fails")) } else { Ok(()) }
+        inner.waiting += 1;
+        while inner.state == State::Shut {
+            inner = self.0.1.wait(inner).expect("no panic inside");
+        }
+        inner.waiting -= 1;
+        self.0.1.notify_all();
+        if inner.state == State::Fails { Err(io::Error::other("the gate fails")) } else { Ok(()) }
     }
 }
 
