@@ -39,6 +39,9 @@ pub trait Replayer: Send {
     /// Any error ends the replay.
     fn record(&mut self, lsn: Lsn, time_us: u64, head: &[u8], body_offset: u32) -> Result<()>;
 
+    /// What comes next does not follow what came before: a stretch begins.
+    fn leap(&mut self) {}
+
     /// There are no more records for this one. Called on its thread, while others may still be at work; not where the
     /// replay failed on it.
     fn finish(&mut self) {}
@@ -216,6 +219,7 @@ impl<'a> Shared<'a> {
         counted: &mut Replayed,
     ) -> Result<Passage> {
         let (segment, end) = &self.segments[stretch.segment];
+        replayer.leap();
         if segment.kind == SegmentKind::Packed {
             return self.pass_packed(stretch, segment, replayer, counted);
         }
