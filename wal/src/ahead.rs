@@ -40,9 +40,9 @@ pub(crate) struct Passer<'a> {
 }
 
 impl<'a> Passer<'a> {
-    /// At the front.
-    pub(crate) fn new(env: &'a Env, segment: &'a Segment) -> Self {
-        let (from, begun) = (segment.base, env.clock.monotonic());
+    /// At `from`.
+    pub(crate) fn from(env: &'a Env, segment: &'a Segment, from: Lsn) -> Self {
+        let begun = env.clock.monotonic();
         Self { env, segment, from, begun, fetched: from }
     }
 

@@ -1,4 +1,5 @@
-//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync.
+//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync, the end of files
+//! that recovery removed.
 //!
 //! The keeper thread sleeps until something is due, or rests where nothing is. Where a log has no threads, `tick` does
 //! the same work when the caller's clock says so.
@@ -71,7 +72,7 @@ impl Log {
         if self.check().is_err() {
             return None;
         }
-        let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark()];
+        let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark(), self.tend_removed()];
         alarms.into_iter().flatten().min()
     }
 
@@ -100,6 +101,19 @@ impl Log {
             return Some(due - now);
         }
         _ = self.write_mark(Marking::Idle);
+        None
+    }
+
+    fn tend_removed(&self) -> Option<Duration> {
+        let now = self.env.clock.boot();
+        let mut removed = self.removed.lock();
+        let due = removed.as_ref()?.due;
+        if now < due {
+            return Some(due - now);
+        }
+        let files = removed.take().map(|removed| removed.files);
+        drop(removed);
+        drop(files); // takes the longer the longer they are
         None
     }
 

@@ -26,8 +26,7 @@ use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
 use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
 use crate::turns::{Crowd, Turns, Unanswered};
-use crate::vfs::DirLock;
-use crate::vfs::Latch;
+use crate::vfs::{DirLock, Latch, VfsFile};
 
 /// Bells for groups that are on their way at once.
 const BELLS: usize = 8;
@@ -59,6 +58,7 @@ pub(crate) struct Log {
     /// Held while segments are packed or given up: one at a time.
     pub(crate) packing: Mutex<()>,
     pub(crate) segments: Copies<Vec<Arc<Segment>>>,
+    pub(crate) removed: Mutex<Option<Removed>>,
     pub(crate) waiters: Waiters,
     /// Threads that wait for a group sleep together, by its number: a group that is being written and those that fill behind
     /// it have bells of their own.
@@ -216,6 +216,17 @@ impl KeeperBell {
             self.ring();
         }
     }
+}
+
+/// How long files that recovery removed stay open.
+pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(1);
+
+/// Files that recovery removed, until the keeper lets them go.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    pub(crate) files: Vec<Arc<dyn VfsFile>>,
+    /// When, by the boot clock.
+    pub(crate) due: Duration,
 }
 
 /// Counted since open.

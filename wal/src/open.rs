@@ -19,7 +19,7 @@ use crate::habit::Habit;
 use crate::holder;
 use crate::keeper::Marking;
 use crate::limits::BLOCK_BYTES;
-use crate::log::{Counters, EngineTime, KeeperBell, Log, Order};
+use crate::log::{Counters, EngineTime, KeeperBell, LET_GO_AFTER, Log, Order, Removed};
 use crate::lsn::Lsn;
 use crate::mapped::MappedWrites;
 use crate::options::{Create, Options};
@@ -321,6 +321,8 @@ fn build(
         frames.set_next(next);
     }
     let turns = turns_of(&env, [frames.active(), frames.next()]);
+    let due = env.clock.boot() + LET_GO_AFTER;
+    let removed = Some(recovered.removed).filter(|files| !files.is_empty());
     let complete = recovered.segments.iter().map(|segment| segment.complete()).max();
     let order = Order {
         frames,
@@ -351,6 +353,7 @@ fn build(
         placing: NewLine,
         order: Mutex::new(order),
         segments: Copies::new(&recovered.segments),
+        removed: Mutex::new(removed.map(|files| Removed { files, due })),
         waiters: Waiters::default(),
         bells: std::array::from_fn(|_| Bell::default()),
         followers: Waiters::default(),

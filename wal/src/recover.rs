@@ -12,30 +12,23 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::ahead::Passer;
-use crate::env::{Env, Threads};
+use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::group::StatedEnd;
-use crate::format::header::{DATA_OFFSET, SegmentKind};
+use crate::format::header::SegmentKind;
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
 use crate::scan::tail::{Facts, Verdict, judge};
 use crate::scan::{self, Skim, Span, last_whole};
-use crate::schedule;
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of};
 use crate::shortage::Shortage;
-use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
+use crate::vfs::VfsFile;
 
+mod look;
 mod stock;
-
-use stock::Headless;
-
-/// Bytes of segments to skim for which another thread is started.
-const SHARED_BYTES: u64 = 16 << 20;
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]
@@ -66,6 +59,8 @@ pub(crate) struct Recovered {
     pub(crate) shortage: Option<Shortage>,
     /// Bytes of a rest segment that there was no space for.
     pub(crate) unwritten: u64,
+    /// Files that were removed and are open still.
+    pub(crate) removed: Vec<Arc<dyn VfsFile>>,
 }
 
 /// What recovery works with.
@@ -96,6 +91,7 @@ impl Recovery<'_> {
             self.sync_all(&open)?;
         }
         let mut candidates = self.look_through(&open, &headless)?;
+        let removed = self.kept_open(headless);
         self.settle_stated(&candidates)?;
         let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
         let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
@@ -119,6 +115,7 @@ impl Recovery<'_> {
             changed: false,
             shortage: None,
             unwritten: 0,
+            removed,
         };
         match (judge(&facts), tail) {
             (Verdict::Corrupt { at, proven }, tail) => {
@@ -194,35 +191,6 @@ impl Recovery<'_> {
                 .map_err(|e| Error::io(ErrorKind::Io, "syncing before reading", &segment.path, e))?;
         }
         Ok(())
-    }
-
-    /// Step 3, and what is left of step 1, on as many threads as are useful.
-    fn look_through(&mut self, open: &[Arc<Segment>], headless: &[Headless]) -> Result<Vec<Candidate>> {
-        let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
-        let tail = stated.iter().rposition(Option::is_some).unwrap_or(0);
-        let pieces = open.len() + headless.len();
-        let bytes: u64 = open.iter().map(|s| s.there()).chain(headless.iter().map(|file| file.bytes)).sum();
-        let threads = match bytes {
-            bytes if bytes < SHARED_BYTES || self.env.threads == Threads::None => 1,
-            _ => schedule::cores().min(pieces),
-        };
-        let (env, access, next) = (self.env, self.access, AtomicUsize::new(0));
-        let found = schedule::share(threads, |_| {
-            let (mut skims, mut spent) = (Vec::new(), Vec::new());
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                match (open.get(n), headless.get(n.saturating_sub(open.len()))) {
-                    (Some(segment), _) => skims.push((n, skim(env, segment, access, n < tail))),
-                    (None, Some(file)) => spent.push((n, file.is_spent())),
-                    (None, None) => return (skims, spent),
-                }
-            }
-        });
-        let (skims, spent): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        in_order(spent).try_for_each(|spent| spent)?; // nothing goes where one of them is evidence
-        headless.iter().try_for_each(|file| self.remove(&file.path))?;
-        let found = open.iter().zip(stated).zip(in_order(skims));
-        found.map(|((s, stated), skim)| Ok(Candidate { segment: s.clone(), skim: skim?, stated })).collect()
     }
 
     /// Ends that a begun successor states are facts, and what lies before them was synced: its groups must be there.
@@ -373,33 +341,6 @@ impl Recovery<'_> {
         );
         Error::new(ErrorKind::Corrupt, say).at(at)
     }
-}
-
-/// What threads found, each with its number, in the order of these.
-fn in_order<T>(found: Vec<Vec<(usize, T)>>) -> impl Iterator<Item = T> {
-    let mut found: Vec<(usize, T)> = found.into_iter().flatten().collect();
-    found.sort_by_key(|(n, _)| *n);
-    found.into_iter().map(|(_, found)| found)
-}
-
-/// The ends that a segment states, if it was begun.
-fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
-    Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
-}
-
-/// Step 3, one segment. Its map stays where that `is_kept`, for the replay; else it goes at the end, if there is one: mapped
-/// pages cannot be dropped from the cache, and of the last begun segment some will be.
-fn skim(env: &Env, segment: &Segment, access: Access, is_kept: bool) -> Result<Skim> {
-    let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
-    let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
-    let map = match access {
-        Access::Mapped if is_kept => segment.map()?,
-        Access::Mapped => segment.file.map(bytes).map_err(io)?,
-        Access::Pread => None,
-    };
-    let mut window = Window::over(segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new());
-    let mut passer = Passer::new(env, segment);
-    window.skim(|at| passer.pass(at))
 }
 
 fn last_whole_group(segment: &Segment, facts: Facts) -> Result<Lsn> {

@@ -1,5 +1,6 @@
 //! Door: threads.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -35,6 +36,21 @@ pub fn share<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T
         }
         answers
     })
+}
+
+/// What `work` answers for each of `parts`, in their order: `threads` threads, this one among them, take one after the other.
+pub fn share_out<P: Sync, T: Send>(threads: usize, parts: &[P], work: impl Fn(&P) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let answers = share(threads.min(parts.len()), |_| {
+        let take = || {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            parts.get(n).map(|part| (n, work(part)))
+        };
+        std::iter::from_fn(take).collect::<Vec<_>>()
+    });
+    let mut answers: Vec<(usize, T)> = answers.into_iter().flatten().collect();
+    answers.sort_unstable_by_key(|(n, _)| *n);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Threads that the machine runs at once.

@@ -4,12 +4,15 @@
 //! However long a segment or a record is, no more is in memory than the window, or one head where that is longer:
 //! bodies are passed over, or checked piece by piece.
 
+use std::ops::Range;
+
 use crate::error::Result;
 use crate::format::checksum::Unplaced;
 use crate::format::frame::{FRAME_HEADER_BYTES, FrameKind, PART_HEADER_BYTES, decode_head, lengths};
 use crate::format::group::{GROUP_FRAME_BYTES, StatedEnd, align, decode_ends};
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
+use crate::scan::pieces::Piece;
 use crate::scan::{GroupAt, Skim, Span, Verify};
 use crate::segment::file::Segment;
 use crate::vfs::Map;
@@ -229,23 +232,10 @@ impl<'s> Window<'s> {
     /// not read: a segment may have 64 MiB of it, which would all become pages of zeros. Recovery has synced the segment
     /// before, so that what the system says of it does not hang on what it has in memory.
     /// `passed` is told where it is.
-    pub(crate) fn skim(&mut self, mut passed: impl FnMut(Lsn)) -> Result<Skim> {
+    pub(crate) fn skim(&mut self, passed: impl FnMut(Lsn)) -> Result<Skim> {
         let written = self.segment.written()?;
         let mut skim = Skim::at(self.segment.base);
-        if let Some(span) = self.whole() {
-            // the same as below without a look, at each step, at where the bytes are
-            let mut groups = span.groups(skim.chain_end);
-            while let Some(group) = groups.next() {
-                skim.follow(&group, groups.at());
-                passed(groups.at());
-            }
-        }
-        while let Some(group) = self.group(skim.chain_end)?
-            && let Some(next) = group.head.next(group.lsn)
-        {
-            skim.follow(&group, next);
-            passed(next);
-        }
+        self.chain(&mut skim, Lsn::MAX, passed)?;
         for run in written {
             let mut from = run.start.max(skim.chain_end);
             while let Some(group) = self.probe(from, run.end)? {
@@ -256,14 +246,58 @@ impl<'s> Window<'s> {
         Ok(skim)
     }
 
-    /// Whether a group begins at any block boundary.
-    pub(crate) fn has_groups(&mut self) -> Result<bool> {
-        for run in self.segment.written()? {
-            if self.probe(run.start, run.end)?.is_some() {
-                return Ok(true);
+    /// As [`Window::skim`], the piece `range` of the segment, which begins and ends at block boundaries, for who goes through it
+    /// beside others.
+    pub(crate) fn skim_piece(&mut self, range: Range<Lsn>, passed: impl FnMut(Lsn)) -> Result<Piece> {
+        let mut written = self.segment.written()?;
+        written.iter_mut().for_each(|run| *run = run.start.max(range.start)..run.end.min(range.end));
+        let base = self.segment.base;
+        let entered = if range.start == base { Some(base) } else { self.probe_all(&written, range.start)? };
+        let mut chain = Skim::at(entered.unwrap_or(range.end));
+        let (mut ended, mut strays) = (false, false);
+        if entered.is_some() {
+            ended = !self.chain(&mut chain, range.end, passed)?;
+            strays = ended && self.probe_all(&written, chain.chain_end)?.is_some();
+        }
+        Ok(Piece { range, entered, chain, ended, strays })
+    }
+
+    /// The first group at a block boundary in any of `runs` from `from` on.
+    fn probe_all(&mut self, runs: &[Range<Lsn>], from: Lsn) -> Result<Option<Lsn>> {
+        for run in runs {
+            if let Some(group) = self.probe(run.start.max(from), run.end)? {
+                return Ok(Some(group.lsn));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// Follows the chain from where `skim` stands to the first block boundary at or behind `to`: true where it comes so far.
+    fn chain(&mut self, skim: &mut Skim, to: Lsn, mut passed: impl FnMut(Lsn)) -> Result<bool> {
+        let is_left = |at: Lsn| at >= to && at.offset().is_multiple_of(BLOCK_BYTES);
+        if let Some(span) = self.whole() {
+            // the same as below without a look, at each step, at where the bytes are
+            let mut groups = span.groups(skim.chain_end);
+            while !is_left(skim.chain_end)
+                && let Some(group) = groups.next()
+            {
+                skim.follow(&group, groups.at());
+                passed(groups.at());
+            }
+        }
+        while !is_left(skim.chain_end) {
+            let Some(group) = self.group(skim.chain_end)? else { return Ok(false) };
+            let Some(next) = group.head.next(group.lsn) else { return Ok(false) };
+            skim.follow(&group, next);
+            passed(next);
+        }
+        Ok(true)
+    }
+
+    /// Whether a group begins at any block boundary.
+    pub(crate) fn has_groups(&mut self) -> Result<bool> {
+        let written = self.segment.written()?;
+        Ok(self.probe_all(&written, self.segment.base)?.is_some())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Three gaits. `groups` hops from group to group by their first frames. `probe` looks behind damage, at each 4 KiB
 //! boundary, where every group after a sync begins. `walk` goes through the frames of one group.
 
+pub(crate) mod pieces;
 pub mod tail;
 
 use crate::format::checksum::Binding;
@@ -231,6 +232,13 @@ impl Skim {
     pub(crate) fn find(&mut self, group: &GroupAt) {
         self.groups_behind += 1;
         self.note(group);
+    }
+
+    /// The chain goes on with that of `next`, which begins where this one ends.
+    fn join(&mut self, next: &Self) {
+        (self.groups, self.chain_end) = (self.groups + next.groups, next.chain_end);
+        self.durable_through = self.durable_through.max(next.durable_through);
+        self.time_us = self.time_us.max(next.time_us);
     }
 
     fn note(&mut self, group: &GroupAt) {

@@ -78,20 +78,24 @@ pub(crate) fn write_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<(
     Ok(())
 }
 
-/// Whether nothing but zeros stands in a file from `at` on. Every byte that was ever written is read, in pieces that stay in a
+/// Whether nothing but zeros stands in a part of a file. Every byte of it that was ever written is read, in pieces that stay in a
 /// processor's cache while they are looked at: prepared segments are long, and they are met at every opening after a kill. What
 /// was only got is zeros, which reading would make memory of.
 ///
 /// # Errors
 ///
 /// Those of the reads.
-pub(crate) fn is_zeros(file: &dyn VfsFile, mut at: u64) -> io::Result<bool> {
+pub(crate) fn is_zeros(file: &dyn VfsFile, range: Range<u64>) -> io::Result<bool> {
     const READ_BYTES: usize = 64 << 10;
     let mut buf = vec![0; READ_BYTES];
-    while let Some(run) = file.written(at)?.filter(|run| run.end > at) {
+    let mut at = range.start;
+    while at < range.end
+        && let Some(run) = file.written(at)?.filter(|run| run.end > at)
+    {
+        let end = run.end.min(range.end);
         at = at.max(run.start);
-        while at < run.end {
-            let wanted = usize::try_from(run.end - at).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+        while at < end {
+            let wanted = usize::try_from(end - at).map_or(READ_BYTES, |left| left.min(READ_BYTES));
             let read = file.read_at(&mut buf[..wanted], at)?;
             // there is no way out of the inner loop: it is many bytes at a time then
             if buf[..read].chunks(4096).any(|few| few.iter().fold(0, |all, byte| all | byte) != 0) {
@@ -130,7 +134,7 @@ mod tests {
             let counts = disk.counts();
             assert_eq!(counts.syncs - before.syncs, syncs, "beside {company}");
             assert_eq!(counts.bytes_written - before.bytes_written, BYTES);
-            assert!(is_zeros(&*file, 0).unwrap());
+            assert!(is_zeros(&*file, 0..BYTES).unwrap());
         }
     }
 
@@ -139,13 +143,14 @@ mod tests {
         let disk = SimDisk::memory();
         let file = file(&disk);
         Fill::Allocate.fill(&*file, 0, BYTES).unwrap();
-        assert!(is_zeros(&*file, 0).unwrap());
+        assert!(is_zeros(&*file, 0..BYTES).unwrap());
         for at in [0, 4096, BYTES / 2 + 77, BYTES - 1] {
             file.write_at(&mut [IoSlice::new(&[1])], at).unwrap();
-            assert!(!is_zeros(&*file, 0).unwrap() && !is_zeros(&*file, at).unwrap(), "{at}");
-            assert!(is_zeros(&*file, at + 1).unwrap(), "behind {at}");
+            assert!(!is_zeros(&*file, 0..BYTES).unwrap() && !is_zeros(&*file, at..at + 1).unwrap(), "{at}");
+            assert!(is_zeros(&*file, at + 1..BYTES).unwrap(), "behind {at}");
+            assert!(is_zeros(&*file, 0..at).unwrap(), "before {at}");
             file.write_at(&mut [IoSlice::new(&[0])], at).unwrap();
         }
-        assert!(is_zeros(&*file, 0).unwrap());
+        assert!(is_zeros(&*file, 0..BYTES).unwrap());
     }
 }

@@ -9,6 +9,7 @@ use crate::log::Log;
 use crate::open::open;
 use crate::options::{Durability, Options};
 use crate::place::Urgency;
+use crate::scan::pieces::join;
 use crate::scan::skim;
 use crate::segment::file::Access;
 use crate::sim::{SimClock, SimDisk};
@@ -57,13 +58,31 @@ fn walked(window: &mut Window<'_>, group: GroupAt, verify: Verify) -> (Frames, R
     (frames, end)
 }
 
+/// What a segment says that is skimmed in pieces of `bytes`.
+fn in_pieces(window: &mut Window<'_>, segment: &Segment, bytes: u64) -> Option<Skim> {
+    let (mut pieces, end) = (Vec::new(), segment.capacity_end());
+    let mut at = segment.base;
+    while at < end {
+        let to = at.plus(bytes).min(end);
+        pieces.push(window.skim_piece(at..to, |_| {}).unwrap());
+        at = to;
+    }
+    join(segment.base, &pieces)
+}
+
 /// What a window shows is what the whole segment shows.
 fn compare(segment: &Segment, step: usize) {
     let mut data = vec![0; segment.there() as usize];
     segment.read_into(&mut data, segment.base).unwrap();
     let span = Span { base: segment.base, binding: segment.binding, data: &data };
     let mut window = Window::over(segment, segment.capacity_end(), None, step, Vec::new());
-    assert_eq!(window.skim(|_| {}).unwrap(), skim(&span));
+    let whole = skim(&span);
+    assert_eq!(window.skim(|_| {}).unwrap(), whole);
+    for blocks in [1, 2, 3, 7] {
+        let joined = in_pieces(&mut window, segment, blocks * BLOCK_BYTES);
+        assert_eq!(joined.unwrap_or(whole), whole, "in pieces of {blocks} blocks");
+        assert!(joined.is_some() || whole.groups_behind > 0, "in pieces of {blocks} blocks");
+    }
     assert_eq!(window.stated_ends().unwrap(), span.stated_ends());
     for block in 0..segment.there() / BLOCK_BYTES {
         let at = segment.base.plus(block * BLOCK_BYTES);

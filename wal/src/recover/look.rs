@@ -1,0 +1,129 @@
+//! Corridor: going through the last segments, and through files without a header, on as many threads as are useful.
+//!
+//! Many threads cut them into pieces and take these one after the other. Where the pieces of a segment do not tell what it holds,
+//! as behind damage, it is skimmed once more as a whole.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::stock::Headless;
+use super::{Candidate, Recovery};
+use crate::ahead::Passer;
+use crate::env::{Env, Threads};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::group::StatedEnd;
+use crate::format::header::DATA_OFFSET;
+use crate::lsn::Lsn;
+use crate::scan::Skim;
+use crate::scan::pieces::{Piece, join};
+use crate::schedule;
+use crate::segment::file::{Access, Segment};
+use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
+
+/// Bytes to look through for which another thread is started.
+pub(super) const SHARED_BYTES: u64 = 16 << 20;
+
+/// Bytes that a thread takes at a time: long beside the groups in it, and short beside what there is for a thread.
+const PIECE_BYTES: u64 = 4 << 20;
+
+impl Recovery<'_> {
+    /// Step 3, and what is left of step 1.
+    pub(super) fn look_through(
+        &mut self,
+        open: &[Arc<Segment>],
+        headless: &[Headless],
+    ) -> Result<Vec<Candidate>> {
+        let stated = open.iter().map(|s| stated_ends(s)).collect::<Result<Vec<_>>>()?;
+        let tail = stated.iter().rposition(Option::is_some).unwrap_or(0);
+        let (env, access) = (self.env, self.access);
+        let lookers = open.iter().enumerate();
+        let lookers: Vec<Looker<'_>> =
+            lookers.map(|(n, segment)| Looker { env, segment, access, is_kept: n < tail }).collect();
+        let bytes: u64 = open.iter().map(|s| s.there()).chain(headless.iter().map(|file| file.bytes)).sum();
+        let skims = if bytes < SHARED_BYTES || env.threads == Threads::None {
+            headless.iter().try_for_each(|file| file.is_spent(DATA_OFFSET..file.bytes))?;
+            lookers.iter().map(Looker::whole).collect::<Result<Vec<_>>>()?
+        } else {
+            look_in_pieces(&lookers, headless)?
+        };
+        // nothing went where one of them is evidence
+        headless.iter().try_for_each(|file| self.remove(&file.path))?;
+        let found = open.iter().zip(stated).zip(skims);
+        Ok(found.map(|((s, stated), skim)| Candidate { segment: s.clone(), skim, stated }).collect())
+    }
+}
+
+/// What a thread takes.
+enum Part<'a> {
+    Segment(&'a Looker<'a>, Range<Lsn>),
+    File(&'a Headless, Range<u64>),
+}
+
+/// What each segment holds; files without a header may go.
+fn look_in_pieces(lookers: &[Looker<'_>], headless: &[Headless]) -> Result<Vec<Skim>> {
+    let segments = lookers.iter().flat_map(|l| l.pieces().map(move |piece| Part::Segment(l, piece)));
+    let files = headless
+        .iter()
+        .flat_map(|file| pieces(DATA_OFFSET..file.bytes).map(move |piece| Part::File(file, piece)));
+    let parts: Vec<Part<'_>> = segments.chain(files).collect();
+    let found = schedule::share_out(schedule::cores(), &parts, |part| match part {
+        Part::Segment(looker, piece) => looker.piece(piece.clone()).map(Some),
+        Part::File(file, piece) => file.is_spent(piece.clone()).map(|()| None),
+    });
+    let mut found = found.into_iter().collect::<Result<Vec<Option<Piece>>>>()?.into_iter().flatten();
+    let skim = |looker: &Looker<'_>| {
+        let pieces: Vec<Piece> = found.by_ref().take(looker.pieces().count()).collect();
+        join(looker.segment.base, &pieces).map_or_else(|| looker.whole(), Ok)
+    };
+    lookers.iter().map(skim).collect()
+}
+
+/// Who looks at one segment.
+struct Looker<'a> {
+    env: &'a Env,
+    segment: &'a Segment,
+    access: Access,
+    /// The map stays for the replay; else it goes at the end, if there is one: mapped pages cannot be dropped from the cache, and
+    /// of the last begun segment some will be.
+    is_kept: bool,
+}
+
+impl Looker<'_> {
+    fn pieces(&self) -> impl Iterator<Item = Range<Lsn>> + use<> {
+        let base = self.segment.base;
+        pieces(0..self.segment.there()).map(move |piece| base.plus(piece.start)..base.plus(piece.end))
+    }
+
+    fn whole(&self) -> Result<Skim> {
+        let mut passer = Passer::from(self.env, self.segment, self.segment.base);
+        self.window()?.skim(|at| passer.pass(at))
+    }
+
+    fn piece(&self, range: Range<Lsn>) -> Result<Piece> {
+        let mut passer = Passer::from(self.env, self.segment, range.start);
+        self.window()?.skim_piece(range, |at| passer.pass(at))
+    }
+
+    fn window(&self) -> Result<Window<'_>> {
+        let segment = self.segment;
+        let bytes = segment.file_len()?.min(DATA_OFFSET + segment.capacity);
+        let io = |e| Error::io(ErrorKind::Io, "mapping", &segment.path, e);
+        let map = match self.access {
+            Access::Mapped if self.is_kept => segment.map()?,
+            Access::Mapped => segment.file.map(bytes).map_err(io)?,
+            Access::Pread => None,
+        };
+        Ok(Window::over(segment, segment.capacity_end(), map, WINDOW_BYTES, Vec::new()))
+    }
+}
+
+/// A range in pieces.
+fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    range.step_by(PIECE_BYTES as usize).map(move |at| at..(at + PIECE_BYTES).min(end))
+}
+
+/// The ends that a segment states, if it was begun.
+fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
+    Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
+}
