@@ -4,6 +4,8 @@
 //! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays. The first behind a sync is short.
 //! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
 //!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins, what was ready is not any more.
+//! - *Zeros first*: what is made ready is written as zeros before, 64 KiB at a time: the system gets its memory in one piece then, and a
+//!   sync of it takes half as long. Nothing was placed there when that begins, and nothing is written there until it is done.
 //! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
 //! - *Apart*: a stretch begins behind what was placed when it was asked for, at a boundary over which a system keeps nothing in one
 //!   piece, as a rule. Where it does, it may write durable blocks in front of what is stored once more, as they are.
@@ -14,9 +16,9 @@ use std::sync::Arc;
 
 use crate::format::header::DATA_OFFSET;
 use crate::group::Sequencer;
-use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::segment::file::{Access, Segment};
+use crate::segment::fill::write_zeros;
 use crate::vfs::{Stores, WriteMap};
 
 /// Bytes of the first stretch behind a sync, which writes back all that is ready. Each one behind it is twice as long.
@@ -51,6 +53,8 @@ pub(crate) struct MappedWrites {
     through: Lsn,
     /// To be unmapped, by whoever makes the next one ready, or syncs.
     spent: Vec<Stretch>,
+    /// Where zeros are being written.
+    zeroed: Option<(Arc<Segment>, Range<u64>)>,
 }
 
 /// Whether another stretch is to be made ready.
@@ -85,8 +89,18 @@ impl MappedWrites {
     /// For files that are reached by `access`, on a disk on which it pays so.
     pub(crate) const fn new(access: Access, stores: Option<Stores>) -> Self {
         let stores = if matches!(access, Access::Mapped) { stores } else { None };
-        let (want, through, bytes) = (Want::Nothing, Lsn::NONE, FIRST_BYTES);
-        Self { stores, groups: 0, bytes, syncs: 0, now: None, next: None, want, through, spent: Vec::new() }
+        Self {
+            stores,
+            groups: 0,
+            bytes: FIRST_BYTES,
+            syncs: 0,
+            now: None,
+            next: None,
+            want: Want::Nothing,
+            through: Lsn::NONE,
+            spent: Vec::new(),
+            zeroed: None,
+        }
     }
 
     /// Takes note of a group that is written, without a sync, at this place.
@@ -161,9 +175,28 @@ impl MappedWrites {
         !self.spent.is_empty()
     }
 
-    /// True until a sync begins that had not when this was asked for.
-    pub(crate) const fn is_current(&self, wanted: &Wanted) -> bool {
-        wanted.syncs == self.syncs
+    /// Says that zeros are going to be written to a part of a stretch; false where they may not: a sync began since it was asked
+    /// for, or something was placed there.
+    pub(crate) fn begin_zeros(&mut self, wanted: &Wanted, part: &Range<u64>, frames: &Sequencer) -> bool {
+        let Wanted { segment, syncs, .. } = wanted;
+        let is_active = frames.active().is_some_and(|active| Arc::ptr_eq(active, segment));
+        let is_free = is_active && segment.file_offset(frames.tail()) <= part.start;
+        let may = is_free && *syncs == self.syncs;
+        if may {
+            self.zeroed = Some((segment.clone(), part.clone()));
+        }
+        may
+    }
+
+    /// Says that they are there, or failed.
+    pub(crate) fn end_zeros(&mut self) {
+        self.zeroed = None;
+    }
+
+    /// True where zeros are being written to this place.
+    pub(crate) fn is_zeroed(&self, segment: &Arc<Segment>, place: &Range<u64>) -> bool {
+        let meets = |part: &Range<u64>| part.start < place.end && place.start < part.end;
+        self.zeroed.as_ref().is_some_and(|(of, part)| Arc::ptr_eq(of, segment) && meets(part))
     }
 
     /// The stretch to be made ready, behind those that there are, or from what was placed last. Whoever takes it brings it back.
@@ -173,9 +206,9 @@ impl MappedWrites {
         }
         self.want = Want::Nothing;
         let segment = frames.active()?.clone();
-        let tail = segment.file_offset(frames.tail()) / BLOCK_BYTES * BLOCK_BYTES;
+        let tail = segment.file_offset(frames.tail());
         let start = match self.through > segment.base {
-            true => segment.file_offset(self.through).max(tail),
+            true => segment.file_offset(self.through).max(tail.next_multiple_of(STEP_BYTES)),
             false => tail.next_multiple_of(self.stores?.boundary),
         };
         let end = (start + self.bytes).min(file_end(&segment));
@@ -207,18 +240,28 @@ impl MappedWrites {
 }
 
 impl Wanted {
-    /// Maps it and makes it ready, for as long as it `goes_on`; `None` where there are no such maps.
+    /// Maps it and makes it ready, as far as it `begins` a part and `ends` its zeros; `None` where there are no such maps.
     ///
     /// # Errors
     ///
     /// The system's own.
-    pub(crate) fn make(self, goes_on: impl Fn(&Self) -> bool) -> io::Result<Option<Stretch>> {
+    pub(crate) fn make(
+        self,
+        begins: impl Fn(&Self, &Range<u64>) -> bool,
+        ends: impl Fn(),
+    ) -> io::Result<Option<Stretch>> {
         let Some(map) = self.segment.file.map_to_write(self.range.clone())? else { return Ok(None) };
         let mut ready = self.range.start;
-        while ready < self.range.end && goes_on(&self) {
-            let end = (ready + STEP_BYTES).min(self.range.end);
-            map.prepare(ready..end)?;
-            ready = end;
+        while ready < self.range.end {
+            let part = ready..(ready + STEP_BYTES).min(self.range.end);
+            if !begins(&self, &part) {
+                break;
+            }
+            let written = write_zeros(&*self.segment.file, part.clone());
+            ends();
+            written?;
+            map.prepare(part.clone())?;
+            ready = part.end;
         }
         let Self { segment, range, syncs } = self;
         Ok(Some(Stretch { segment, range: range.start..ready, map, syncs }))

@@ -5,6 +5,7 @@
 //! 2. The bytes are those of a group of one record.
 //! 3. Where a store fails what was to be stored goes the way of all, whose write is refused then, and halts the log.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::format::group::{GROUP_FRAME_BYTES, GroupHead};
 use crate::group::{Group, Placed};
 use crate::log::{Due, Log, Order};
 use crate::lsn::Lsn;
+use crate::mapped::Wanted;
 
 impl Log {
     /// Places, stores and answers a record; `None` where it has to go the way of all, and nothing changed.
@@ -81,10 +83,15 @@ impl Log {
         drop(order);
         drop(spent);
         if let Some(wanted) = wanted {
-            let made = wanted.make(|wanted| {
-                let order = self.order.lock();
-                !order.handed && order.mapped.is_current(wanted) && self.failure.get().is_none()
-            });
+            let begins = |wanted: &Wanted, part: &Range<u64>| {
+                let Order { handed, mapped, frames, .. } = &mut *self.order.lock();
+                !*handed && self.failure.get().is_none() && mapped.begin_zeros(wanted, part, frames)
+            };
+            let ends = || {
+                self.order.lock().mapped.end_zeros();
+                self.drained.notify_all();
+            };
+            let made = wanted.make(begins, ends);
             self.order.lock().mapped.add(made);
         }
     }

@@ -247,6 +247,8 @@ impl Log {
         if planted::is(Planted::AcknowledgeEarly) {
             group.synced = false;
         }
+        let place = group.segment.file_offset(group.start)..group.segment.file_offset(group.padded_end());
+        let behind_zeros = order.mapped.is_zeroed(&group.segment, &place);
         let zeros = group.padded && order.habit.wants_zeros() == Some(true);
         let group = Arc::new(group);
         order.on_its_way = Some(group.clone());
@@ -260,7 +262,7 @@ impl Log {
             (None, Some(place)) => order.mapped.note_written(&group.segment, &place),
             (None, None) => {}
         }
-        Some(Taken { group, at, zeros, turn })
+        Some(Taken { group, at, zeros, turn, behind_zeros })
     }
 
     /// Writes a group. What answers that allows are given under one lock with what `then` decides, who is told whether the
@@ -314,8 +316,11 @@ impl Log {
     }
 
     /// Writes a group, and zeros behind it where it wants them and its segment has none. The segment before it is synced first.
-    fn write_group(&self, Taken { group, zeros, turn, .. }: &Taken) -> Result<()> {
+    fn write_group(&self, Taken { group, zeros, turn, behind_zeros, .. }: &Taken) -> Result<()> {
         let mut late = None;
+        if *behind_zeros {
+            self.wait_for_zeros(group);
+        }
         if let (Some(predecessor), Some(turn)) = (&group.predecessor, turn) {
             #[cfg(feature = "planted")]
             let predecessor =
@@ -356,6 +361,15 @@ impl Log {
             self.drained.wait(&mut order);
         }
         Ok(())
+    }
+
+    /// Waits until no zeros are being written where a group goes.
+    fn wait_for_zeros(&self, group: &Group) {
+        let place = group.segment.file_offset(group.start)..group.segment.file_offset(group.padded_end());
+        let mut order = self.order.lock();
+        while order.mapped.is_zeroed(&group.segment, &place) {
+            self.drained.wait(&mut order);
+        }
     }
 
     /// Writes zeros behind a group where space was only allocated.
@@ -479,6 +493,8 @@ struct Taken {
     zeros: bool,
     /// For what is synced, or follows a segment that is.
     turn: Option<Turn>,
+    /// Zeros are being written where it goes (`mapped`).
+    behind_zeros: bool,
 }
 
 /// What whoever wrote a group does next.

@@ -1,5 +1,6 @@
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::clock::OsClock;
@@ -7,13 +8,15 @@ use crate::draw::Draw;
 use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Frame;
+use crate::format::group::GROUP_FRAME_BYTES;
 use crate::group::Placed;
-use crate::log::Log;
+use crate::limits::BLOCK_BYTES;
+use crate::log::{Log, Order};
 use crate::lsn::Lsn;
 use crate::open::open;
 use crate::options::{Durability, Options};
 use crate::place::Urgency;
-use crate::schedule::share;
+use crate::schedule::{pause, share};
 use crate::sim::{Choice, Failure, Fault, SimDisk, When, alone};
 use crate::wal::{Append, Wal};
 
@@ -39,6 +42,17 @@ fn try_commit(log: &Log, head: &[u8], durability: Durability) -> Result<()> {
 
 fn commit(log: &Log, head: &[u8]) {
     try_commit(log, head, Durability::Buffered).unwrap();
+}
+
+/// Commits small records until one of them is stored, and says how many were: those that lie in one block with what was written
+/// before it was asked for a stretch are written.
+fn until_stored(log: &Log, disk: &SimDisk) -> u64 {
+    let before = disk.counts().stores;
+    let small = (1..=BLOCK_BYTES / GROUP_FRAME_BYTES as u64).find(|_| {
+        commit(log, b"small");
+        disk.counts().stores > before
+    });
+    small.expect("the next block is stored to")
 }
 
 fn head_of(n: usize, bytes: usize) -> Vec<u8> {
@@ -68,8 +82,9 @@ fn groups_are_stored_once_many_came_without_a_sync() {
         let before = disk.counts().stores;
         (0..AFTER).for_each(|_| commit(&log, b"few"));
         assert_eq!(disk.counts().stores, before, "round {round}");
+        until_stored(&log, &disk);
         (0..3).for_each(|_| commit(&log, b"many"));
-        assert_eq!(disk.counts().stores, before + 3, "round {round}");
+        assert_eq!(disk.counts().stores, before + 4, "round {round}");
         match round {
             1 | 2 => _ = log.sync_placed().unwrap(),
             _ => try_commit(&log, b"synced", Durability::Synced).unwrap(),
@@ -153,19 +168,22 @@ fn power_cut_leaves_all_that_was_synced_before_stores_and_a_log_that_goes_on() {
 
 #[test]
 fn what_the_system_does_not_make_ready_is_written_and_tried_again_later() {
-    let (map, prepare) = (1, 2);
-    for refused in [map, prepare] {
+    let (map, zeros, prepare) = (1, 2, 3);
+    for refused in [map, zeros, prepare] {
         let disk = SimDisk::new(1);
         let log = opened(&disk);
         (1..AFTER).for_each(|_| commit(&log, b"few"));
         let counts = disk.counts();
         disk.order(When::Call(counts.calls + refused), Fault::Fail(Failure::Full));
-        (0..AFTER).for_each(|_| commit(&log, b"written"));
-        assert_eq!((disk.counts().writes, disk.counts().stores), (counts.writes + AFTER, 0));
-        commit(&log, b"stored");
-        assert_eq!((disk.counts().writes, disk.counts().stores), (counts.writes + AFTER + 1, 1));
+        commit(&log, b"written");
+        assert_eq!(disk.counts().stores, 0);
+        let order = log.order.lock();
+        assert!(order.mapped.next.is_none() && order.mapped.zeroed.is_none(), "call {refused} was refused");
+        drop(order);
+        let later = until_stored(&log, &disk);
+        assert!(later >= AFTER, "{later}");
         disk.kill();
-        assert_eq!(heads(disk.restart()).len() as u64, 2 * AFTER);
+        assert_eq!(heads(disk.restart()).len() as u64, AFTER + later);
     }
 }
 
@@ -173,7 +191,7 @@ fn what_the_system_does_not_make_ready_is_written_and_tried_again_later() {
 fn store_that_fails_halts_the_log() {
     let disk = SimDisk::new(1);
     let log = opened(&disk);
-    (0..5).for_each(|_| commit(&log, b"good"));
+    until_stored(&log, &disk);
     disk.order(When::Write(disk.counts().writes + 1), Fault::FailHalfway(Failure::Io));
     assert_eq!(try_commit(&log, b"bad", Durability::Buffered).unwrap_err().kind(), ErrorKind::Unknown);
     assert_eq!(try_commit(&log, b"no more", Durability::Buffered).unwrap_err().kind(), ErrorKind::Halted);
@@ -182,8 +200,7 @@ fn store_that_fails_halts_the_log() {
 /// A log in which small records are stored, and one that waits as if somebody were writing.
 fn with_one_waiting(disk: &SimDisk) -> (Arc<Log>, Placed) {
     let log = opened(disk);
-    (0..=AFTER).for_each(|_| commit(&log, b"before"));
-    assert_eq!(disk.counts().stores, 1);
+    until_stored(&log, disk);
     log.writing.store(true, Ordering::Release);
     let mut frame = Frame::record(b"waits", &[]).unwrap();
     let placed = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
@@ -218,7 +235,7 @@ fn record_whose_store_failed_is_still_read_as_others_are_whose_write_failed() {
 
     let disk = SimDisk::new(1);
     let log = opened(&disk);
-    (0..=AFTER).for_each(|_| commit(&log, b"before"));
+    until_stored(&log, &disk);
     disk.order(When::Write(disk.counts().writes + 1), Fault::Fail(Failure::Io));
     let mut frame = Frame::record(b"alone", &[]).unwrap();
     let placed = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
@@ -228,11 +245,60 @@ fn record_whose_store_failed_is_still_read_as_others_are_whose_write_failed() {
 }
 
 #[test]
+fn group_that_goes_where_zeros_are_being_written_waits_for_them() {
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    commit(&log, b"before");
+    let mut order = log.order.lock();
+    let segment = order.frames.active().unwrap().clone();
+    let tail = segment.file_offset(order.frames.tail());
+    order.mapped.zeroed = Some((segment.clone(), tail..tail + BLOCK_BYTES));
+    drop(order);
+    let done = AtomicBool::new(false);
+    share(2, |thread| {
+        if thread == 0 {
+            commit(&log, b"behind zeros");
+            assert!(done.load(Ordering::Acquire), "they were there before");
+            return;
+        }
+        while segment.file_offset(log.order.lock().frames.tail()) == tail {
+            std::thread::yield_now();
+        }
+        pause(Duration::from_millis(5)); // enough to be written, if it did not wait
+        write_zeros(&*segment.file, tail..tail + BLOCK_BYTES).unwrap();
+        done.store(true, Ordering::Release);
+        log.order.lock().mapped.end_zeros();
+        log.drained.notify_all();
+    });
+    disk.kill();
+    assert_eq!(heads(disk.restart()), [&b"before"[..], b"behind zeros"]);
+}
+
+#[test]
+fn zeros_are_written_where_nothing_was_placed_since_they_were_asked_for() {
+    let disk = SimDisk::new(1);
+    let log = opened(&disk);
+    commit(&log, b"before");
+    let mut order = log.order.lock();
+    let Order { mapped, frames, .. } = &mut *order;
+    let segment = frames.active().unwrap().clone();
+    let tail = segment.file_offset(frames.tail());
+    let block = tail.next_multiple_of(BLOCK_BYTES);
+    let wanted = Wanted { segment, range: block..block + BLOCK_BYTES, syncs: mapped.syncs };
+    for (start, may) in [(block, true), (tail, true), (tail - 1, false)] {
+        assert_eq!(mapped.begin_zeros(&wanted, &(start..block + BLOCK_BYTES), frames), may, "{start}");
+        mapped.end_zeros();
+    }
+    mapped.begin_sync();
+    assert!(!mapped.begin_zeros(&wanted, &wanted.range, frames), "a sync began since");
+}
+
+#[test]
 fn log_that_halts_or_is_closed_has_nothing_mapped() {
     for halts in [false, true] {
         let disk = SimDisk::new(1);
         let log = opened(&disk);
-        (0..=AFTER).for_each(|_| commit(&log, b"stored"));
+        until_stored(&log, &disk);
         assert!(log.order.lock().mapped.now.is_some());
         match halts {
             true => _ = log.halt(&Error::new(ErrorKind::Io, "for a test")),
