@@ -199,8 +199,9 @@ impl MappedWrites {
         self.zeroed.as_ref().is_some_and(|(of, part)| Arc::ptr_eq(of, segment) && meets(part))
     }
 
-    /// The stretch to be made ready, behind those that there are, or from what was placed last. Whoever takes it brings it back.
-    pub(crate) fn wanted(&mut self, frames: &Sequencer) -> Option<Wanted> {
+    /// The stretch to be made ready, behind those that there are, or from what was placed last, which goes hardly beyond where a
+    /// sync is due, so many bytes from there: what is ready then is written back for nothing. Whoever takes it brings it back.
+    pub(crate) fn wanted(&mut self, frames: &Sequencer, due_bytes: u64) -> Option<Wanted> {
         if !self.is_wanted() {
             return None;
         }
@@ -211,9 +212,10 @@ impl MappedWrites {
             true => segment.file_offset(self.through).max(tail.next_multiple_of(STEP_BYTES)),
             false => tail.next_multiple_of(self.stores?.boundary),
         };
-        let end = (start + self.bytes).min(file_end(&segment));
+        let due = tail.saturating_add(due_bytes).next_multiple_of(STEP_BYTES) + STEP_BYTES;
+        let end = (start + self.bytes).min(file_end(&segment)).min(due);
         if start >= end {
-            self.groups = 0; // the segment is all but full: not each group asks again
+            self.groups = 0; // the segment is all but full, or a sync is all but due: not each group asks again
             return None;
         }
         self.want = Want::UnderWay;

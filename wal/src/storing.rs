@@ -78,8 +78,9 @@ impl Log {
     /// Unmaps what is used no more, and makes ready what is going to be stored to, unless a writer thread has something else to do.
     pub(crate) fn tend_mapped(&self) {
         let mut order = self.order.lock();
-        let Order { mapped, frames, .. } = &mut *order;
-        let (spent, wanted) = (mapped.take_spent(), mapped.wanted(frames));
+        let Order { mapped, frames, unsynced, .. } = &mut *order;
+        let due_bytes = self.options.sync_after_bytes.saturating_sub(unsynced.map_or(0, |(_, bytes)| bytes));
+        let (spent, wanted) = (mapped.take_spent(), mapped.wanted(frames, due_bytes));
         drop(order);
         drop(spent);
         if let Some(wanted) = wanted {
