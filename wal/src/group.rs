@@ -109,6 +109,11 @@ impl Group {
         if self.padded { align(self.end).expect("capacities are multiples of a block") } else { self.end }
     }
 
+    /// Where its bytes stand in the file of its segment, padding included.
+    pub(crate) fn in_file(&self) -> Range<u64> {
+        self.segment.file_offset(self.start)..self.segment.file_offset(self.padded_end())
+    }
+
     /// Where its bytes stand in the file of its segment, if there are none that it shares, with all padding that may come.
     pub(crate) fn place(&self) -> Option<Range<u64>> {
         let start = self.segment.file_offset(self.start);

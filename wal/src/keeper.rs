@@ -1,5 +1,5 @@
-//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync, the end of files
-//! that recovery removed.
+//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync; and, where nothing
+//! does for a while, the end of files that recovery removed.
 //!
 //! The keeper thread sleeps until something is due, or rests where nothing is. Where a log has no threads, `tick` does
 //! the same work when the caller's clock says so.
@@ -33,6 +33,11 @@ impl Log {
             if alarm.is_none() && !self.rests() {
                 continue;
             }
+            // it rests beside this alarm: whoever gives an answer rings
+            let alarm = match self.tend_removed() {
+                Some(Duration::ZERO) => continue,
+                removed => alarm.into_iter().chain(removed).min(),
+            };
             let mut state = self.keeper.state.lock();
             if state.stop {
                 return;
@@ -72,7 +77,7 @@ impl Log {
         if self.check().is_err() {
             return None;
         }
-        let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark(), self.tend_removed()];
+        let alarms = [self.tend_segment(), self.tend_buffered(), self.tend_mark()];
         alarms.into_iter().flatten().min()
     }
 
@@ -104,17 +109,14 @@ impl Log {
         None
     }
 
-    fn tend_removed(&self) -> Option<Duration> {
-        let now = self.env.clock.boot();
-        let mut removed = self.removed.lock();
-        let due = removed.as_ref()?.due;
-        if now < due {
-            return Some(due - now);
+    /// Closes files that recovery removed once that is due, or says when it will be; zero where it was, and took its time.
+    pub(crate) fn tend_removed(&self) -> Option<Duration> {
+        let due = self.removed.lock().as_ref()?.due;
+        let left = due.saturating_sub(self.env.clock.boot());
+        if left.is_zero() {
+            self.let_removed_go();
         }
-        let files = removed.take().map(|removed| removed.files);
-        drop(removed);
-        drop(files); // takes the longer the longer they are
-        None
+        Some(left)
     }
 
     /// Makes everything durable that has a place now, and says through where.

@@ -95,7 +95,7 @@ pub use options::{Create, Durability, OnProgress, Options, Progress};
 pub use pack::{Candidate, Packed, Packing, Sealed, Stay};
 pub use place::Urgency;
 pub use reader::Record;
-pub use replay::{Replayed, Replayer, STRETCH_BYTES};
+pub use replay::{Replayed, Replayer};
 pub use report::{ClockNote, RecoveryReport};
 pub use scan::Verify;
 pub use segment::packing::Judged;

@@ -1,7 +1,7 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
-//! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then the waiters' lists, then `order`; `segments` is
-//! a leaf. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and with it
+//! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then the waiters' lists, then `order`; `segments` and
+//! `removed` are leaves. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and with it
 //! `lock`, which only closing takes besides.
 
 use std::path::PathBuf;
@@ -58,6 +58,7 @@ pub(crate) struct Log {
     /// Held while segments are packed or given up: one at a time.
     pub(crate) packing: Mutex<()>,
     pub(crate) segments: Copies<Vec<Arc<Segment>>>,
+    /// Files that recovery removed, which are open still; a leaf.
     pub(crate) removed: Mutex<Option<Removed>>,
     pub(crate) waiters: Waiters,
     /// Threads that wait for a group sleep together, by its number: a group that is being written and those that fill behind
@@ -68,7 +69,7 @@ pub(crate) struct Log {
 
     /// Woken when a writer thread is handed the writing, or is to make a stretch ready.
     pub(crate) hand_over: Condvar,
-    /// Woken when less is in flight, or a turn to sync is free.
+    /// Woken when less is in flight, a turn to sync is free, or zeros are where a group goes.
     pub(crate) drained: Condvar,
     pub(crate) keeper: KeeperBell,
 
@@ -320,7 +321,7 @@ impl Log {
             why.message()
         );
         let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
-        self.unmap(); // under `order`: who looked before the failure stood there sleeps by now, and hears the bell
+        self.clear(); // under `order`: who looked before the failure stood there sleeps by now, and hears the bell
         self.drained.notify_all();
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
@@ -330,13 +331,20 @@ impl Log {
         failure
     }
 
-    /// Gives up what may be stored to.
-    pub(crate) fn unmap(&self) {
+    /// Gives up what nobody will ask for any more: what may be stored to, and files that are removed.
+    pub(crate) fn clear(&self) {
         let mut order = self.order.lock();
         order.mapped.begin_sync();
         let spent = order.mapped.take_spent();
         drop(order);
         drop(spent);
+        self.let_removed_go();
+    }
+
+    /// Closes files that recovery removed, which gives the disk their space back; false where there are none.
+    pub(crate) fn let_removed_go(&self) -> bool {
+        let removed = self.removed.lock().take();
+        removed.map(|removed| drop(removed.files)).is_some() // takes the longer the longer they are
     }
 
     /// The error of a record that has a place and will get no answer.

@@ -4,8 +4,9 @@
 //! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays. The first behind a sync is short.
 //! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
 //!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins, what was ready is not any more.
-//! - *Zeros first*: what is made ready is written as zeros before, 64 KiB at a time: the system gets its memory in one piece then, and a
-//!   sync of it takes half as long. Nothing was placed there when that begins, and nothing is written there until it is done.
+//! - *Zeros first*: what is made ready is written as zeros before, 64 KiB at a time: many systems get its memory in one piece then, which
+//!   costs less than page by page, and less to sync. Nothing was placed there when that begins, and nothing is written there until it is done. Where it
+//!   takes long, for there is no memory at hand, it is left out for a while: no other write to the file goes on beside it.
 //! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
 //! - *Apart*: a stretch begins behind what was placed when it was asked for, at a boundary over which a system keeps nothing in one
 //!   piece, as a rule. Where it does, it may write durable blocks in front of what is stored once more, as they are.
@@ -13,6 +14,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::format::header::DATA_OFFSET;
 use crate::group::Sequencer;
@@ -29,6 +31,12 @@ const STRETCH_BYTES_MAX: u64 = 512 << 10;
 
 /// Bytes that are made ready before it is looked whether there is something more urgent.
 const STEP_BYTES: u64 = 64 << 10;
+
+/// Zeros of a part that take longer than this hold up who writes a group by a call.
+const SLOW: Duration = Duration::from_micros(60);
+
+/// Parts that are made ready without them then.
+const PLAIN_PARTS: u32 = 8;
 
 /// Larger groups are written by a call: what they cost is their bytes.
 const STORED_BYTES_MAX: u64 = 4 << 10;
@@ -51,10 +59,22 @@ pub(crate) struct MappedWrites {
     want: Want,
     /// Through where there are stretches since the last sync began.
     through: Lsn,
+    /// In the segment that begins there no more is wanted before this place of the file is reached, or a sync begins.
+    enough: Option<(Lsn, u64)>,
     /// To be unmapped, by whoever makes the next one ready, or syncs.
     spent: Vec<Stretch>,
     /// Where zeros are being written.
     zeroed: Option<(Arc<Segment>, Range<u64>)>,
+    /// Parts to be made ready without zeros first.
+    plain: u32,
+}
+
+/// How a part of a stretch is made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// Behind zeros, of which it is said when they are there.
+    Zeros,
+    Plain,
 }
 
 /// Whether another stretch is to be made ready.
@@ -98,8 +118,10 @@ impl MappedWrites {
             next: None,
             want: Want::Nothing,
             through: Lsn::NONE,
+            enough: None,
             spent: Vec::new(),
             zeroed: None,
+            plain: 0,
         }
     }
 
@@ -120,7 +142,9 @@ impl MappedWrites {
             self.now = self.next.take();
         }
         let wants = |now: &Stretch| now.wants_next(place);
-        if self.want == Want::Nothing && self.next.is_none() && self.now.as_ref().is_none_or(wants) {
+        let enough = self.enough.is_some_and(|(base, to)| base == segment.base && place.end < to);
+        if self.want == Want::Nothing && !enough && self.next.is_none() && self.now.as_ref().is_none_or(wants)
+        {
             self.want = Want::Untold;
         }
         self.has(segment, place)
@@ -143,7 +167,7 @@ impl MappedWrites {
 
     /// Takes note that a sync begins: what it writes back is not ready behind it.
     pub(crate) fn begin_sync(&mut self) {
-        (self.groups, self.through, self.bytes) = (0, Lsn::NONE, FIRST_BYTES);
+        (self.groups, self.through, self.enough, self.bytes) = (0, Lsn::NONE, None, FIRST_BYTES);
         self.syncs += 1;
         if self.want != Want::UnderWay {
             self.want = Want::Nothing;
@@ -175,22 +199,39 @@ impl MappedWrites {
         !self.spent.is_empty()
     }
 
-    /// Says that zeros are going to be written to a part of a stretch; false where they may not: a sync began since it was asked
-    /// for, or something was placed there.
-    pub(crate) fn begin_zeros(&mut self, wanted: &Wanted, part: &Range<u64>, frames: &Sequencer) -> bool {
+    /// How a part of a stretch is made ready; `None` where it is not: a sync began since it was asked for, or something was placed
+    /// there.
+    pub(crate) fn begin_part(
+        &mut self,
+        wanted: &Wanted,
+        part: &Range<u64>,
+        frames: &Sequencer,
+    ) -> Option<Making> {
         let Wanted { segment, syncs, .. } = wanted;
         let is_active = frames.active().is_some_and(|active| Arc::ptr_eq(active, segment));
         let is_free = is_active && segment.file_offset(frames.tail()) <= part.start;
-        let may = is_free && *syncs == self.syncs;
-        if may {
-            self.zeroed = Some((segment.clone(), part.clone()));
+        if !is_free || *syncs != self.syncs {
+            return None;
         }
-        may
+        if let Some(left) = self.plain.checked_sub(1) {
+            self.plain = left;
+            return Some(Making::Plain);
+        }
+        self.zeroed = Some((segment.clone(), part.clone()));
+        Some(Making::Zeros)
     }
 
-    /// Says that they are there, or failed.
-    pub(crate) fn end_zeros(&mut self) {
+    /// Says that zeros are there, or failed, after so long.
+    pub(crate) fn end_zeros(&mut self, took: Duration) {
         self.zeroed = None;
+        if took > SLOW {
+            self.plain = PLAIN_PARTS;
+        }
+    }
+
+    /// True where zeros are being written anywhere.
+    pub(crate) const fn is_zeroing(&self) -> bool {
+        self.zeroed.is_some()
     }
 
     /// True where zeros are being written to this place.
@@ -208,14 +249,16 @@ impl MappedWrites {
         self.want = Want::Nothing;
         let segment = frames.active()?.clone();
         let tail = segment.file_offset(frames.tail());
+        let boundary = self.stores?.boundary;
         let start = match self.through > segment.base {
-            true => segment.file_offset(self.through).max(tail.next_multiple_of(STEP_BYTES)),
-            false => tail.next_multiple_of(self.stores?.boundary),
+            true => segment.file_offset(self.through).max(tail.next_multiple_of(boundary.min(STEP_BYTES))),
+            false => tail.next_multiple_of(boundary),
         };
         let due = tail.saturating_add(due_bytes).next_multiple_of(STEP_BYTES) + STEP_BYTES;
         let end = (start + self.bytes).min(file_end(&segment)).min(due);
         if start >= end {
-            self.groups = 0; // the segment is all but full, or a sync is all but due: not each group asks again
+            let to = if start < file_end(&segment) { start - STEP_BYTES } else { u64::MAX };
+            self.enough = Some((segment.base, to)); // not each group asks again
             return None;
         }
         self.want = Want::UnderWay;
@@ -242,31 +285,40 @@ impl MappedWrites {
 }
 
 impl Wanted {
-    /// Maps it and makes it ready, as far as it `begins` a part and `ends` its zeros; `None` where there are no such maps.
+    /// Maps it and makes it ready, as far as it `begins` a part; `ends` is told when zeros are there. `None` where there are no such
+    /// maps.
     ///
     /// # Errors
     ///
     /// The system's own.
     pub(crate) fn make(
         self,
-        begins: impl Fn(&Self, &Range<u64>) -> bool,
+        begins: impl Fn(&Self, &Range<u64>) -> Option<Making>,
         ends: impl Fn(),
     ) -> io::Result<Option<Stretch>> {
         let Some(map) = self.segment.file.map_to_write(self.range.clone())? else { return Ok(None) };
         let mut ready = self.range.start;
         while ready < self.range.end {
             let part = ready..(ready + STEP_BYTES).min(self.range.end);
-            if !begins(&self, &part) {
-                break;
+            let Some(making) = begins(&self, &part) else { break };
+            if making == Making::Zeros {
+                let _ends = Ends(&ends);
+                write_zeros(&*self.segment.file, part.clone())?;
             }
-            let written = write_zeros(&*self.segment.file, part.clone());
-            ends();
-            written?;
             map.prepare(part.clone())?;
             ready = part.end;
         }
         let Self { segment, range, syncs } = self;
         Ok(Some(Stretch { segment, range: range.start..ready, map, syncs }))
+    }
+}
+
+/// Says at its end that something is done, however that ended.
+struct Ends<'a, F: Fn()>(&'a F);
+
+impl<F: Fn()> Drop for Ends<'_, F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

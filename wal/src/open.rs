@@ -118,14 +118,17 @@ impl Log {
 
     /// The steps of closing: refuse appends, make everything durable, prove it, say so in the catalog.
     pub(crate) fn close_down(&self) -> Result<()> {
-        let order = self.order.lock(); // whoever places anything looks under it: what has a place then is written below
+        let mut order = self.order.lock(); // whoever places anything looks under it: what has a place then is written below
         let before = self.closed.swap(true, Ordering::AcqRel);
+        while order.mapped.is_zeroing() {
+            self.drained.wait(&mut order); // zeros must not come once the directory is somebody else's
+        }
         drop(order);
         if before {
             return Ok(());
         }
         let done = self.settle_down();
-        self.unmap();
+        self.clear();
         self.settled_down.store(true, Ordering::Release);
         self.wake_followers(Lsn::MAX);
         done

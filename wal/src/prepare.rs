@@ -90,7 +90,10 @@ impl Log {
     }
 
     fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, size: Size) -> Result<()> {
-        let done = self.try_prepare_next(catalog, size);
+        let mut done = self.try_prepare_next(catalog, size);
+        if done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Full) && self.let_removed_go() {
+            done = self.try_prepare_next(catalog, size); // there may be space now
+        }
         let mut order = self.order.lock();
         match &done {
             Ok(()) => order.full = None,

@@ -28,7 +28,7 @@ use crate::sync::Mutex;
 use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
 
 /// Bytes of log that one thread takes at a time.
-pub const STRETCH_BYTES: u64 = ahead::STEP_BYTES;
+pub(crate) const STRETCH_BYTES: u64 = ahead::STEP_BYTES;
 
 /// Who replays. Each thread has one of its own; records come in log order within a stretch, stretches in any order.
 pub trait Replayer: Send {

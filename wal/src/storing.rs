@@ -5,6 +5,7 @@
 //! 2. The bytes are those of a group of one record.
 //! 3. Where a store fails what was to be stored goes the way of all, whose write is refused then, and halts the log.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -84,16 +85,33 @@ impl Log {
         drop(order);
         drop(spent);
         if let Some(wanted) = wanted {
+            let begun = Cell::new(Duration::ZERO);
             let begins = |wanted: &Wanted, part: &Range<u64>| {
                 let Order { handed, mapped, frames, .. } = &mut *self.order.lock();
-                !*handed && self.failure.get().is_none() && mapped.begin_zeros(wanted, part, frames)
+                begun.set(self.env.clock.monotonic());
+                let goes_on =
+                    !*handed && self.failure.get().is_none() && !self.closed.load(Ordering::Relaxed);
+                goes_on.then(|| mapped.begin_part(wanted, part, frames)).flatten()
             };
-            let ends = || {
-                self.order.lock().mapped.end_zeros();
-                self.drained.notify_all();
-            };
+            let ends = || self.end_zeros(begun.get());
             let made = wanted.make(begins, ends);
             self.order.lock().mapped.add(made);
+        }
+    }
+
+    /// Zeros that were begun then (monotonic clock) are there, or failed: who waits for them goes on.
+    pub(crate) fn end_zeros(&self, begun: Duration) {
+        let took = self.env.clock.monotonic().saturating_sub(begun);
+        self.order.lock().mapped.end_zeros(took);
+        self.drained.notify_all();
+    }
+
+    /// Waits until no zeros are being written where a group goes.
+    pub(crate) fn wait_for_zeros(&self, group: &Group) {
+        let place = group.in_file();
+        let mut order = self.order.lock();
+        while order.mapped.is_zeroed(&group.segment, &place) {
+            self.drained.wait(&mut order);
         }
     }
 

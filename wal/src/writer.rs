@@ -247,8 +247,7 @@ impl Log {
         if planted::is(Planted::AcknowledgeEarly) {
             group.synced = false;
         }
-        let place = group.segment.file_offset(group.start)..group.segment.file_offset(group.padded_end());
-        let behind_zeros = order.mapped.is_zeroed(&group.segment, &place);
+        let behind_zeros = order.mapped.is_zeroed(&group.segment, &group.in_file());
         let zeros = group.padded && order.habit.wants_zeros() == Some(true);
         let group = Arc::new(group);
         order.on_its_way = Some(group.clone());
@@ -361,15 +360,6 @@ impl Log {
             self.drained.wait(&mut order);
         }
         Ok(())
-    }
-
-    /// Waits until no zeros are being written where a group goes.
-    fn wait_for_zeros(&self, group: &Group) {
-        let place = group.segment.file_offset(group.start)..group.segment.file_offset(group.padded_end());
-        let mut order = self.order.lock();
-        while order.mapped.is_zeroed(&group.segment, &place) {
-            self.drained.wait(&mut order);
-        }
     }
 
     /// Writes zeros behind a group where space was only allocated.

@@ -20,7 +20,7 @@ use crate::schedule::{pause, share};
 use crate::sim::{Choice, Failure, Fault, SimDisk, When, alone};
 use crate::wal::{Append, Wal};
 
-/// Records that are written before one is stored, on the simulated disk: the last but one asks for a stretch.
+/// Records that are written on the simulated disk before a stretch is there, which the last of them asks for.
 const AFTER: u64 = 3;
 
 fn options() -> Options {
@@ -55,6 +55,12 @@ fn until_stored(log: &Log, disk: &SimDisk) -> u64 {
     small.expect("the next block is stored to")
 }
 
+/// True where there is a stretch.
+fn has_any(log: &Log) -> bool {
+    let order = log.order.lock();
+    order.mapped.now.is_some() || order.mapped.next.is_some()
+}
+
 fn head_of(n: usize, bytes: usize) -> Vec<u8> {
     let mut head = vec![n as u8; bytes];
     head[..8].copy_from_slice(&n.to_le_bytes());
@@ -80,8 +86,10 @@ fn groups_are_stored_once_many_came_without_a_sync() {
     let log = opened(&disk);
     for round in 1..=4 {
         let before = disk.counts().stores;
-        (0..AFTER).for_each(|_| commit(&log, b"few"));
-        assert_eq!(disk.counts().stores, before, "round {round}");
+        (1..AFTER).for_each(|_| commit(&log, b"few"));
+        assert!(!has_any(&log), "round {round}");
+        commit(&log, b"one more");
+        assert!(has_any(&log), "round {round}");
         until_stored(&log, &disk);
         (0..3).for_each(|_| commit(&log, b"many"));
         assert_eq!(disk.counts().stores, before + 4, "round {round}");
@@ -89,8 +97,7 @@ fn groups_are_stored_once_many_came_without_a_sync() {
             1 | 2 => _ = log.sync_placed().unwrap(),
             _ => try_commit(&log, b"synced", Durability::Synced).unwrap(),
         }
-        let order = log.order.lock();
-        assert!(order.mapped.now.is_none() && order.mapped.next.is_none(), "what is synced is ready no more");
+        assert!(!has_any(&log), "what is synced is ready no more");
     }
 }
 
@@ -106,7 +113,7 @@ fn log_whose_files_are_not_to_be_mapped_stores_nothing() {
 fn what_was_stored_is_read_replayed_and_survives_a_kill_at_once_and_a_power_cut_once_synced() {
     const RECORDS: usize = 6_000;
     let disk = SimDisk::new(1);
-    let log = opened(&disk);
+    let log = opened_by(&disk, Options { sync_after_bytes: 64 << 20, ..options() }); // no sync is ever due
     (0..RECORDS).for_each(|n| commit(&log, &head_of(n, length_of(n))));
     let stores = disk.counts().stores as usize;
     assert!(stores > RECORDS / 97 * 95, "{stores} were stored");
@@ -175,15 +182,13 @@ fn what_the_system_does_not_make_ready_is_written_and_tried_again_later() {
         (1..AFTER).for_each(|_| commit(&log, b"few"));
         let counts = disk.counts();
         disk.order(When::Call(counts.calls + refused), Fault::Fail(Failure::Full));
-        commit(&log, b"written");
-        assert_eq!(disk.counts().stores, 0);
-        let order = log.order.lock();
-        assert!(order.mapped.next.is_none() && order.mapped.zeroed.is_none(), "call {refused} was refused");
-        drop(order);
+        (0..2).for_each(|_| commit(&log, b"written"));
+        assert!(!has_any(&log) && !log.order.lock().mapped.is_zeroing(), "call {refused} was refused");
+        commit(&log, b"tried again");
+        assert!(has_any(&log), "call {refused} was refused");
         let later = until_stored(&log, &disk);
-        assert!(later >= AFTER, "{later}");
         disk.kill();
-        assert_eq!(heads(disk.restart()).len() as u64, AFTER + later);
+        assert_eq!(heads(disk.restart()).len() as u64, AFTER + 2 + later);
     }
 }
 
@@ -267,30 +272,65 @@ fn group_that_goes_where_zeros_are_being_written_waits_for_them() {
         pause(Duration::from_millis(5)); // enough to be written, if it did not wait
         write_zeros(&*segment.file, tail..tail + BLOCK_BYTES).unwrap();
         done.store(true, Ordering::Release);
-        log.order.lock().mapped.end_zeros();
-        log.drained.notify_all();
+        log.end_zeros(log.env.clock.monotonic());
     });
     disk.kill();
     assert_eq!(heads(disk.restart()), [&b"before"[..], b"behind zeros"]);
 }
 
 #[test]
-fn zeros_are_written_where_nothing_was_placed_since_they_were_asked_for() {
+fn zeros_are_written_where_nothing_was_placed_since_and_left_out_where_they_take_long() {
     let disk = SimDisk::new(1);
     let log = opened(&disk);
     commit(&log, b"before");
+    let mut frame = Frame::record(b"waits to be written", &[]).unwrap();
+    log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+    assert!(log.accepted.get() < log.order.lock().frames.tail());
     let mut order = log.order.lock();
     let Order { mapped, frames, .. } = &mut *order;
     let segment = frames.active().unwrap().clone();
     let tail = segment.file_offset(frames.tail());
     let block = tail.next_multiple_of(BLOCK_BYTES);
+    let entry = log.catalog.lock().segments.last().unwrap().clone();
     let wanted = Wanted { segment, range: block..block + BLOCK_BYTES, syncs: mapped.syncs };
-    for (start, may) in [(block, true), (tail, true), (tail - 1, false)] {
-        assert_eq!(mapped.begin_zeros(&wanted, &(start..block + BLOCK_BYTES), frames), may, "{start}");
-        mapped.end_zeros();
+    for (start, making) in [(block, Some(Making::Zeros)), (tail, Some(Making::Zeros)), (tail - 1, None)] {
+        assert_eq!(mapped.begin_part(&wanted, &(start..block + BLOCK_BYTES), frames), making, "{start}");
+        mapped.end_zeros(SLOW);
     }
+    mapped.begin_part(&wanted, &wanted.range, frames);
+    mapped.end_zeros(2 * SLOW);
+    for part in 0..2 * PLAIN_PARTS {
+        let making = if part < PLAIN_PARTS { Making::Plain } else { Making::Zeros };
+        assert_eq!(mapped.begin_part(&wanted, &wanted.range, frames), Some(making), "part {part}");
+        assert_eq!(mapped.is_zeroed(&wanted.segment, &wanted.range), making == Making::Zeros);
+    }
+    let other =
+        Arc::new(Segment::open(&disk, Path::new("/store"), &entry, log.store, Access::Pread).unwrap());
+    let elsewhere = Wanted { segment: other, range: wanted.range.clone(), syncs: mapped.syncs };
+    assert_eq!(mapped.begin_part(&elsewhere, &elsewhere.range, frames), None, "not the active segment");
     mapped.begin_sync();
-    assert!(!mapped.begin_zeros(&wanted, &wanted.range, frames), "a sync began since");
+    assert_eq!(mapped.begin_part(&wanted, &wanted.range, frames), None, "a sync began since");
+}
+
+#[test]
+fn stretch_ends_where_a_sync_is_due_and_what_is_ready_is_stored_to_until_then() {
+    let disk = SimDisk::new(1);
+    let sync_after_bytes = 3 * STEP_BYTES;
+    let one_segment = Options { segment_bytes_min: 4 << 20, ..options() };
+    let log = opened_by(&disk, Options { sync_after_bytes, ..one_segment });
+    until_stored(&log, &disk);
+    let mut written = 0;
+    while log.order.lock().unsynced.is_some_and(|(_, bytes)| bytes < sync_after_bytes) {
+        let before = disk.counts();
+        commit(&log, &[7; 2000]);
+        let is_stored = disk.counts().stores > before.stores;
+        let order = log.order.lock();
+        let ready = order.mapped.now.iter().chain(&order.mapped.next).map(|stretch| stretch.range.end).max();
+        let due = DATA_OFFSET + sync_after_bytes + 3 * STEP_BYTES;
+        assert!(ready.is_some_and(|end| end <= due), "{ready:?}");
+        written += usize::from(!is_stored);
+    }
+    assert!(written <= 1, "{written} were written, though the next stretch was asked for before");
 }
 
 #[test]

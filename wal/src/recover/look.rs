@@ -1,7 +1,7 @@
 //! Corridor: going through the last segments, and through files without a header, on as many threads as are useful.
 //!
 //! Many threads cut them into pieces and take these one after the other. Where the pieces of a segment do not tell what it holds,
-//! as behind damage, it is skimmed once more as a whole.
+//! as behind damage, or where one cannot be read, it is skimmed once more as a whole: a skim from the front looks at less.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::schedule;
 use crate::segment::file::{Access, Segment};
 use crate::window::{GLANCE_BYTES, WINDOW_BYTES, Window};
 
-/// Bytes to look through for which another thread is started.
+/// Bytes to look through for which other threads are started.
 pub(super) const SHARED_BYTES: u64 = 16 << 20;
 
 /// Bytes that a thread takes at a time: long beside the groups in it, and short beside what there is for a thread.
@@ -67,15 +67,22 @@ fn look_in_pieces(lookers: &[Looker<'_>], headless: &[Headless]) -> Result<Vec<S
         .flat_map(|file| pieces(DATA_OFFSET..file.bytes).map(move |piece| Part::File(file, piece)));
     let parts: Vec<Part<'_>> = segments.chain(files).collect();
     let found = schedule::share_out(schedule::cores(), &parts, |part| match part {
-        Part::Segment(looker, piece) => looker.piece(piece.clone()).map(Some),
+        Part::Segment(looker, piece) => Ok(looker.piece(piece.clone()).ok()),
         Part::File(file, piece) => file.is_spent(piece.clone()).map(|()| None),
     });
-    let mut found = found.into_iter().collect::<Result<Vec<Option<Piece>>>>()?.into_iter().flatten();
-    let skim = |looker: &Looker<'_>| {
-        let pieces: Vec<Piece> = found.by_ref().take(looker.pieces().count()).collect();
-        join(looker.segment.base, &pieces).map_or_else(|| looker.whole(), Ok)
-    };
-    lookers.iter().map(skim).collect()
+    let found = found.into_iter().collect::<Result<Vec<Option<Piece>>>>()?;
+    let (mut at, mut joined) = (0, Vec::new());
+    for looker in lookers {
+        let own = &found[at..at + looker.pieces().count()];
+        let own: Option<Vec<Piece>> = own.iter().cloned().collect();
+        joined.push((looker, own.and_then(|own| join(looker.segment.base, &own))));
+        at += looker.pieces().count();
+    }
+    let untold = joined.iter().filter(|(_, skim)| skim.is_none()).count();
+    let skims = schedule::share_out(schedule::cores().min(untold.max(1)), &joined, |(looker, skim)| {
+        skim.map_or_else(|| looker.whole(), Ok)
+    });
+    skims.into_iter().collect()
 }
 
 /// Who looks at one segment.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Recovery;
+use crate::env::Threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header::SegmentKind;
 use crate::lsn::Lsn;
@@ -133,11 +134,12 @@ impl Recovery<'_> {
         self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
     }
 
-    /// Files that were removed, still open where there is space: for each MiB of one, the system takes a quarter of a millisecond
-    /// to get its pages and blocks back, which whoever opens the log need not wait for.
+    /// Files that were removed, still open where there is space and somebody who closes them later: to get back the pages and blocks
+    /// of a long one takes the system some milliseconds, which whoever opens the log need not wait for.
     pub(super) fn kept_open(&self, removed: Vec<Headless>) -> Vec<Arc<dyn VfsFile>> {
         let free = || self.env.vfs.free_bytes(self.root).unwrap_or(0);
-        if removed.is_empty() || free() < SPACE_BYTES {
+        let later = self.shortage.is_none() && self.env.threads == Threads::Own;
+        if removed.is_empty() || !later || free() < SPACE_BYTES {
             return Vec::new();
         }
         removed.into_iter().map(|file| file.file).collect()
@@ -156,12 +158,18 @@ impl Recovery<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::IoSlice;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use super::*;
+    use crate::clock::Clock as _;
     use crate::env::Env;
+    use crate::format::frame::Frame;
     use crate::log::LET_GO_AFTER;
-    use crate::options::Options;
+    use crate::options::{Durability, Options};
+    use crate::place::Urgency;
     use crate::recover::look::SHARED_BYTES;
+    use crate::schedule::pause;
     use crate::segment::fill::write_zeros;
     use crate::sim::{Failure, Fault, Sim, When};
     use crate::wal::Wal;
@@ -211,7 +219,8 @@ mod tests {
         let disk = sim.disk();
         disk.plant(&path, &[0; 8192]).unwrap();
         disk.set_capacity(free.map(|free| disk.used() + free));
-        let log = Wal::open_in(sim.env(), dir, Options::default()).unwrap();
+        let env = Env { threads: Threads::Own, ..sim.env() };
+        let log = Wal::open_in(env, dir, Options::default()).unwrap();
         assert!(disk.read(&path).is_err(), "it went");
         (sim, log)
     }
@@ -222,12 +231,42 @@ mod tests {
             let (mut sim, log) = opened_with(free);
             let still_open = || log.log.removed.lock().as_ref().map_or(0, |removed| removed.files.len());
             assert_eq!(still_open(), kept, "{free:?}");
-            log.log.tick();
+            log.log.tend_removed();
             assert_eq!(still_open(), kept, "{free:?}, at once");
             sim.advance(LET_GO_AFTER);
-            log.log.tick();
+            log.log.tend_removed();
             assert_eq!(still_open(), 0, "{free:?}, later");
         }
+        let (_, wal) = opened_with(None);
+        let log = wal.log.clone();
+        wal.close().unwrap();
+        assert!(log.removed.lock().is_none(), "it is closed with the log");
+    }
+
+    /// Whether something comes true: a minute is for ever.
+    fn comes(is_true: impl Fn() -> bool) -> bool {
+        (0..60_000).any(|_| {
+            pause(Duration::from_millis(1));
+            is_true()
+        })
+    }
+
+    #[test]
+    fn buffered_commit_is_synced_as_promised_while_a_file_that_went_is_still_open() {
+        let (sim, log) = opened_with(None);
+        let later = sim.clock().boot() + 1000 * LET_GO_AFTER;
+        log.log.removed.lock().as_mut().unwrap().due = later;
+        log.log.keeper.ring(); // it may sleep already, until that was due before
+        assert!(
+            comes(|| log.log.keeper.resting.load(Ordering::Acquire)),
+            "beside its alarm the keeper rests"
+        );
+        let mut frame = Frame::record(b"two", &[]).unwrap();
+        let placed = log.log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+        log.log.wait(placed).unwrap();
+        sim.clock().advance(Options::default().sync_after);
+        assert!(comes(|| log.durable() > placed.lsn), "whoever gave the answer woke it");
+        assert!(log.log.removed.lock().is_some());
     }
 
     #[test]

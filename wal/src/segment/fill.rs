@@ -1,4 +1,4 @@
-//! Door: zeros that are written ahead, in a new segment and in one that was only allocated; and whether a file has nothing else.
+//! Door: zeros that are written ahead, in a new segment, in one that was only allocated, and where records are going to be stored; and whether a file has nothing else.
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
