@@ -134,3 +134,81 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
     Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::draw::Draw;
+    use crate::format::frame::Frame;
+    use crate::format::group::GROUP_FRAME_BYTES;
+    use crate::options::{Durability, Options};
+    use crate::report::RecoveryReport;
+    use crate::segment::name::{LOG_DIR, segment_name};
+    use crate::sim::{SimDisk, alone};
+    use crate::wal::{Append, Wal};
+
+    const STORE: &str = "/store";
+
+    /// A log of three pieces in its one segment, with small records, long ones, and some that are not proven.
+    fn written() -> SimDisk {
+        let disk = SimDisk::memory();
+        let bytes = 3 * PIECE_BYTES + SHARED_BYTES;
+        let options = Options { segment_bytes_min: bytes, segment_bytes_max: bytes, ..Options::default() };
+        let log = Wal::open_in(alone(&disk), Path::new(STORE), options).unwrap();
+        let mut draw = Draw::from_seed(1);
+        while log.stats().bytes < 3 * PIECE_BYTES - (64 << 10) {
+            let bytes = [300, 20_000, 300_000][draw.below(3) as usize];
+            let syncs = draw.below(4) == 0 && log.stats().bytes < 2 * PIECE_BYTES;
+            let durability = if syncs { Durability::Synced } else { Durability::Buffered };
+            let body = vec![7; draw.below(bytes) as usize];
+            let frame = Frame::record(b"head", &[&body]).unwrap();
+            log.commit(frame, Append { durability, ..Append::default() }).unwrap();
+        }
+        disk.kill();
+        disk.restart()
+    }
+
+    /// What an opening finds or says, on so many threads.
+    fn opened(disk: &SimDisk, threads: Threads) -> std::result::Result<(RecoveryReport, Vec<Lsn>), String> {
+        let env = Env { threads, ..alone(disk) };
+        let opened = Wal::open_in(env, Path::new(STORE), Options::default());
+        let log = opened.map_err(|e| e.to_string())?;
+        let records = log.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().lsn).collect();
+        let report = RecoveryReport { judging: Duration::ZERO, ..log.report() };
+        disk.kill();
+        Ok((report, records))
+    }
+
+    #[test]
+    fn many_threads_find_what_one_does_behind_damage_too() {
+        let whole = written();
+        let (all, records) = opened(&whole.restart(), Threads::None).unwrap();
+        assert_eq!(opened(&whole.restart(), Threads::Own), Ok((all, records.clone())));
+        let first = segment_name(Lsn::new(all.proven.timeline(), 0), 0);
+        let path = Path::new(STORE).join(LOG_DIR).join(first);
+        let mut draw = Draw::from_seed(2);
+        let (mut torn, mut refused) = (0, 0);
+        for n in 0..12 {
+            let of = if n < 4 { records.len() } else { records.len() / 4 };
+            let record = records[records.len() - 1 - draw.below(of as u64) as usize];
+            let damaged = || {
+                let disk = whole.restart();
+                let head = DATA_OFFSET + record.offset() - GROUP_FRAME_BYTES as u64;
+                disk.flip_bit(&path, head + n, 3).unwrap(); // of its group, which has no other
+                disk
+            };
+            let one = opened(&damaged(), Threads::None);
+            assert_eq!(opened(&damaged(), Threads::Own), one, "damage in front of {record}");
+            match one {
+                Ok((report, found)) => {
+                    torn += usize::from(found.len() < records.len() && report.groups_dropped > 0)
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(torn > 0 && refused > 0, "{torn}, {refused}");
+    }
+}

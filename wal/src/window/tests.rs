@@ -116,13 +116,50 @@ fn a_window_shows_what_the_whole_segment_shows() {
 fn damage_shows_at_the_same_place_through_a_window() {
     let (disk, log) = written(9);
     let mut draw = Draw::from_seed(9);
+    let mut behind = 0;
     for segment in log.segments.read().iter() {
-        for _ in 0..8 {
-            let byte = segment.file_offset(segment.base) + draw.below(segment.there());
+        for n in 0..8 {
+            let mut byte = segment.file_offset(segment.base) + draw.below(segment.there());
+            let mut data = vec![0; segment.there() as usize];
+            segment.read_into(&mut data, segment.base).unwrap();
+            let span = Span { base: segment.base, binding: segment.binding, data: &data };
+            let groups: Vec<_> = span.groups(segment.base).collect();
+            if n % 2 == 1 && !groups.is_empty() {
+                // where a skim looks
+                byte = segment.file_offset(groups[draw.below(groups.len() as u64) as usize].lsn)
+                    + draw.below(24);
+            }
             disk.flip_bit(&segment.path, byte, draw.below(8) as u8).unwrap();
             compare(segment, 5_000);
+            let mut window = Window::over(segment, segment.capacity_end(), None, 5_000, Vec::new());
+            behind += window.skim(|_| {}).unwrap().groups_behind;
         }
     }
+    assert!(behind > 0, "groups behind the end of a chain were met");
+}
+
+#[test]
+fn pieces_of_a_mapped_segment_tell_what_the_whole_one_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(Env::os(), dir.path(), Options::default()).unwrap();
+    let mut draw = Draw::from_seed(1);
+    for _ in 0..2_000 {
+        let head = vec![7; draw.below(600) as usize];
+        let durability = if draw.below(50) == 0 { Durability::Synced } else { Durability::Buffered };
+        let placed = log.append(&mut Frame::record(&head, &[]).unwrap(), durability, Urgency::Ordinary);
+        log.wait(placed.unwrap()).unwrap();
+    }
+    let mut groups = 0;
+    for segment in log.segments.read().iter() {
+        let mut window = Window::new(segment, segment.capacity_end(), WINDOW_BYTES, Vec::new()).unwrap();
+        assert!(window.whole().is_some());
+        let whole = window.skim(|_| {}).unwrap();
+        for blocks in [1, 5, 16] {
+            assert_eq!(in_pieces(&mut window, segment, blocks * BLOCK_BYTES), Some(whole), "{blocks} blocks");
+        }
+        groups += whole.groups;
+    }
+    assert!(groups > 1_900, "{groups}");
 }
 
 #[test]
