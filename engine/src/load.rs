@@ -399,11 +399,21 @@ mod tests {
     /// Bytes of the index of the first records of a log of 100 MB, 100 bytes each, so many of each key, once it was told how
     /// many will come, with so much memory for it; and without that.
     fn sampled(records_each: u64, memory_bytes: u64) -> (usize, usize) {
+        sampled_in(records_each, memory_bytes, u64::MAX)
+    }
+
+    /// As [`sampled`], in stretches of so many records, between which as much of the log lies that others replay.
+    fn sampled_in(records_each: u64, memory_bytes: u64, stretch: u64) -> (usize, usize) {
         let (index, plain) = (TailIndex::new(3), TailIndex::new(3));
         let sample = Sample::new(&index, 100_000_000, memory_bytes);
         let mut load = Load { loader: index.loader(Staging::default()), versions: 0, sample };
         for n in 0..u64::from(Sample::RECORDS) {
-            let (lsn, key) = (Lsn::new(1, 4096 + n * 100), (n / records_each).to_be_bytes());
+            if n.is_multiple_of(stretch) {
+                load.leap();
+            }
+            let between = n / stretch * stretch.min(1 << 20);
+            let lsn = Lsn::new(1, 4096 + (n + between) * 100);
+            let key = (n / records_each).to_be_bytes();
             let mut head = Vec::new();
             let mut writer = HeadWriter::begin(&mut head, &Author::NOBODY).unwrap();
             writer.put(CollectionId::FIRST, &key, Part { offset: 0, bytes: 9 }).unwrap();
@@ -428,6 +438,14 @@ mod tests {
         for known in [2, 33, 1000] {
             let (told, plain) = sampled(known, 1 << 30);
             assert!(told <= plain + (1 << 20), "{known} records of each key: {told} bytes, {plain}");
+        }
+    }
+
+    #[test]
+    fn a_sample_counts_no_step_from_one_stretch_to_another() {
+        let at_once = sampled(1, 1 << 30);
+        for stretch in [100, 1000, 10_000] {
+            assert_eq!(sampled_in(1, 1 << 30, stretch), at_once, "stretches of {stretch} records");
         }
     }
 
