@@ -50,6 +50,8 @@ struct Committer<'a> {
     draw: Draw,
     /// The number of its next record; no two threads share one.
     number: u64,
+    /// Hardly anything of it is synced, so that records are stored to a map.
+    seldom: bool,
     told: Vec<Told>,
     /// Placed, and not waited for yet: where it stands in `told`, how it was asked for, its ticket.
     open: Vec<(usize, Durability, Ticket)>,
@@ -64,6 +66,7 @@ impl Committer<'_> {
                 4..8 => self.append(),
                 8 => self.wait_for_one(),
                 9 => self.read_back(),
+                10 if self.seldom => self.commit(),
                 10 => self.log.sync().map(drop).or_else(|e| over(&e)).map(|()| true),
                 _ => {
                     std::thread::sleep(Duration::from_micros(self.draw.below(2_500)));
@@ -82,7 +85,8 @@ impl Committer<'_> {
         let number = self.number;
         self.number += 1;
         let most = [60, 300, 1_500, 6_000, 20_000][self.draw.below(5).min(self.draw.below(5)) as usize];
-        let durability = if self.draw.below(3) == 0 { Buffered } else { Synced };
+        let buffered = self.draw.below(3) == 0 || self.seldom && !number.is_multiple_of(20);
+        let durability = if buffered { Buffered } else { Synced };
         (number, self.draw.below(most) as usize, durability)
     }
 
@@ -161,13 +165,17 @@ fn over(e: &Error) -> Result<(), Finding> {
     }
 }
 
-fn options(draw: &mut Draw, access: Access) -> Options {
+fn options(draw: &mut Draw, access: Access, seldom: bool) -> Options {
+    let rarer = if seldom { 20 } else { 1 };
+    let Options { segment_bytes_min, segment_bytes_max, .. } = small_segments();
     Options {
         access,
-        sync_after: Duration::from_micros(500 + draw.below(4_000)),
-        sync_after_bytes: 1 + draw.below(40_000),
+        sync_after: Duration::from_micros(500 + draw.below(4_000)) * rarer,
+        sync_after_bytes: (1 + draw.below(40_000)) * u64::from(rarer),
         mark_after: Duration::from_micros(draw.below(1_500)),
         in_flight_bytes_max: 4_000 + draw.below(60_000),
+        segment_bytes_min: segment_bytes_min * u64::from(rarer),
+        segment_bytes_max: segment_bytes_max * u64::from(rarer),
         ..small_segments()
     }
 }
@@ -197,7 +205,8 @@ struct Seen {
 fn run(seed: u64, planted: Option<Planted>) -> Result<Seen, Finding> {
     let mut draw = Draw::from_seed(seed);
     let access = if seed.is_multiple_of(2) { Access::Mapped } else { Access::Pread };
-    let options = options(&mut draw, access);
+    let seldom = seed.is_multiple_of(4);
+    let options = options(&mut draw, access, seldom);
     let (mut disk, mut history, mut seen) = (SimDisk::new(seed), History::default(), Seen::default());
     for life in 0..LIVES {
         let context = |e| format!("life {life}, {access:?}: {e}");
@@ -211,7 +220,8 @@ fn run(seed: u64, planted: Option<Planted>) -> Result<Seen, Finding> {
             n @ 0..4 => disk.order(When::Change(disk.counts().changes + last), ends[n]),
             n => disk.order(When::Sync(disk.counts().syncs + last / 4 + 1), fails[n - 4]),
         }
-        let told = commit_from_threads(&log, 2 + draw.below(3), &mut draw, life, planted).map_err(context)?;
+        let told = commit_from_threads(&log, 2 + draw.below(3), &mut draw, (life, seldom), planted)
+            .map_err(context)?;
         match disk.death() {
             Some(_) => seen.crashes += 1,
             None if log.failure().is_some() => {
@@ -250,7 +260,7 @@ fn commit_from_threads(
     log: &Wal,
     threads: u64,
     draw: &mut Draw,
-    life: u64,
+    (life, seldom): (u64, bool),
     planted: Option<Planted>,
 ) -> Result<Vec<Told>, Finding> {
     let seeds: Vec<u64> = (0..threads).map(|_| draw.next_u64()).collect();
@@ -259,7 +269,7 @@ fn commit_from_threads(
             plant(planted);
             let number = (life * 100 + n) * 10_000;
             let draw = Draw::from_seed(seed);
-            let mut committer = Committer { log, draw, number, told: Vec::new(), open: Vec::new() };
+            let mut committer = Committer { log, draw, number, seldom, told: Vec::new(), open: Vec::new() };
             committer.run().map(|()| committer.told)
         };
         let running: Vec<_> = (0..).zip(seeds).map(|own| scope.spawn(move || run(own))).collect();

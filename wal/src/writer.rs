@@ -31,8 +31,7 @@ use crate::segment::file::Segment;
 use crate::sync::{MutexGuard, lock_soon};
 use crate::turns::{Turn, is_enough};
 
-/// So much behind a small group that a sync follows is written as zeros with it where space was only allocated: what is prepared for
-/// large or unsynced groups is used by others later.
+/// So much is written as zeros behind a small synced group, where space was only allocated for large or unsynced ones before.
 const AHEAD_BYTES: u64 = 256 << 10;
 
 /// A group that had company waits this long for it.
@@ -316,10 +315,10 @@ impl Log {
 
     /// Writes a group, and zeros behind it where it wants them and its segment has none. The segment before it is synced first.
     fn write_group(&self, Taken { group, zeros, turn, behind_zeros, .. }: &Taken) -> Result<()> {
-        let mut late = None;
         if *behind_zeros {
             self.wait_for_zeros(group);
         }
+        let mut late = None;
         if let (Some(predecessor), Some(turn)) = (&group.predecessor, turn) {
             #[cfg(feature = "planted")]
             let predecessor =
