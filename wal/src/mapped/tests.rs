@@ -291,7 +291,7 @@ fn zeros_are_written_where_nothing_was_placed_since_and_left_out_where_they_take
     let segment = frames.active().unwrap().clone();
     let tail = segment.file_offset(frames.tail());
     let block = tail.next_multiple_of(BLOCK_BYTES);
-    let entry = log.catalog.lock().segments.last().unwrap().clone();
+    let entry = *log.catalog.lock().segments.last().unwrap();
     let wanted = Wanted { segment, range: block..block + BLOCK_BYTES, syncs: mapped.syncs };
     for (start, making) in [(block, Some(Making::Zeros)), (tail, Some(Making::Zeros)), (tail - 1, None)] {
         assert_eq!(mapped.begin_part(&wanted, &(start..block + BLOCK_BYTES), frames), making, "{start}");
