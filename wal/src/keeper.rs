@@ -1,5 +1,5 @@
-//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync; and, where nothing
-//! does for a while, the end of files that recovery removed.
+//! Corridor: what falls due by itself: the next segment, the sync of buffered data, the mark behind an idle sync, and behind these the
+//! end of files that recovery removed.
 //!
 //! The keeper thread sleeps until something is due, or rests where nothing is. Where a log has no threads, `tick` does
 //! the same work when the caller's clock says so.

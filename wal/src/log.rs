@@ -321,24 +321,24 @@ impl Log {
             why.message()
         );
         let failure = self.failure.get_or_init(|| Error::new(ErrorKind::Halted, say)).clone();
-        self.clear(); // under `order`: who looked before the failure stood there sleeps by now, and hears the bell
+        self.unmap(); // under `order`: who looked before the failure stood there sleeps by now, and hears the bell
         self.drained.notify_all();
         for sleeper in self.waiters.reached(Lsn::MAX) {
             sleeper.wake();
         }
         self.bells.iter().for_each(Bell::ring);
         self.wake_followers(Lsn::MAX);
+        self.let_removed_go(); // which may take as long as the disk takes
         failure
     }
 
-    /// Gives up what nobody will ask for any more: what may be stored to, and files that are removed.
-    pub(crate) fn clear(&self) {
+    /// Gives up what may be stored to.
+    pub(crate) fn unmap(&self) {
         let mut order = self.order.lock();
         order.mapped.begin_sync();
         let spent = order.mapped.take_spent();
         drop(order);
         drop(spent);
-        self.let_removed_go();
     }
 
     /// Closes files that recovery removed, which gives the disk their space back; false where there are none.

@@ -254,7 +254,8 @@ impl MappedWrites {
             true => segment.file_offset(self.through).max(tail.next_multiple_of(boundary.min(STEP_BYTES))),
             false => tail.next_multiple_of(boundary),
         };
-        let due = tail.saturating_add(due_bytes).next_multiple_of(STEP_BYTES) + STEP_BYTES;
+        let due = tail + due_bytes.min(segment.capacity); // it may be further than any file is long
+        let due = due.next_multiple_of(STEP_BYTES) + STEP_BYTES;
         let end = (start + self.bytes).min(file_end(&segment)).min(due);
         if start >= end {
             let to = if start < file_end(&segment) { start - STEP_BYTES } else { u64::MAX };

@@ -128,9 +128,10 @@ impl Log {
             return Ok(());
         }
         let done = self.settle_down();
-        self.clear();
+        self.unmap();
         self.settled_down.store(true, Ordering::Release);
         self.wake_followers(Lsn::MAX);
+        self.let_removed_go();
         done
     }
 
