@@ -1,8 +1,8 @@
 //! Door: the state that all handles and threads of one open log share.
 //!
 //! Locks, in the order in which they are taken: `packing`, `catalog`, `lock`, then the waiters' lists, then `order`; `segments` and
-//! `removed` are leaves. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and with it
-//! `lock`, which only closing takes besides.
+//! `removed` are leaves. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and
+//! with it `lock`, which only closing takes besides.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

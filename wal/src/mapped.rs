@@ -5,8 +5,9 @@
 //! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
 //!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins, what was ready is not any more.
 //! - *Zeros first*: what is made ready is written as zeros before, 64 KiB at a time: many systems get its memory in one piece then, which
-//!   costs less than page by page, and less to sync. Nothing was placed there when that begins, and nothing is written there until it is done. Where it
-//!   takes long, for there is no memory at hand, it is left out for a while: no other write to the file goes on beside it.
+//!   costs less than page by page, and less to sync. Nothing was placed there when that begins, and nothing is written there until it
+//!   is done. Where it takes long, for there is no memory at hand, it is left out for a while: no other write to the file goes on beside
+//!   it.
 //! - *Else written*: what lies in no stretch that is ready is written by a call, which says itself what is wrong.
 //! - *Apart*: a stretch begins behind what was placed when it was asked for, at a boundary over which a system keeps nothing in one
 //!   piece, as a rule. Where it does, it may write durable blocks in front of what is stored once more, as they are.

@@ -13,6 +13,7 @@ use crate::env::{Env, Threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::group::StatedEnd;
 use crate::format::header::DATA_OFFSET;
+use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::scan::Skim;
 use crate::scan::pieces::{Piece, join};
@@ -25,6 +26,9 @@ pub(super) const SHARED_BYTES: u64 = 16 << 20;
 
 /// Bytes that a thread takes at a time: long beside the groups in it, and short beside what there is for a thread.
 const PIECE_BYTES: u64 = 4 << 20;
+
+/// Most pieces of one file, whatever length it claims: one without a header may have any.
+const PIECES_MAX: u64 = 1024;
 
 impl Recovery<'_> {
     /// Step 3, and what is left of step 1.
@@ -39,7 +43,8 @@ impl Recovery<'_> {
         let lookers = open.iter().enumerate();
         let lookers: Vec<Looker<'_>> =
             lookers.map(|(n, segment)| Looker { env, segment, access, is_kept: n < tail }).collect();
-        let bytes: u64 = open.iter().map(|s| s.there()).chain(headless.iter().map(|file| file.bytes)).sum();
+        let lengths = open.iter().map(|s| s.there()).chain(headless.iter().map(|file| file.bytes));
+        let bytes = lengths.fold(0, u64::saturating_add);
         let skims = if bytes < SHARED_BYTES || env.threads == Threads::None {
             headless.iter().try_for_each(|file| file.is_spent(DATA_OFFSET..file.bytes))?;
             lookers.iter().map(Looker::whole).collect::<Result<Vec<_>>>()?
@@ -124,10 +129,14 @@ impl Looker<'_> {
     }
 }
 
-/// A range in pieces.
+/// A range in pieces of whole blocks.
 fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-    let end = range.end;
-    range.step_by(PIECE_BYTES as usize).map(move |at| at..(at + PIECE_BYTES).min(end))
+    let Range { start, end } = range;
+    let least = end.saturating_sub(start).div_ceil(PIECES_MAX).next_multiple_of(BLOCK_BYTES);
+    let step = least.max(PIECE_BYTES);
+    let begin = move |at: &u64| at.checked_add(step).filter(|next| *next < end);
+    let first = Some(start).filter(|start| *start < end);
+    std::iter::successors(first, begin).map(move |at| at..at.saturating_add(step).min(end))
 }
 
 /// The ends that a segment states, if it was begun.
@@ -180,6 +189,28 @@ mod tests {
         let report = RecoveryReport { judging: Duration::ZERO, ..log.report() };
         disk.kill();
         Ok((report, records))
+    }
+
+    #[test]
+    fn pieces_cover_a_range_and_are_few_whatever_length_a_file_claims() {
+        let long = i64::MAX as u64;
+        for (start, end, count) in [
+            (DATA_OFFSET, 0, 0),
+            (0, 0, 0),
+            (0, 1, 1),
+            (0, PIECE_BYTES, 1),
+            (DATA_OFFSET, PIECE_BYTES + DATA_OFFSET + 1, 2),
+            (0, 256 * PIECE_BYTES, 256),
+            (DATA_OFFSET, long, PIECES_MAX),
+        ] {
+            let range = start..end;
+            let pieces: Vec<_> = pieces(range.clone()).collect();
+            assert_eq!(pieces.len() as u64, count, "{range:?}");
+            assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
+            assert!(pieces.iter().all(|piece| piece.start.is_multiple_of(BLOCK_BYTES) && !piece.is_empty()));
+            assert!(pieces.first().is_none_or(|first| first.start == range.start));
+            assert!(pieces.last().is_none_or(|last| last.end == range.end));
+        }
     }
 
     #[test]
