@@ -169,8 +169,8 @@ impl Core {
 
     pub(crate) fn checkpoint_if_due(&self) -> Result<bool> {
         let tail = self.debt.tail();
-        let seen = self.seen_tail.swap(tail.replay_ps, Ordering::Relaxed);
-        let idle = seen == tail.replay_ps && self.is_worth_a_table_when_idle(tail.replay_ps);
+        let rest = self.unchanged.lock().look(tail, self.wal.env().clock.monotonic());
+        let idle = rest >= IDLE && self.is_worth_a_table_when_idle(tail.replay_ps);
         let stuck = !self.index.layers().frozen.is_empty();
         let lapses = self.waste.is_table_due(self.wal.accepted());
         if tail.reaches(self.due) || idle || stuck || lapses { self.checkpoint() } else { Ok(false) }
@@ -315,7 +315,9 @@ mod tests {
     #[test]
     fn nobody_is_held_back_while_tables_cannot_be_written() {
         let disk = savehold_wal::sim::SimDisk::memory();
-        let env = savehold_wal::env::Env { vfs: Arc::new(disk.clone()), ..savehold_wal::sim::memory() };
+        let clock = Arc::new(savehold_wal::sim::SimClock::default());
+        let (vfs, hand) = (Arc::new(disk.clone()), clock.clone());
+        let env = savehold_wal::env::Env { vfs, clock, ..savehold_wal::sim::memory() };
         let store = crate::Options::new().open_in(env, std::path::Path::new("/store")).unwrap();
         let core = &store.core;
         let work = core.shelf.work.lock(); // there is no table yet
@@ -331,6 +333,7 @@ mod tests {
             (0..3).for_each(|_| {
                 drop(core.shelf.work.lock()); // whoever is at it is done
                 core.tend_index();
+                hand.advance(IDLE);
             });
         };
         assert!(is_held_back());
@@ -341,6 +344,26 @@ mod tests {
         disk.set_capacity(None);
         tend();
         assert!(core.checkpoints.load(Ordering::Relaxed) > 0 && is_held_back());
+    }
+
+    #[test]
+    fn looks_that_follow_each_other_at_once_do_not_find_a_store_idle() {
+        let clock = Arc::new(savehold_wal::sim::SimClock::default());
+        let (hand, threads) = (clock.clone(), Threads::None);
+        let env = savehold_wal::env::Env { clock, threads, ..savehold_wal::sim::memory() };
+        let store = crate::Options::new().open_in(env, std::path::Path::new("/store")).unwrap();
+        store.collection::<Vec<u8>>("coins").unwrap().set("42", &vec![7; 300 << 10]).unwrap();
+        let checkpoints = |after| {
+            hand.advance(after);
+            assert_eq!(store.core.tend_index(), Some(IDLE), "to look again");
+            store.core.checkpoints.load(Ordering::Relaxed)
+        };
+        assert_eq!([Duration::ZERO, Duration::ZERO, IDLE / 2].map(checkpoints), [0; 3]);
+        store.collection::<u64>("coins").unwrap().set("43", &7).unwrap();
+        assert_eq!([IDLE / 2, IDLE - Duration::from_nanos(1)].map(checkpoints), [0; 2], "it was not");
+        hand.advance(Duration::from_nanos(1));
+        store.core.tend_index();
+        assert_eq!(store.core.checkpoints.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use savehold_wal::{Durability, Lsn, Wal, schedule};
 use crate::archiving::Archiving;
 use crate::bar::Bar;
 use crate::bell::Bell;
-use crate::debt::{Debt, Due};
+use crate::debt::{Debt, Due, Unchanged};
 use crate::desk::Desk;
 use crate::duty::Upkeep;
 use crate::entry::Entry;
@@ -73,8 +73,8 @@ pub(crate) struct Core {
     /// What may be due before a checkpoint begins.
     pub(crate) due: Due,
     pub(crate) replaying: Replaying,
-    /// What was due when it was last looked at.
-    pub(crate) seen_tail: AtomicU64,
+    /// What was due when it was last looked at, and since when.
+    pub(crate) unchanged: Mutex<Unchanged>,
     pub(crate) closing: AtomicBool,
     /// Handles that programs have.
     pub(crate) shares: AtomicUsize,
@@ -167,7 +167,7 @@ impl Core {
             // the tail, the one that is being written out, and what listings keep in order beside each
             due: Due { replay_ps: rates.due_ps(budget), memory: memory / 4 },
             replaying,
-            seen_tail: AtomicU64::new(0),
+            unchanged: Mutex::default(),
             closing: AtomicBool::new(false),
             shares: AtomicUsize::new(0),
             closed: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use savehold_wal::Lsn;
 use savehold_wal::limits::BLOCK_BYTES;
@@ -38,6 +39,24 @@ impl Due {
     #[inline]
     pub(crate) fn index_bytes(versions: u64, key_bytes: u64) -> u64 {
         versions * VERSION_BYTES + key_bytes
+    }
+}
+
+/// What was due when it was last looked at, and since when it has been that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unchanged {
+    due: Due,
+    since: Duration,
+}
+
+impl Unchanged {
+    /// For how long nothing was added, as far as looks tell. Two looks may follow each other at once, between two commits:
+    /// that they find the same says nothing by itself.
+    pub(crate) fn look(&mut self, due: Due, now: Duration) -> Duration {
+        if due != self.due {
+            *self = Self { due, since: now };
+        }
+        now.saturating_sub(self.since)
     }
 }
 
@@ -103,5 +122,19 @@ impl Debt {
     pub(crate) fn thaw(&self) {
         self.frozen.store(0, Ordering::Relaxed);
         self.memory[1].store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_find_unchanged_was_so_since_the_first_of_them() {
+        let (mut seen, at) = (Unchanged::default(), Duration::from_millis);
+        let mut look = |replay_ps, ms| seen.look(Due { replay_ps, memory: 64 }, at(ms)).as_millis();
+        let looks =
+            [(7, 100), (7, 100), (7, 1_500), (9, 1_600), (9, 1_600), (9, 3_600), (7, 3_700), (7, 3_600)];
+        assert_eq!(looks.map(|(due, ms)| look(due, ms)), [0, 0, 1_400, 0, 0, 2_000, 0, 0]);
     }
 }
