@@ -135,6 +135,7 @@ impl Log {
             named.segments.retain(|s| (s.base, s.generation) != (small.base, small.generation));
         }
         named.name(entry_of(&header));
+        self.note_ends(&mut named); // while that was made, what stands before may have become durable
         if let Err(e) = self.name(catalog, named) {
             if e.kind() == ErrorKind::Full {
                 _ = self.env.vfs.remove(&segment.path); // else the catalog on the disk may name it

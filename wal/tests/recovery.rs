@@ -57,6 +57,44 @@ fn records_behind_the_proven_end_are_kept_and_every_way_of_reading_finds_them() 
 }
 
 #[test]
+fn where_a_segment_ended_is_named_with_the_one_that_was_made_meanwhile() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let env = savehold_wal::env::Env { threads: savehold_wal::env::Threads::Own, ..world.env() };
+    let log = Wal::open_in(env, &root, small()).unwrap();
+    let has = |segments| {
+        let since = std::time::Instant::now();
+        while log.stats().segments < segments && since.elapsed().as_secs() < 60 {
+            std::thread::yield_now();
+        }
+        assert_eq!(log.stats().segments, segments);
+    };
+    commit(&log, "0", 10 << 10);
+    has(2);
+    log.commit(frame("1", 10 << 10), buffered()).unwrap();
+    // the next one begins the second segment; it and this are durable once the third is being made, and not before
+    let (made, being_made) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel();
+    let a_minute = std::time::Duration::from_secs(60);
+    world.pause_at(
+        |step| step.what == What::Write && step.name.ends_with(".seg"),
+        move || being_made.recv_timeout(a_minute).unwrap(),
+    );
+    world.pause_at(
+        |step| step.what == What::Open(OpenMode::CreateNew),
+        move || {
+            made.send(()).unwrap();
+            gone.recv_timeout(a_minute).unwrap();
+        },
+    );
+    commit(&log, "2", 10 << 10);
+    go.send(()).unwrap();
+    has(3);
+    let (again, kept) = reopened(&killed(&root).path().join("store"));
+    assert_eq!((again.scanned_bytes, kept), (2 * small().segment_bytes_min, names(0..3)), "{again}");
+}
+
+#[test]
 fn segments_given_up_and_not_yet_removed_go_at_the_next_open() {
     let (_dir, root) = place();
     let world = World::new();

@@ -38,11 +38,15 @@ pub(crate) enum What {
 
 type Rule = Box<dyn FnMut(&Step) -> Option<io::ErrorKind> + Send>;
 
+/// What is done at the first step of its kind, while no other waits for it.
+type Pause = (fn(&Step) -> bool, Box<dyn FnOnce() + Send>);
+
 /// The real disk: steps are noted, and fail where a rule says so.
 #[derive(Clone, Default)]
 pub(crate) struct World {
     steps: Arc<Mutex<Vec<Step>>>,
     rule: Arc<Mutex<Option<Rule>>>,
+    pauses: Arc<Mutex<Vec<Pause>>>,
     wall_us: Arc<AtomicU64>,
     boot_us: Arc<AtomicU64>,
     drawn: Arc<AtomicU64>,
@@ -83,6 +87,11 @@ impl World {
         *self.rule.lock().unwrap() = Some(Box::new(rule));
     }
 
+    /// Whoever comes to such a step first does this before it.
+    pub(crate) fn pause_at(&self, step: fn(&Step) -> bool, pause: impl FnOnce() + Send + 'static) {
+        self.pauses.lock().unwrap().push((step, Box::new(pause)));
+    }
+
     pub(crate) fn heal(&self) {
         *self.rule.lock().unwrap() = None;
     }
@@ -104,6 +113,12 @@ impl World {
     fn step(&self, what: What, path: &Path, bytes: u64) -> io::Result<()> {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let step = Step { what, name, bytes };
+        let mut pauses = self.pauses.lock().unwrap();
+        let pause = pauses.iter().position(|(at, _)| at(&step)).map(|n| pauses.remove(n));
+        drop(pauses);
+        if let Some((_, pause)) = pause {
+            pause();
+        }
         let failure = self.rule.lock().unwrap().as_mut().and_then(|rule| rule(&step));
         self.steps.lock().unwrap().push(step);
         failure.map_or(Ok(()), |kind| Err(kind.into()))
