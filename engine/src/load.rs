@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::schedule;
@@ -84,7 +85,7 @@ impl Replayer for Load<'_> {
         match apply(&mut self.loader, lsn, body_offset, head) {
             Ok(entries) => {
                 self.versions += u64::from(entries);
-                if self.sample.left > 0 && self.sample.take(lsn) {
+                if self.sample.left > 0 && self.sample.take(lsn) && self.sample.is_first() {
                     self.loader.flush();
                     self.sample.tell();
                 }
@@ -108,6 +109,8 @@ impl Replayer for Load<'_> {
 /// replay.
 struct Sample<'i> {
     index: &'i TailIndex,
+    /// A thread has seen enough: what it saw is told, and the others go on.
+    enough: &'i AtomicBool,
     /// Bytes of log that are replayed.
     of_bytes: u64,
     /// More keys than that are not made room for, whatever it says: a packed segment may have room for far more than it holds.
@@ -126,10 +129,10 @@ impl<'i> Sample<'i> {
     /// A sixteenth more is made room for: to double nearly full tables of all costs more than to have made them so.
     const MORE: u64 = 16;
 
-    fn new(index: &'i TailIndex, of_bytes: u64, memory_bytes: u64) -> Self {
+    fn new(index: &'i TailIndex, enough: &'i AtomicBool, of_bytes: u64, memory_bytes: u64) -> Self {
         // a key takes 20 bytes of a table at most, so this is a sixth of the memory at most
         let keys_max = memory_bytes / 128;
-        Self { index, of_bytes, keys_max, left: Self::RECORDS, last: None, steps: 0, bytes: 0 }
+        Self { index, enough, of_bytes, keys_max, left: Self::RECORDS, last: None, steps: 0, bytes: 0 }
     }
 
     /// Looks at a record; says whether it was the last.
@@ -141,6 +144,11 @@ impl<'i> Sample<'i> {
         }
         (self.last, self.left) = (Some(lsn), self.left - 1);
         self.left == 0
+    }
+
+    /// Whether no other thread saw enough before: whoever is second would wait for one partition after the other.
+    fn is_first(&self) -> bool {
+        !self.enough.swap(true, Ordering::Relaxed)
     }
 
     /// Makes room for what will come, where nearly every record had a key of its own. What was looked at is in the index.
@@ -180,10 +188,11 @@ pub(crate) fn load(
     spare: &Spare,
 ) -> Result<Loaded> {
     let bytes = wal.spans().iter().map(|span| bytes_in(span, &range)).sum();
+    let enough = AtomicBool::new(false);
     let new = |_| Load {
         loader: index.loader(spare.lock().pop().unwrap_or_default()),
         versions: 0,
-        sample: Sample::new(index, bytes, how.memory_bytes),
+        sample: Sample::new(index, &enough, bytes, how.memory_bytes),
     };
     let loaders = (0..threads_for(wal.env(), how.threads)).map(new).collect();
     let (replayed, loaders) = wal.replay_range(range, how.verify, loaders)?;
@@ -405,7 +414,8 @@ mod tests {
     /// As [`sampled`], in stretches of so many records, between which as much of the log lies that others replay.
     fn sampled_in(records_each: u64, memory_bytes: u64, stretch: u64) -> (usize, usize) {
         let (index, plain) = (TailIndex::new(3), TailIndex::new(3));
-        let sample = Sample::new(&index, 100_000_000, memory_bytes);
+        let enough = AtomicBool::new(false);
+        let sample = Sample::new(&index, &enough, 100_000_000, memory_bytes);
         let mut load = Load { loader: index.loader(Staging::default()), versions: 0, sample };
         for n in 0..u64::from(Sample::RECORDS) {
             if n.is_multiple_of(stretch) {
