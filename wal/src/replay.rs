@@ -174,7 +174,7 @@ impl<'a> Shared<'a> {
 
     fn run(&self, replayer: &mut impl Replayer) -> Result<(Vec<(usize, Passage)>, Replayed)> {
         let (mut passages, mut counted) = (Vec::new(), Replayed::default());
-        let mut buf = Vec::new();
+        let (mut buf, mut slow_ones) = (Vec::new(), 0);
         loop {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(stretch) = self.stretches.get(n) else {
@@ -184,9 +184,11 @@ impl<'a> Shared<'a> {
             if self.slow.load(Ordering::Relaxed) {
                 self.fetch_behind(n);
             }
-            let begun = self.log.env.clock.monotonic();
+            let (begun, before) = (self.log.env.clock.monotonic(), counted.records);
             let passed = self.pass(stretch, &mut buf, replayer, &mut counted);
-            if self.log.env.clock.monotonic().saturating_sub(begun) >= ahead::SLOW {
+            let took = self.log.env.clock.monotonic().saturating_sub(begun);
+            slow_ones = if took >= slow(counted.records - before) { slow_ones + 1 } else { 0 };
+            if slow_ones == SLOW_ONES {
                 self.slow.store(true, Ordering::Relaxed);
             }
             match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
@@ -348,6 +350,15 @@ impl<'a> Shared<'a> {
         }
         Ok(())
     }
+}
+
+/// So many slow stretches, one after the other, are the disk's doing: one may be that of who makes room for what comes.
+const SLOW_ONES: usize = 2;
+
+/// A stretch of so many records takes less where it is in the page cache: what they cost by themselves is no disk's.
+fn slow(records: u64) -> Duration {
+    const RECORD: Duration = Duration::from_nanos(100);
+    ahead::SLOW + RECORD * u32::try_from(records).unwrap_or(u32::MAX)
 }
 
 /// What takes the frames of one group.
