@@ -30,6 +30,9 @@ const FIRST_BYTES: u64 = 64 << 10;
 /// Bytes of a stretch, at most.
 const STRETCH_BYTES_MAX: u64 = 512 << 10;
 
+/// So many bytes stored between two syncs are a load that syncs seldom.
+const GOES_ON_BYTES: u64 = 2 * STRETCH_BYTES_MAX;
+
 /// Bytes that are made ready before it is looked whether there is something more urgent.
 const STEP_BYTES: u64 = 64 << 10;
 
@@ -51,6 +54,8 @@ pub(crate) struct MappedWrites {
     groups: u32,
     /// Bytes of the next stretch.
     bytes: u64,
+    /// Bytes of the stretches that were stored to, to their ends, since the last sync began.
+    used: u64,
     /// Syncs that began.
     syncs: u64,
     /// Used now.
@@ -114,6 +119,7 @@ impl MappedWrites {
             stores,
             groups: 0,
             bytes: FIRST_BYTES,
+            used: 0,
             syncs: 0,
             now: None,
             next: None,
@@ -139,6 +145,7 @@ impl MappedWrites {
             return false;
         }
         if !self.now.as_ref().is_some_and(|now| now.reaches_to(segment, place)) {
+            self.used += self.now.as_ref().map_or(0, |now| now.range.end - now.range.start);
             self.spent.extend(self.now.take());
             self.now = self.next.take();
         }
@@ -166,9 +173,13 @@ impl MappedWrites {
         self.now.as_ref().map_or(Err(io::ErrorKind::InvalidInput.into()), |now| now.map.store(parts, offset))
     }
 
-    /// Takes note that a sync begins: what it writes back is not ready behind it.
+    /// Takes note that a sync begins: what it writes back is not ready behind it. Where much was stored since the one before, as
+    /// much is expected behind it: a stretch is made at once, and a long one.
     pub(crate) fn begin_sync(&mut self) {
-        (self.groups, self.through, self.enough, self.bytes) = (0, Lsn::NONE, None, FIRST_BYTES);
+        let goes_on = std::mem::take(&mut self.used) >= GOES_ON_BYTES;
+        let after = self.stores.map_or(0, |stores| stores.after);
+        (self.groups, self.bytes) = if goes_on { (after, STRETCH_BYTES_MAX) } else { (0, FIRST_BYTES) };
+        (self.through, self.enough) = (Lsn::NONE, None);
         self.syncs += 1;
         if self.want != Want::UnderWay {
             self.want = Want::Nothing;

@@ -102,6 +102,27 @@ fn groups_are_stored_once_many_came_without_a_sync() {
 }
 
 #[test]
+fn behind_a_sync_of_much_that_was_stored_a_long_stretch_is_made_at_once() {
+    let disk = SimDisk::new(1);
+    let one_segment = Options { segment_bytes_min: 4 << 20, ..options() };
+    let log = opened_by(&disk, Options { sync_after_bytes: u64::MAX, ..one_segment });
+    for (bytes, goes_on) in
+        [(GOES_ON_BYTES / 2, false), (GOES_ON_BYTES + STRETCH_BYTES_MAX, true), (0, false)]
+    {
+        let from = log.order.lock().frames.tail();
+        while log.order.lock().frames.tail().bytes_since(from).unwrap() < bytes {
+            commit(&log, &[7; 3000]);
+        }
+        log.sync_placed().unwrap();
+        commit(&log, b"behind it");
+        assert_eq!(has_any(&log), goes_on, "{bytes} bytes were stored");
+        let order = log.order.lock();
+        let made = order.mapped.now.iter().chain(&order.mapped.next).map(|made| made.range.clone()).next();
+        assert_eq!(made.is_some_and(|range| range.end - range.start == STRETCH_BYTES_MAX), goes_on);
+    }
+}
+
+#[test]
 fn log_whose_files_are_not_to_be_mapped_stores_nothing() {
     let disk = SimDisk::new(1);
     let log = opened_by(&disk, Options { access: Access::Pread, ..options() });
