@@ -31,6 +31,8 @@ use crate::planted::{self, Fault};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A store is idle when nothing was committed for this long.
 const IDLE: Duration = Duration::from_secs(2);
+/// Long work for the index runs for so long before others may.
+const RUN: Duration = Duration::from_micros(200);
 /// Longest time that one commit is held back.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// Times that opening makes damaged tables anew.
@@ -162,6 +164,24 @@ impl Core {
         replay_ps >= self.least_ps() || much
     }
 
+    /// What long work for the index calls often: it lets others run who wait for a processor. Else they wait until the system
+    /// thinks that it had one for long enough, which takes milliseconds. Not where commits are about to be held back for
+    /// want of this work: some systems take a good deal of time away from who lets others run.
+    pub(crate) fn breaths(&self) -> impl FnMut() {
+        let now = || self.wal.env().clock.monotonic();
+        let (mut last, early) = (now(), |total: u64, budget: u64| total < budget / 8 * 5);
+        move || {
+            let (now, total) = (now(), self.debt.total());
+            if now.saturating_sub(last) < RUN {
+                return;
+            }
+            last = now;
+            if early(total.replay_ps, self.budget.replay_ps) && early(total.memory, self.budget.memory) {
+                std::thread::yield_now();
+            }
+        }
+    }
+
     /// Less than this is not worth a table by itself.
     fn least_ps(&self) -> u64 {
         self.due.replay_ps / 32
@@ -192,8 +212,13 @@ impl Core {
         let layers = self.index.layers();
         let Some(frozen) = layers.frozen.last() else { return Ok(false) };
         let low = self.shelf.manifest.lock().through();
-        let (named, table) =
-            self.shelf.write_tail(&self.wal, (low, frozen.high), &frozen.tail, &mut KeepAll)?;
+        let (named, table) = self.shelf.write_tail(
+            &self.wal,
+            (low, frozen.high),
+            &frozen.tail,
+            &mut KeepAll,
+            &mut self.breaths(),
+        )?;
         self.shelf.name(&self.wal, |manifest| {
             manifest.tables.push(named);
             manifest.rates = self.rates;

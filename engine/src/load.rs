@@ -222,7 +222,7 @@ pub(crate) fn remake(
     for (low, high) in parts(&wal.spans(), range, how.remake_bytes()) {
         let index = TailIndex::new(wal.env().entropy.next_u64());
         load(wal, &index, low..high, how, &spare)?;
-        made.push(shelf.write_tail(wal, (low, high), &index, judge)?);
+        made.push(shelf.write_tail(wal, (low, high), &index, judge, &mut || ())?);
     }
     Ok(made)
 }
@@ -273,7 +273,7 @@ pub(crate) fn load_tail(
     let judge = judge.map(Mutex::new);
     let write = |full: &Full| {
         let mut judge = judge.as_ref().expect("without one nothing is full").lock();
-        shelf.write_tail(wal, full.range, &full.index, &mut **judge)
+        shelf.write_tail(wal, full.range, &full.index, &mut **judge, &mut || ())
     };
     let (mut full, spare): (Option<Full>, _) = (None, Spare::default());
     for (begin, end) in how.tail_parts(&wal.spans(), from) {

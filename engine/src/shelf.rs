@@ -140,13 +140,14 @@ impl Shelf {
         range: (Lsn, Lsn),
         tail: &TailIndex,
         judge: &mut dyn Judge,
+        breathe: &mut dyn FnMut(),
     ) -> Result<Made> {
         let oldest = tail.oldest().unwrap_or(range.1);
         self.write(wal, range, oldest, |mut writer, tally| {
             let mut judge = Counting { judge, tally };
             let (mut key, mut versions, mut keep) = (Vec::new(), Vec::new(), Vec::new());
             let mut collection = 0;
-            tail.export(|entry| {
+            tail.export(breathe, |entry| {
                 if entry.collection != collection || entry.key != key {
                     push_judged(&mut writer, &mut judge, (collection, &key), &versions, &mut keep)?;
                     collection = entry.collection;

@@ -34,7 +34,7 @@ use crate::tally::{Counting, listed_bytes};
 use crate::tiers;
 
 /// Versions that a merge goes on for before it looks whether something else is due.
-const MERGE_STEP: usize = 1 << 14;
+const MERGE_STEP: usize = 1 << 11;
 /// Versions that are looked at to tell how much has lapsed.
 const SAMPLES: u64 = 256;
 /// Versions of a key among which one that is looked at is judged.
@@ -184,11 +184,13 @@ impl Core {
         let (mut named, table) = self.shelf.write(&self.wal, range, low, |writer, tally| {
             let mut merge = Merge::new(tables, writer, oldest)?;
             let mut judge = Counting { judge: &mut *plan, tally };
+            let mut breathe = self.breaths();
             while merge.step(&mut judge, MERGE_STEP)? {
                 if self.closing.load(Ordering::Acquire) {
                     return Err(Error::new(ErrorKind::Closed, "the store is being closed"));
                 }
                 self.checkpoint_if_due()?;
+                breathe();
             }
             forgotten = judge.tally.forgotten;
             merge.finish()

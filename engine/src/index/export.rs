@@ -11,6 +11,9 @@ use super::partition::Partition;
 use super::tail::{Locked, TailIndex};
 use crate::error::Result;
 
+/// Steps between two breaths: some microseconds.
+const BREATH_STEPS: u32 = 128;
+
 /// A key by where it stands, with a part of it for sorting.
 #[derive(Clone, Copy)]
 struct Item {
@@ -34,20 +37,35 @@ impl TailIndex {
     }
 
     /// Shows every version to `visit`, in the order of collection, key and falling LSN. Nothing is inserted meanwhile:
-    /// whoever tries waits. Takes 24 bytes of memory a key.
+    /// whoever tries waits. Takes 24 bytes of memory a key. Long work: `breathe` is called often, for others to run meanwhile.
     ///
     /// # Errors
     ///
     /// Those of `visit`, which end it.
-    pub fn export(&self, mut visit: impl FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+    pub fn export(
+        &self,
+        mut breathe: impl FnMut(),
+        mut visit: impl FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut steps = 0_u32;
+        let mut step = || {
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(BREATH_STEPS) {
+                breathe();
+            }
+        };
         let partitions: Vec<RwLockReadGuard<'_, Partition>> =
             self.partitions.iter().map(|partition| partition.0.read()).collect();
         let mut begins = Begins::default();
         let nodes = partitions.iter().flat_map(|partition| partition.nodes());
-        nodes.for_each(|(_, node)| begins.note(node.collection(), node.key()));
+        nodes.for_each(|(_, node)| {
+            step();
+            begins.note(node.collection(), node.key());
+        });
         let mut items = Vec::with_capacity(partitions.iter().map(|partition| partition.keys()).sum());
         for (number, partition) in partitions.iter().enumerate() {
             items.extend(partition.nodes().map(|(place, node)| {
+                step();
                 let collection = node.collection();
                 let first = first_eight(&node.key()[begins.of(collection)..]);
                 Item { first, collection, place, partition: number as u8 }
@@ -55,6 +73,7 @@ impl TailIndex {
         }
         let key = |item: &Item| partitions[usize::from(item.partition)].node(item.place).key();
         items.sort_unstable_by(|a: &Item, b: &Item| {
+            step();
             let by_number = (a.collection, a.first).cmp(&(b.collection, b.first));
             if by_number == Ordering::Equal { key(a).cmp(key(b)) } else { by_number }
         });
@@ -62,6 +81,7 @@ impl TailIndex {
             let partition = &partitions[usize::from(item.partition)];
             let (collection, key) = (item.collection, key(item));
             for version in partition.versions(item.place, Lsn::MAX) {
+                step();
                 visit(Entry { collection, key, version: VersionRef::from(version) })?;
             }
         }

@@ -80,7 +80,7 @@ impl World {
         let Some(frozen) = layers.frozen.last() else { return };
         let identity = self.identity(frozen.high);
         let table = table(identity, |mut writer| {
-            frozen.tail.export(|entry| writer.push(entry)).unwrap();
+            frozen.tail.export(|| (), |entry| writer.push(entry)).unwrap();
             writer.finish().unwrap();
         });
         self.index.thaw(table);
