@@ -165,21 +165,28 @@ impl Core {
     }
 
     /// What long work for the index calls often: it lets others run who wait for a processor. Else they wait until the system
-    /// thinks that it had one for long enough, which takes milliseconds. Not where commits are about to be held back for
-    /// want of this work: some systems take a good deal of time away from who lets others run.
+    /// thinks that it had one for long enough, which takes milliseconds. Not where somebody waits for this work, or soon
+    /// will: some systems take a good deal of time away from who lets others run.
     pub(crate) fn breaths(&self) -> impl FnMut() {
         let now = || self.wal.env().clock.monotonic();
-        let (mut last, early) = (now(), |total: u64, budget: u64| total < budget / 8 * 5);
+        let mut last = now();
         move || {
-            let (now, total) = (now(), self.debt.total());
-            if now.saturating_sub(last) < RUN {
-                return;
-            }
-            last = now;
-            if early(total.replay_ps, self.budget.replay_ps) && early(total.memory, self.budget.memory) {
-                std::thread::yield_now();
+            let now = now();
+            if now.saturating_sub(last) >= RUN {
+                last = now;
+                if self.has_leisure() {
+                    std::thread::yield_now();
+                }
             }
         }
+    }
+
+    /// Whether nobody waits for work on the index that is under way: no call, no close, and no commit soon.
+    fn has_leisure(&self) -> bool {
+        self.at_leisure.load(Ordering::Relaxed)
+            && !self.closing.load(Ordering::Relaxed)
+            && is_early(self.debt.total(), self.budget)
+            && self.waste.urgency(self.wal.accepted()) < 1.0
     }
 
     /// Less than this is not worth a table by itself.
@@ -292,9 +299,41 @@ fn pause(total: u64, budget: u64) -> Option<Duration> {
     Some(pause.min(PAUSE_MAX))
 }
 
+/// Whether much more may fall due before a commit is held back for it.
+fn is_early(total: Due, budget: Due) -> bool {
+    let early = |total: u64, budget: u64| total < budget / 8 * 5;
+    early(total.replay_ps, budget.replay_ps) && early(total.memory, budget.memory)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_on_the_index_lets_others_run_until_somebody_waits_for_it_or_soon_will() {
+        let due = |replay_ps, memory| Due { replay_ps, memory };
+        let early = |total| is_early(total, due(800, 1_600));
+        assert!(early(due(499, 999)) && !early(due(500, 999)) && !early(due(499, 1_000)));
+        assert!(pause(500, 800).is_none() && pause(1_000, 1_600).is_none(), "before anybody is held back");
+        let store = crate::Store::in_memory().unwrap();
+        let core = &store.core;
+        let leisure = |at_leisure| {
+            core.at_leisure.store(at_leisure, Ordering::Relaxed);
+            core.has_leisure()
+        };
+        let _work = (core.shelf.work.lock(), core.packer.work.lock()); // nobody else says what is dead
+        assert!(leisure(true) && !leisure(false), "of a thread of its own, and not in a call");
+        core.waste.note_dead(1 << 40, 0);
+        assert!(!leisure(true), "commits wait for a merge");
+        core.waste.note_dead(0, 0);
+        core.debt.add(Due { replay_ps: core.budget.replay_ps, memory: 0 });
+        assert!(!leisure(true), "commits wait for a checkpoint");
+        core.debt.freeze();
+        core.debt.thaw();
+        assert!(leisure(true));
+        core.closing.store(true, Ordering::Relaxed);
+        assert!(!leisure(true), "whoever closes waits");
+    }
 
     #[test]
     fn commits_are_held_back_only_near_the_budget_and_then_more_and_more() {

@@ -76,6 +76,8 @@ pub(crate) struct Core {
     /// What was due when it was last looked at, and since when.
     pub(crate) unchanged: Mutex<Unchanged>,
     pub(crate) closing: AtomicBool,
+    /// The thread for the index is at work, and not a call that waits.
+    pub(crate) at_leisure: AtomicBool,
     /// Handles that programs have.
     pub(crate) shares: AtomicUsize,
     /// It was closed.
@@ -169,6 +171,7 @@ impl Core {
             replaying,
             unchanged: Mutex::default(),
             closing: AtomicBool::new(false),
+            at_leisure: AtomicBool::new(false),
             shares: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),

@@ -460,6 +460,13 @@ mod tests {
     }
 
     #[test]
+    fn one_thread_makes_room_for_all() {
+        let (index, enough) = (TailIndex::new(3), AtomicBool::new(false));
+        let samples = [(); 3].map(|()| Sample::new(&index, &enough, 1, 1));
+        assert_eq!(samples.map(|sample| sample.is_first()), [true, false, false]);
+    }
+
+    #[test]
     fn a_sample_makes_no_more_room_than_a_sixth_of_the_memory() {
         let (told, plain) = sampled(1, 8 << 20);
         assert!(told - plain <= (8 << 20) / 6, "{told}, {plain}");

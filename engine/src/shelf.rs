@@ -142,7 +142,7 @@ impl Shelf {
         judge: &mut dyn Judge,
         breathe: &mut dyn FnMut(),
     ) -> Result<Made> {
-        let oldest = tail.oldest().unwrap_or(range.1);
+        let oldest = tail.oldest(&mut *breathe).unwrap_or(range.1);
         self.write(wal, range, oldest, |mut writer, tally| {
             let mut judge = Counting { judge, tally };
             let (mut key, mut versions, mut keep) = (Vec::new(), Vec::new(), Vec::new());

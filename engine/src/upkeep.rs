@@ -43,10 +43,12 @@ impl Core {
         let works: [(_, _, fn(&Self) -> _); 3] = [
             ("savehold-upkeep", &self.bell, Self::tend),
             ("savehold-index", &self.index_bell, |core| {
+                core.at_leisure.store(true, Ordering::Relaxed);
                 let next = caught(|| core.tend_index()).unwrap_or_else(|| {
                     core.waste.note_tables_stuck();
                     None
                 });
+                core.at_leisure.store(false, Ordering::Relaxed);
                 _ = core.see_to_packing();
                 next
             }),

@@ -1,7 +1,8 @@
 //! Corridor: groups that no sync follows, stored into a map of their segment, where a call of the system for each would cost as
 //! much as all the rest of a commit.
 //!
-//! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays. The first behind a sync is short.
+//! - *Many*: a stretch is mapped once so many groups came since the last sync that it pays. The first behind a sync is short,
+//!   unless much was stored between that and the one before: then it is made at once, and long.
 //! - *Ready*: a writer thread maps a stretch and makes it ready before anybody stores to it, beside those who commit. What the system
 //!   cannot give it says then, by an error: touched without that, it would be a signal. Once a sync begins, what was ready is not any more.
 //! - *Zeros first*: what is made ready is written as zeros before, 64 KiB at a time: many systems get its memory in one piece then, which
@@ -24,7 +25,8 @@ use crate::segment::file::{Access, Segment};
 use crate::segment::fill::write_zeros;
 use crate::vfs::{Stores, WriteMap};
 
-/// Bytes of the first stretch behind a sync, which writes back all that is ready. Each one behind it is twice as long.
+/// Bytes of the first stretch behind a sync, which writes back all that is ready. Each one behind it is twice as long; all are as
+/// long as can be where much was stored before that sync.
 const FIRST_BYTES: u64 = 64 << 10;
 
 /// Bytes of a stretch, at most.
@@ -50,11 +52,11 @@ const STORED_BYTES_MAX: u64 = 4 << 10;
 pub(crate) struct MappedWrites {
     /// When a map pays; `None`: nothing is mapped.
     stores: Option<Stores>,
-    /// Groups that were written by a call since the last sync began.
+    /// Groups that were written by a call since the last sync began, or as many as it takes where that is expected.
     groups: u32,
     /// Bytes of the next stretch.
     bytes: u64,
-    /// Bytes of the stretches that were stored to, to their ends, since the last sync began.
+    /// Bytes that were stored since the last sync began.
     used: u64,
     /// Syncs that began.
     syncs: u64,
@@ -145,7 +147,6 @@ impl MappedWrites {
             return false;
         }
         if !self.now.as_ref().is_some_and(|now| now.reaches_to(segment, place)) {
-            self.used += self.now.as_ref().map_or(0, |now| now.range.end - now.range.start);
             self.spent.extend(self.now.take());
             self.now = self.next.take();
         }
@@ -169,7 +170,8 @@ impl MappedWrites {
     /// # Errors
     ///
     /// Those of the store.
-    pub(crate) fn store(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+    pub(crate) fn store(&mut self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.used += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         self.now.as_ref().map_or(Err(io::ErrorKind::InvalidInput.into()), |now| now.map.store(parts, offset))
     }
 

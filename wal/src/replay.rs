@@ -82,8 +82,9 @@ struct Shared<'a> {
     range: Range<Lsn>,
     verify: Verify,
     next: AtomicUsize,
-    /// Stretches are slow.
+    /// Stretches are slow, as so many were, one after the other.
     slow: AtomicBool,
+    slow_ones: AtomicUsize,
     /// The system was told to fetch all before this one.
     fetched: AtomicUsize,
     done_bytes: AtomicU64,
@@ -165,6 +166,7 @@ impl<'a> Shared<'a> {
             verify,
             next: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
+            slow_ones: AtomicUsize::new(0),
             fetched: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             begun: log.env.clock.monotonic(),
@@ -174,7 +176,7 @@ impl<'a> Shared<'a> {
 
     fn run(&self, replayer: &mut impl Replayer) -> Result<(Vec<(usize, Passage)>, Replayed)> {
         let (mut passages, mut counted) = (Vec::new(), Replayed::default());
-        let (mut buf, mut slow_ones) = (Vec::new(), 0);
+        let mut buf = Vec::new();
         loop {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(stretch) = self.stretches.get(n) else {
@@ -187,8 +189,9 @@ impl<'a> Shared<'a> {
             let (begun, before) = (self.log.env.clock.monotonic(), counted.records);
             let passed = self.pass(stretch, &mut buf, replayer, &mut counted);
             let took = self.log.env.clock.monotonic().saturating_sub(begun);
-            slow_ones = if took >= slow(counted.records - before) { slow_ones + 1 } else { 0 };
-            if slow_ones == SLOW_ONES {
+            if took < slow(counted.records - before) {
+                self.slow_ones.store(0, Ordering::Relaxed);
+            } else if self.slow_ones.fetch_add(1, Ordering::Relaxed) + 1 >= SLOW_ONES {
                 self.slow.store(true, Ordering::Relaxed);
             }
             match passed.and_then(|passage| self.tell(stretch).map(|()| passage)) {
@@ -352,8 +355,9 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// So many slow stretches, one after the other, are the disk's doing: one may be that of who makes room for what comes.
-const SLOW_ONES: usize = 2;
+/// So many slow stretches, with none between that is not, are the disk's doing: one may be that of who makes room for what comes,
+/// and one that of who waits for that.
+const SLOW_ONES: usize = 3;
 
 /// A stretch of so many records takes less where it is in the page cache: what they cost by themselves is no disk's.
 fn slow(records: u64) -> Duration {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use savehold_wal::segment::file::Access;
-use savehold_wal::vfs::OpenMode;
+use savehold_wal::vfs::{Advice, OpenMode};
 use savehold_wal::{Append, ErrorKind, Lsn, Options, Replayer, Result, Verify, Wal};
 use support::{What, World, buffered, damage, frame, heads, killed, reopened, segment_files, small};
 
@@ -77,7 +77,7 @@ fn where_a_segment_ended_is_named_with_the_one_that_was_made_meanwhile() {
     let (go, gone) = std::sync::mpsc::channel();
     let a_minute = std::time::Duration::from_secs(60);
     world.pause_at(
-        |step| step.what == What::Write && step.name.ends_with(".seg"),
+        |step| step.what == What::Sync && step.name.ends_with(".seg"), // of the first segment, before the second is begun
         move || being_made.recv_timeout(a_minute).unwrap(),
     );
     world.pause_at(
@@ -374,6 +374,33 @@ fn reading_without_maps_reads_each_byte_a_few_times_at_most() {
     assert_eq!(heads(&log).len(), 200);
     let read: u64 = world.take_steps().iter().filter(|s| s.what == What::Read).map(|s| s.bytes).sum();
     assert!(read < 200 * (100 << 10), "{read} bytes were read for 200 records of 10 KiB");
+}
+
+#[test]
+fn a_replay_has_the_system_fetch_what_comes_where_reading_takes_as_long_as_only_a_disk_does() {
+    let (_dir, root) = place();
+    let world = World::new();
+    drop(several_segments(&world, &root, 30)); // two records in each segment: so many stretches
+    let copy = killed(&root);
+    let options = Options { access: Access::Pread, ..small() };
+    let log = world.open_with(&copy.path().join("store"), options).unwrap();
+    for (nth_slow, fetches) in [(None, false), (Some(2), false), (Some(1), true)] {
+        let (clock, mut reads) = (world.clone(), 0);
+        world.fail_where(move |step| {
+            if step.what == What::Read {
+                reads += 1;
+                if nth_slow.is_some_and(|nth| reads % nth == 0) {
+                    clock.advance(std::time::Duration::from_millis(20));
+                }
+            }
+            None
+        });
+        world.take_steps();
+        log.replay_into(Lsn::NONE, Verify::Heads, vec![Nobody]).unwrap();
+        let steps = world.take_steps();
+        let fetched = steps.iter().any(|step| step.what == What::Advise(Advice::Soon));
+        assert_eq!(fetched, fetches, "{nth_slow:?}: {steps:?}");
+    }
 }
 
 #[test]

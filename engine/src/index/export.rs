@@ -25,12 +25,16 @@ struct Item {
 }
 
 impl TailIndex {
-    /// The oldest version of all.
+    /// The oldest version of all. Long work, as [`TailIndex::export`].
     #[must_use]
-    pub fn oldest(&self) -> Option<Lsn> {
+    pub fn oldest(&self, breathe: impl FnMut()) -> Option<Lsn> {
+        let mut step = steps(breathe);
         let of_partition = |partition: &Locked| {
             let partition = partition.0.read();
-            let oldest = |place| partition.versions(place, Lsn::MAX).last().map(|version| version.lsn);
+            let mut oldest = |place| {
+                step();
+                partition.versions(place, Lsn::MAX).last().map(|version| version.lsn)
+            };
             partition.nodes().filter_map(|(place, _)| oldest(place)).min()
         };
         self.partitions.iter().filter_map(of_partition).min()
@@ -44,16 +48,10 @@ impl TailIndex {
     /// Those of `visit`, which end it.
     pub fn export(
         &self,
-        mut breathe: impl FnMut(),
+        breathe: impl FnMut(),
         mut visit: impl FnMut(Entry<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut steps = 0_u32;
-        let mut step = || {
-            steps = steps.wrapping_add(1);
-            if steps.is_multiple_of(BREATH_STEPS) {
-                breathe();
-            }
-        };
+        let mut step = steps(breathe);
         let partitions: Vec<RwLockReadGuard<'_, Partition>> =
             self.partitions.iter().map(|partition| partition.0.read()).collect();
         let mut begins = Begins::default();
@@ -86,6 +84,17 @@ impl TailIndex {
             }
         }
         Ok(())
+    }
+}
+
+/// Steps of long work, with a breath now and then.
+fn steps(mut breathe: impl FnMut()) -> impl FnMut() {
+    let mut steps = 0_u32;
+    move || {
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(BREATH_STEPS) {
+            breathe();
+        }
     }
 }
 

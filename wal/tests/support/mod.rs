@@ -25,6 +25,7 @@ pub(crate) struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Open(OpenMode),
+    Advise(Advice),
     Read,
     Write,
     Sync,
@@ -227,6 +228,7 @@ impl VfsFile for Watched {
     }
 
     fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> io::Result<()> {
+        self.world.step(What::Advise(advice), &self.path, bytes)?;
         self.file.advise(offset, bytes, advice)
     }
 
