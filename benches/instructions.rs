@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Each figure is the difference of two runs, one of which does the same twice as often: what opening and closing take
-//! falls out; of what goes by the clock a little, the median of three. On another compiler or processor the figures are
-//! others: they are compared, never judged.
+//! falls out. Threads run by turns of one length (`--fair-sched`): what they do for each other is the same each time. On
+//! another compiler or processor the figures are others: they are compared, never judged.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -46,16 +46,6 @@ enum Work {
     Get,
 }
 
-impl Work {
-    /// What is buffered is stored, or written by a call, as the threads that make maps ready come to run.
-    fn rounds(self) -> usize {
-        match self {
-            Self::Set { durability: Durability::Buffered } | Self::Update => 3,
-            _ => 1,
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -78,14 +68,9 @@ fn main() -> ExitCode {
 fn counted() -> Result<BTreeMap<String, u64>> {
     let mut figures = BTreeMap::new();
     for (at, (name, count, work)) in FIGURES.iter().enumerate() {
-        let mut rounds = Vec::new();
-        for _ in 0..work.rounds() {
-            let once = instructions(at, *work, *count)?;
-            let twice = instructions(at, *work, 2 * count)?;
-            rounds.push(twice.saturating_sub(once) / count);
-        }
-        rounds.sort_unstable();
-        let each = rounds[rounds.len() / 2];
+        let once = instructions(at, *work, *count)?;
+        let twice = instructions(at, *work, 2 * count)?;
+        let each = twice.saturating_sub(once) / count;
         println!("{name}: {each}");
         figures.insert((*name).to_owned(), each);
     }
@@ -98,7 +83,9 @@ fn instructions(figure: usize, work: Work, count: u64) -> Result<u64> {
     let store = dir.path().join("store");
     prepare(work, &store, count)?;
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
+    valgrind
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--fair-sched=yes"])
+        .arg(env::current_exe()?);
     let done = valgrind.args(["work", &figure.to_string()]).arg(&store).arg(count.to_string()).output()?;
     let said = String::from_utf8_lossy(&done.stderr);
     let counted = said.lines().find_map(|line| line.split_once("Collected : "));
