@@ -129,7 +129,8 @@ impl Shelf {
         })
     }
 
-    /// Writes a table of what `judge` leaves of a tail index, which is what the log says in `low..high`.
+    /// Writes a table of what `judge` leaves of a tail index, which is what the log says in `low..high`. Long work, in which
+    /// `breathe` is called often.
     ///
     /// # Errors
     ///

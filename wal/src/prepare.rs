@@ -1,7 +1,7 @@
 //! Corridor: the next segment, made and named before any place in it is handed out.
 //!
-//! Steps: lock the catalog, decide the size, make the file (space, header, syncs), name it in MANIFEST, hand it to the
-//! sequencer. Commits go on meanwhile in the segment before.
+//! Steps: lock the catalog, decide the size, make the file (space, header, syncs), name it in MANIFEST, with the ends that
+//! are facts by then, hand it to the sequencer. Commits go on meanwhile in the segment before.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -115,8 +115,8 @@ impl Log {
         if planted::is(Planted::KeepCleanEnd) {
             named.clean_end = catalog.clean_end;
         }
-        self.note_ends(&mut named);
         let Some(header) = plan else {
+            self.note_ends(&mut named);
             let done = self.name(catalog, named); // room enough, but the catalog still said that the log was closed
             let mut order = self.order.lock();
             if let Some(next) = too_small {

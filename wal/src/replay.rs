@@ -5,7 +5,7 @@
 //! record wanted. That a thread entered at a true group and not inside
 //! a record's body is proved afterwards: each stretch must have been left just where the next was entered. A forged
 //! entry would need the file's secret number; if one ever passes, the replay says so and is done again by one thread.
-//! Where a stretch takes as long as only a disk does, the system is told to fetch the next ones meanwhile (`ahead`).
+//! Where a few in a row take as long as only a disk does, the system is told to fetch the next ones meanwhile (`ahead`).
 //! Where there are no maps each thread reads through a window of its own, no longer than a stretch (`window`).
 
 use std::ops::{ControlFlow, Range};

@@ -90,8 +90,15 @@ fn where_a_segment_ended_is_named_with_the_one_that_was_made_meanwhile() {
     commit(&log, "2", 10 << 10);
     go.send(()).unwrap();
     has(3);
+    let scanned = 2 * small().segment_bytes_min;
     let (again, kept) = reopened(&killed(&root).path().join("store"));
-    assert_eq!((again.scanned_bytes, kept), (2 * small().segment_bytes_min, names(0..3)), "{again}");
+    assert_eq!((again.scanned_bytes, kept), (scanned, names(0..3)), "{again}");
+    // where the first group of the second is lost, nothing of the first has to be judged (C27, C28)
+    let copy = killed(&root);
+    let root = copy.path().join("store");
+    damage(&segment_files(&root)[1], 8192, &[0; 4096]);
+    let (again, kept) = reopened(&root);
+    assert_eq!((again.scanned_bytes, kept), (scanned, names(0..2)), "{again}");
 }
 
 #[test]
