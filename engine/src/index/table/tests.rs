@@ -9,7 +9,7 @@ use savehold_wal::Lsn;
 use savehold_wal::format::checksum::StoreId;
 use savehold_wal::vfs::{OpenMode, OsVfs, Vfs, VfsFile};
 
-use super::spread::{BUCKET_BYTES, Bucket, Spot, bucket_of, buckets_for, hash, spread};
+use super::spread::{BUCKET_BYTES, Bucket, SHARD_PAGES_MAX, Spot, bucket_of, buckets_for, hash, spread};
 use super::{Bytes, Identity, PAGE_BYTES, Page, Point, Table, Writer};
 use crate::error::ErrorKind;
 use crate::index::{Entry, Kind, Place, VersionRef};
@@ -69,7 +69,7 @@ fn random(dice: &mut Dice, count: usize) -> Model {
 }
 
 fn write(model: &Model, shards: (usize, usize)) -> Vec<u8> {
-    let identity = Identity { store: STORE, number: 5, random: RANDOM, low: lsn(0), high: lsn(1 << 20) };
+    let identity = Identity { store: STORE, number: 5, random: RANDOM, low: lsn(0), high: lsn(1 << 21) };
     let mut bytes = Vec::new();
     let sink = |page: &Page| {
         bytes.extend_from_slice(page);
@@ -157,19 +157,27 @@ fn what_was_written_is_read_at_every_moment_and_both_ways() {
 
 #[test]
 fn a_key_with_more_versions_than_a_shard_has_room_for_goes_on_in_the_next() {
-    let writes = (0..500_000).map(|n| (1, if n % 1000 == 0 { b"other".to_vec() } else { b"hot".to_vec() }));
-    let model = model(writes);
-    let table = open(write(&model, (1 << 16, 100)));
-    assert!(table.facts().shards > 1, "{:?}", table.facts());
+    const COUNT: usize = 1_600_000;
+    let writes = (0..COUNT).map(|n| (1, if n % 1000 == 0 { b"before".to_vec() } else { b"hot".to_vec() }));
+    // keys that the next shard's hash section does not tell from it, and that stand behind its last versions there
+    let tag_of = |key: &[u8]| hash(RANDOM, 1, key) & 0x7fff;
+    let behind = (0_u32..).map(|n| [&b"hot"[..], &n.to_be_bytes()].concat());
+    let alike: Vec<_> = behind.filter(|key| tag_of(key) == tag_of(b"hot")).take(11).collect();
+    let model = model(writes.chain(alike.iter().map(|key| (1, key.clone()))));
+    let table = open(write(&model, (1 << 16, SHARD_PAGES_MAX)));
+    assert_eq!(table.facts().shards, 2, "{:?}", table.facts());
     table.verify().unwrap();
-    for n in [1, 2, 999, 4_097, 100_001, 250_003, 499_999] {
+    for n in [1, 2, 999, 4_097, 100_001, 250_003, COUNT - 1] {
         assert_eq!(table.at(1, b"hot", lsn(n)).unwrap(), Some(version(n)));
         assert_eq!(table.at(1, b"hot", Lsn::from_raw(lsn(n).raw() + 1)).unwrap(), Some(version(n)));
     }
     assert_eq!(table.at(1, b"hot", lsn(0)).unwrap(), None);
-    assert_eq!(table.at(1, b"hot", Lsn::MAX).unwrap(), Some(version(499_999)));
-    assert_eq!(table.at(1, b"other", Lsn::MAX).unwrap(), Some(version(499_000)));
+    assert_eq!(table.at(1, b"hot", Lsn::MAX).unwrap(), Some(version(COUNT - 1)));
+    assert_eq!(table.at(1, b"before", Lsn::MAX).unwrap(), Some(version(COUNT - 1000)));
     assert_eq!(table.at(1, b"hou", Lsn::MAX).unwrap(), None);
+    for (n, key) in alike.iter().enumerate() {
+        assert_eq!(table.at(1, key, Lsn::MAX).unwrap(), Some(version(COUNT + n)));
+    }
 }
 
 #[test]
