@@ -13,7 +13,7 @@ use savehold_wal::{Followed, Follower, Lsn};
 use crate::at::At;
 use crate::change::Entry;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Next, Result};
 use crate::form::Form;
 use crate::horizon::before;
 use crate::ids::{CollectionId, Token, Version};
@@ -64,8 +64,8 @@ pub struct KeyChange {
 
 /// The commits from a moment on: those that there are, then each one as it becomes durable.
 ///
-/// As an iterator it waits for the next one and ends only where [`Changes::until`] says so, after an error that is not
-/// about one commit alone, or with the store. To process each commit exactly once, keep [`Commit::version`] with what was
+/// As an iterator it waits for the next one and ends only where [`Changes::until`] says so, after an error behind which the
+/// feed is over, or with the store. To process each commit exactly once, keep [`Commit::version`] with what was
 /// made of it and begin there again.
 ///
 /// ```
@@ -90,6 +90,8 @@ pub struct Changes {
     follower: Follower,
     wanted: Wanted,
     names: Names,
+    /// A record that was taken from the follower and could not be looked at.
+    pending: Option<Followed>,
     until: Lsn,
     over: bool,
 }
@@ -118,7 +120,7 @@ impl Changes {
         let from = Lsn::from_raw(moment.raw() + 1); // behind nothing stands the first that ever was, kept whole or not
         let follower = core.wal.follow(from);
         let (wanted, names) = (Wanted::default(), Names::default());
-        Ok(Self { core, follower, wanted, names, until: Lsn::MAX, over: false })
+        Ok(Self { core, follower, wanted, names, pending: None, until: Lsn::MAX, over: false })
     }
 
     /// Only what was done to keys of this collection, which need not be there yet.
@@ -174,7 +176,7 @@ impl Changes {
     /// Everything up to here was handed out, or is nothing that this feed is about: a feed from here on misses nothing.
     #[must_use]
     pub fn cursor(&self) -> Version {
-        before(self.follower.place()).min(self.core.sequenced()).into() // behind the last commit may stand padding
+        before(self.place()).min(self.core.sequenced()).into() // behind the last commit may stand padding
     }
 
     /// The next commit, if one is durable by now; `None` also where the feed is over.
@@ -185,10 +187,12 @@ impl Changes {
     ///   feed is over.
     /// - [`ErrorKind::Damaged`], [`ErrorKind::Decode`]: a value of the commit [`Error::version`] cannot be read; the next
     ///   call goes on behind it.
+    /// - [`ErrorKind::Busy`], [`ErrorKind::Io`]: a commit could not be looked at now; the next call looks at it again.
     /// - [`ErrorKind::Corrupt`], [`ErrorKind::Closed`], [`ErrorKind::Halted`]: the feed is over.
     pub fn try_next(&mut self) -> Result<Option<Commit>> {
         while !self.ended() {
-            let followed = match self.follower.try_next() {
+            let next = self.pending.take().map_or_else(|| self.follower.try_next(), |next| Ok(Some(next)));
+            let followed = match next {
                 Ok(Some(followed)) if followed.lsn <= self.until => followed,
                 Ok(Some(_)) => break,
                 Ok(None) => return Ok(None),
@@ -198,7 +202,11 @@ impl Changes {
                 Ok(Some(commit)) => return Ok(Some(commit)),
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Gone => return Err(self.gone(followed.lsn)),
-                Err(e) => return Err(e),
+                Err(e) => {
+                    // where nothing is wrong with the record itself, it is the next one still
+                    self.pending = Some(followed).filter(|_| matches!(e.next(), Next::Retry | Next::Reopen));
+                    return Err(e);
+                }
             }
         }
         self.over = true;
@@ -248,7 +256,12 @@ impl Changes {
 
     /// Whether nothing will follow.
     pub(crate) fn ended(&self) -> bool {
-        self.over || self.follower.place() > self.until
+        self.over || self.place() > self.until
+    }
+
+    /// Everything before it was handed out, or passed over.
+    fn place(&self) -> Lsn {
+        self.pending.as_ref().map_or_else(|| self.follower.place(), |followed| followed.lsn)
     }
 
     fn end(&mut self, e: savehold_wal::Error) -> Error {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::Continue;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -251,6 +252,55 @@ fn a_damaged_value_costs_its_commit_alone() -> Result<()> {
     assert!(damaged.message().starts_with("texts/k: "), "{damaged}");
     assert_eq!(changes.try_next()?.expect("whole").version, versions[2]);
     assert_eq!(store.changes(At::Time(0))?.until(At::Now)?.count(), 3, "who asks for no value needs none");
+    Ok(())
+}
+
+#[test]
+fn a_feed_leaves_no_commit_out_while_a_damaged_table_is_made_anew() -> Result<()> {
+    const COMMITS: i64 = 240;
+    let options = || Options::new().recovery_budget(Duration::from_micros(16)); // a checkpoint every score of commits
+    let filled = || -> Result<(Sim, Vec<Version>)> {
+        let mut sim = Sim::new(5);
+        let store = sim.open_with(options())?;
+        let counts = store.collection::<i64>("counts")?;
+        let versions = (0..COMMITS).map(|n| counts.set(n % 40, &n)).collect::<Result<_>>()?;
+        store.close().map(|()| (sim, versions))
+    };
+    let tables = |sim: &mut Sim| {
+        let files = sim.disk().files().into_iter().map(|(path, bytes)| (PathBuf::from(path), bytes));
+        files.filter(|(path, _)| path.extension().is_some_and(|end| end == "idx")).collect::<Vec<_>>()
+    };
+    let mut refused = 0;
+    for (path, bytes) in tables(&mut filled()?.0) {
+        for page in 0..bytes / 4096 {
+            let (mut sim, versions) = filled()?;
+            sim.disk().flip_bit(&path, page * 4096 + 3, 2).expect("it has that byte");
+            let store = sim.open_with(options())?;
+            let mut changes = store.changes(At::Time(0))?.collection("counts").values().old_values();
+            let mut next = 0;
+            while next < COMMITS {
+                match changes.try_next() {
+                    Ok(commit) => {
+                        let commit = commit.expect("there are more");
+                        assert_eq!(commit.version, versions[next as usize]);
+                        let change = &commit.changes[0];
+                        assert_eq!(change.new.as_ref().and_then(|entry| entry.value.as_i64()), Some(next));
+                        let old = (next >= 40).then_some(next - 40);
+                        assert_eq!(change.old.as_ref().and_then(|entry| entry.value.as_i64()), old);
+                        next += 1;
+                    }
+                    Err(e) => {
+                        assert_eq!(e.kind(), ErrorKind::Busy, "{e}");
+                        assert!(changes.cursor() < versions[next as usize], "{e}");
+                        refused += 1;
+                        sim.advance(Duration::from_secs(1));
+                    }
+                }
+            }
+            assert!(changes.try_next()?.is_none());
+        }
+    }
+    assert!(refused > 0, "no feed met the damage");
     Ok(())
 }
 
