@@ -29,11 +29,12 @@ impl Log {
     /// The keeper thread.
     pub(crate) fn run_keeper(&self) {
         loop {
+            let begun = self.env.clock.boot();
             let alarm = self.tick();
-            if alarm.is_none() && !self.rests() {
+            if !self.rests(alarm.map(|after| begun.saturating_add(after))) {
                 continue;
             }
-            // it rests beside this alarm: whoever gives an answer rings
+            // it rests beside this alarm: whoever gives an answer that asks for something before the other rings
             let alarm = match self.tend_removed() {
                 Some(Duration::ZERO) => continue,
                 removed => alarm.into_iter().chain(removed).min(),
@@ -51,22 +52,22 @@ impl Log {
                 }
             }
             state.rung = false;
-            self.keeper.resting.store(false, Ordering::Release);
+            self.keeper.wake();
             if state.stop {
                 return;
             }
         }
     }
 
-    /// Says that the keeper sleeps without an alarm, unless something came since it looked what is due: whoever gives an answer
-    /// from then on rings.
-    pub(crate) fn rests(&self) -> bool {
-        self.keeper.resting.store(true, Ordering::Release);
-        let order = self.order.lock(); // answers are given under it: those before are seen here, those behind see the rest
-        let rests = (order.unsynced.is_none() && order.unmarked.is_none()) || self.check().is_err();
-        drop(order);
+    /// Says that the keeper sleeps until its alarm (boot clock), or without one, unless something came since it looked what is due
+    /// that falls due before: whoever gives such an answer from then on rings.
+    pub(crate) fn rests(&self, alarm: Option<Duration>) -> bool {
+        self.keeper.sleep_until(alarm);
+        // answers are given under it: those before are seen here, those behind see the rest
+        let due = self.order.lock().falls_due(&self.options);
+        let rests = due.is_none_or(|due| alarm.is_some_and(|alarm| alarm <= due)) || self.check().is_err();
         if !rests {
-            self.keeper.resting.store(false, Ordering::Release);
+            self.keeper.wake();
         }
         rests
     }
@@ -91,7 +92,7 @@ impl Log {
     fn tend_buffered(&self) -> Option<Duration> {
         let now = self.env.clock.boot();
         let (since, bytes) = self.order.lock().unsynced?;
-        let due = since + self.options.sync_after;
+        let due = since.saturating_add(self.options.sync_after);
         if now < due && bytes < self.options.sync_after_bytes {
             return Some(due - now);
         }
@@ -101,7 +102,7 @@ impl Log {
 
     fn tend_mark(&self) -> Option<Duration> {
         let now = self.env.clock.boot();
-        let due = self.order.lock().unmarked? + self.options.mark_after;
+        let due = self.order.lock().unmarked?.saturating_add(self.options.mark_after);
         if now < due {
             return Some(due - now);
         }
@@ -125,11 +126,16 @@ impl Log {
         let Some((through, segment)) = cut else { return Ok(self.durable.get()) };
         self.kick();
         self.wait(Placed::at(through, through))?;
-        if self.durable.get() >= through {
-            return Ok(through);
+        if self.durable.get() < through {
+            self.sync_cut(through, &segment)?;
         }
+        Ok(through)
+    }
+
+    /// Makes everything before `through`, in this segment at last, durable. It has its answer.
+    pub(crate) fn sync_cut(&self, through: Lsn, segment: &Segment) -> Result<()> {
         let mut order = self.order.lock();
-        let Some(turn) = self.take_turn(&mut order, through)? else { return Ok(through) };
+        let Some(turn) = self.take_turn(&mut order, through)? else { return Ok(()) };
         let behind = order.unsynced.take();
         if self.accepted.get() > through.max(self.durable.get()) {
             order.unsynced = Some((self.env.clock.boot(), 0)); // written since, perhaps in the next segment
@@ -137,13 +143,13 @@ impl Log {
         let spent = order.mapped.take_spent();
         drop(order);
         drop(spent); // before the sync, which looks whether what it writes back is mapped
-        self.sync_through(&segment, through, turn)?;
+        self.sync_through(segment, through, turn)?;
         let mut order = self.order.lock();
         order.habit.note_sync();
         if behind.is_some() {
             order.unmarked = Some(self.env.clock.boot());
         }
-        Ok(through)
+        Ok(())
     }
 
     /// Waits until it may sync; `None` where what lies before `through` is durable by then.
@@ -170,6 +176,7 @@ impl Log {
         }
         self.durable.raise(through);
         let mut order = self.order.lock();
+        order.note_durable(self.durable.get(), self.accepted.get()); // who synced beside may have found this under way
         order.turns.give_back(turn);
         let waited = order.frames.wants_sync();
         drop(order);

@@ -161,10 +161,26 @@ impl Order {
         self.unsynced = Some((since, unsynced + bytes));
     }
 
-    /// Who is to be told that something fell due.
-    pub(crate) fn due(&mut self, sync_after_bytes: u64) -> Due {
-        let keeper = self.unsynced.is_some_and(|(_, unsynced)| unsynced >= sync_after_bytes);
-        Due { keeper, writer: self.mapped.tells() }
+    /// When what was written asks for something of the keeper (boot clock); zero where that is now.
+    pub(crate) fn falls_due(&self, options: &Options) -> Option<Duration> {
+        let sync = self.unsynced.map(|(since, unsynced)| {
+            let now = unsynced >= options.sync_after_bytes;
+            if now { Duration::ZERO } else { since.saturating_add(options.sync_after) }
+        });
+        let mark = self.unmarked.map(|since| since.saturating_add(options.mark_after));
+        sync.into_iter().chain(mark).min()
+    }
+
+    /// Who is to be told that something falls due.
+    pub(crate) fn due(&mut self, options: &Options) -> Due {
+        Due { keeper: self.falls_due(options), writer: self.mapped.tells() }
+    }
+
+    /// Takes note that everything is durable that was written, where it is.
+    pub(crate) fn note_durable(&mut self, durable: Lsn, accepted: Lsn) {
+        if accepted <= durable {
+            self.unsynced = None;
+        }
     }
 
     /// True where something waits that may be written now.
@@ -179,11 +195,11 @@ impl Order {
     }
 }
 
-/// Who is to be told that something fell due.
+/// Who is to be told that something falls due.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
-    /// The keeper: a sync.
-    keeper: bool,
+    /// The keeper: a sync, or a mark, and when.
+    keeper: Option<Duration>,
     /// A writer thread: a stretch that is to be made ready.
     writer: bool,
 }
@@ -193,8 +209,8 @@ pub(crate) struct Due {
 pub(crate) struct KeeperBell {
     pub(crate) state: Mutex<KeeperState>,
     pub(crate) ring: Condvar,
-    /// It sleeps without an alarm: the first thing to do must wake it.
-    pub(crate) resting: AtomicBool,
+    /// It sleeps until then (boot clock, microseconds), if nobody wakes it for something that falls due before; zero while it is awake.
+    until_us: AtomicU64,
 }
 
 /// What the keeper is told.
@@ -211,12 +227,35 @@ impl KeeperBell {
         self.ring.notify_one();
     }
 
-    /// Wakes the keeper if nothing else would.
-    pub(crate) fn ring_if_resting(&self) {
-        if self.resting.load(Ordering::Relaxed) && self.resting.swap(false, Ordering::AcqRel) {
+    /// Wakes the keeper if it would sleep longer than until `due` (boot clock).
+    #[inline]
+    pub(crate) fn ring_before(&self, due: Duration) {
+        let due_us = micros(due);
+        if due_us < self.until_us.load(Ordering::Relaxed) && due_us < self.until_us.swap(0, Ordering::AcqRel)
+        {
             self.ring();
         }
     }
+
+    /// Says how long the keeper will sleep; for ever without an alarm.
+    pub(crate) fn sleep_until(&self, alarm: Option<Duration>) {
+        self.until_us.store(alarm.map_or(u64::MAX, micros), Ordering::Release);
+    }
+
+    /// Says that the keeper is awake.
+    pub(crate) fn wake(&self) {
+        self.until_us.store(0, Ordering::Release);
+    }
+
+    /// Whether it sleeps, or is about to.
+    #[cfg(test)]
+    pub(crate) fn sleeps(&self) -> bool {
+        self.until_us.load(Ordering::Acquire) > 0
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How long files that recovery removed stay open.
@@ -296,15 +335,13 @@ impl Log {
         }
     }
 
-    /// Tells whom it concerns what fell due, and the keeper where nothing else would wake it.
+    /// Tells whom it concerns what falls due, and the keeper where nothing else would wake it in time.
     pub(crate) fn tell(&self, due: Due) {
         if due.writer {
             self.hand_over.notify_one();
         }
-        if due.keeper {
-            self.keeper.ring();
-        } else {
-            self.keeper.ring_if_resting();
+        if let Some(due) = due.keeper {
+            self.keeper.ring_before(due);
         }
     }
 

@@ -48,7 +48,7 @@ impl Log {
         order.add_unsynced(at, bytes);
         self.accepted.raise(end);
         self.acknowledged.raise(end);
-        Some((Placed::at(lsn, end), order.due(self.options.sync_after_bytes)))
+        Some((Placed::at(lsn, end), order.due(&self.options)))
     }
 
     /// Stores the oldest group that waits, for whoever has the writing or finds that nobody does: nothing keeps its answer back then.

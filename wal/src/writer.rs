@@ -406,7 +406,7 @@ impl Log {
                 other => break other,
             }
         };
-        let due = order.due(self.options.sync_after_bytes);
+        let due = order.due(&self.options);
         let then = then(&mut order);
         drop(order);
         if let Err(e) = stored {

@@ -158,7 +158,6 @@ impl Recovery<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::IoSlice;
-    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::*;
@@ -257,10 +256,7 @@ mod tests {
         let later = sim.clock().boot() + 1000 * LET_GO_AFTER;
         log.log.removed.lock().as_mut().unwrap().due = later;
         log.log.keeper.ring(); // it may sleep already, until that was due before
-        assert!(
-            comes(|| log.log.keeper.resting.load(Ordering::Acquire)),
-            "beside its alarm the keeper rests"
-        );
+        assert!(comes(|| log.log.keeper.sleeps()), "beside its alarm the keeper rests");
         let mut frame = Frame::record(b"two", &[]).unwrap();
         let placed = log.log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
         log.log.wait(placed).unwrap();

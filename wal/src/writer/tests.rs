@@ -366,12 +366,51 @@ fn answer_that_comes_before_the_keeper_rests_is_not_slept_over() {
     let log = opened(&SimDisk::new(15));
     commit(&log, &[1; 100], Durability::Synced);
     log.write_mark(Marking::Idle).unwrap();
-    assert!(log.rests());
-    assert!(log.keeper.resting.load(Ordering::SeqCst));
-    log.keeper.resting.store(false, Ordering::SeqCst); // it looked what is due, and does not rest yet
+    assert!(log.rests(None));
+    assert!(log.keeper.sleeps());
+    log.keeper.wake(); // it looked what is due, and does not rest yet
     commit(&log, &[1; 100], Durability::Buffered);
-    assert!(!log.rests(), "what was written has to be synced within a second");
-    assert!(!log.keeper.resting.load(Ordering::SeqCst));
+    assert!(!log.rests(None), "what was written has to be synced within a second");
+    assert!(!log.keeper.sleeps());
+}
+
+#[test]
+fn answer_that_asks_for_something_before_the_keepers_alarm_wakes_it() {
+    let log = opened(&SimDisk::new(17));
+    commit(&log, &[1; 100], Durability::Buffered);
+    let alarm = log.tick().map(|after| log.env.clock.boot() + after);
+    assert!(log.rests(alarm) && log.keeper.sleeps(), "until what was written is to be synced");
+    commit(&log, &[1; 100], Durability::Buffered);
+    assert!(log.keeper.sleeps(), "that sync is for both");
+    commit(&log, &[1; 100], Durability::Synced);
+    assert!(!log.keeper.sleeps() && log.keeper.state.lock().rung, "a mark is to follow much sooner");
+    assert!(!log.rests(alarm), "nor does it sleep so long where it comes to that behind the answer");
+    let alarm = log.tick().map(|after| log.env.clock.boot() + after);
+    assert!(log.rests(alarm) && log.keeper.sleeps());
+}
+
+#[test]
+fn two_syncs_beside_each_other_leave_nothing_for_the_keeper_to_sync() {
+    let disk = SimDisk::new(18);
+    let log = shared(&disk);
+    let [first, second] = [(); 2].map(|()| {
+        commit(&log, &[1; 100], Durability::Buffered);
+        let (through, segment) = log.order.lock().frames.cut().unwrap();
+        assert!(log.write_until(through));
+        (through, segment)
+    });
+    disk.hold_sync(disk.counts().syncs + 1);
+    share(2, |n| match n {
+        0 => log.sync_cut(second.0, &second.1).unwrap(),
+        _ => {
+            until("the second syncs", || disk.standing() == 1);
+            log.sync_cut(first.0, &first.1).unwrap(); // which finds that more was written than it will make durable
+            assert_eq!((log.durable.get(), log.accepted.get()), (first.0, second.0));
+            disk.let_go();
+        }
+    });
+    assert_eq!(log.durable.get(), log.accepted.get());
+    assert_eq!(log.order.lock().unsynced, None, "else the keeper has it synced again and again");
 }
 
 #[test]
