@@ -139,13 +139,22 @@ enum Outcome {
     Failed(Error),
 }
 
+/// What a caller does once its commit has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// It waits for the answer: nothing need wake it before.
+    Waits,
+    /// It goes on with a ticket.
+    GoesOn,
+}
+
 type Decide<'a> = dyn FnMut(Option<&Stored>) -> Result<Decision> + Send + 'a;
 
 impl Core {
     /// Runs `decide` on a key and waits for the answer.
     pub(crate) fn modify(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Once<Modified>> {
         let begun = self.wal.env().clock.monotonic();
-        match self.run(call, decide)? {
+        match self.run(call, decide, Then::Waits)? {
             Outcome::Placed(placed, modified) => {
                 if planted::has(Fault::AnswerEarly) {
                     return Ok(Once::Now(modified));
@@ -168,7 +177,7 @@ impl Core {
         decide: &mut Decide<'_>,
         make: impl FnOnce(Modified) -> T,
     ) -> Ticket<T> {
-        match self.run(call, decide) {
+        match self.run(call, decide, Then::GoesOn) {
             Ok(Outcome::Placed(placed, modified)) => Ticket::waiting(self.ticket(placed), Ok(make(modified))),
             Ok(Outcome::Kept(lsn, modified)) => self.told_with(lsn, Ok(make(modified))),
             Ok(Outcome::Before(lsn)) => {
@@ -188,7 +197,7 @@ impl Core {
         Ticket::waiting(self.wal.settle(seen(lsn)), answer)
     }
 
-    fn run(&self, call: &Call<'_>, decide: &mut Decide<'_>) -> Result<Outcome> {
+    fn run(&self, call: &Call<'_>, decide: &mut Decide<'_>, then: Then) -> Result<Outcome> {
         guard::check(self.number())?;
         let author = Author { token: call.right.token, ..self.author(call.id)? };
         loop {
@@ -196,7 +205,7 @@ impl Core {
             if self.turns.any()
                 && let Some(full) = full()?.filter(|full| self.turns.is_queued(full))
             {
-                return self.run_in_turn(&full, call, &author, decide);
+                return self.run_in_turn(&full, call, &author, decide, then);
             }
             match self.attempt(call, &author, decide) {
                 Err(Conflict) => {
@@ -205,7 +214,7 @@ impl Core {
                 Ok(outcome) => return Ok(outcome),
             }
             if let Some(full) = full()? {
-                return self.run_in_turn(&full, call, &author, decide);
+                return self.run_in_turn(&full, call, &author, decide, then);
             }
         }
     }
@@ -216,6 +225,7 @@ impl Core {
         call: &Call<'_>,
         author: &Author<'_>,
         decide: &mut Decide<'_>,
+        then: Then,
     ) -> Result<Outcome> {
         let mut outcome = None;
         let mut work = || {
@@ -229,7 +239,7 @@ impl Core {
                 }
             }));
             let placed = match &ran {
-                Ok(Outcome::Placed(placed, _)) => Some(*placed),
+                Ok(Outcome::Placed(placed, _)) if then == Then::Waits => Some(*placed),
                 _ => None,
             };
             outcome = Some(ran);

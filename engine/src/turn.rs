@@ -52,8 +52,9 @@ impl Turns {
         self.any() && self.queues.lock().contains_key(key)
     }
 
-    /// Runs `work` in turn on `key`, on this thread or on the holder's; it says what it placed in the log and must not
-    /// unwind. `wake` wakes the owner of work that was run here, once what it placed has its answer.
+    /// Runs `work` in turn on `key`, on this thread or on the holder's; it must not unwind, and says what it placed in the log
+    /// where its owner waits for the answer to that. `wake` wakes the owner of work that was run here once that is there; any
+    /// other is woken at once.
     pub(crate) fn run(
         &self,
         key: &FullKey,
