@@ -4,7 +4,7 @@
 //! `removed` are leaves. No lock is held across a call that writes or syncs but `catalog`, which no commit takes while there is room, and
 //! with it `lock`, which only closing takes besides.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::raw;
 use crate::segment::catalog::Catalog;
 use crate::segment::file::Segment;
-use crate::sync::{Condvar, Copies, Mutex, NewLine, Waiters, Watermark};
+use crate::sync::{Condvar, Copies, Mutex, MutexGuard, NewLine, Waiters, Watermark};
 use crate::turns::{Crowd, Turns, Unanswered};
 use crate::vfs::{DirLock, Latch, VfsFile};
 
@@ -342,6 +342,24 @@ impl Log {
         }
         if let Some(due) = due.keeper {
             self.keeper.ring_before(due);
+        }
+    }
+
+    /// The directory, which is not given up while this is held. Whatever makes, renames or removes a file in it holds it: once it is
+    /// given up, files there may be another handle's, and have the same names.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`]: it was given up.
+    pub(crate) fn held_directory(&self) -> Result<MutexGuard<'_, Option<Box<dyn DirLock>>>> {
+        let held = self.lock.lock();
+        if held.is_some() { Ok(held) } else { Err(closed()) }
+    }
+
+    /// Removes a file that nothing names, if it can: one that stays the next open removes.
+    pub(crate) fn remove_own(&self, path: &Path) {
+        if let Ok(_held) = self.held_directory() {
+            _ = self.env.vfs.remove(path);
         }
     }
 

@@ -211,16 +211,18 @@ impl Log {
         let dir = self.root.join(LOG_DIR);
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
-        let out = Out::new(PackedFile::new(&*self.env.vfs, &unfinished, header)?);
-        let written = write_all(out, sources, judged, judge, pace);
+        let file =
+            self.held_directory().and_then(|_held| PackedFile::new(&*self.env.vfs, &unfinished, header))?;
+        let written = write_all(Out::new(file), sources, judged, judge, pace);
         let done = written.and_then(|done| {
+            let _held = self.held_directory()?;
             self.env.vfs.rename(&unfinished, &path).map_err(|e| not_written(&path, e))?;
             self.env.vfs.sync_dir(&dir).map_err(|e| not_written(&dir, e))?;
             Ok(done)
         });
         let done = done.inspect_err(|_| {
-            _ = self.env.vfs.remove(&unfinished); // best effort, as below: the next open removes what is not named
-            _ = self.env.vfs.remove(&path);
+            self.remove_own(&unfinished);
+            self.remove_own(&path);
         })?;
         let access = self.options.access;
         let segment = Segment::open(&*self.env.vfs, &self.root, &entry_of(header), header.store, access)?;
@@ -243,7 +245,7 @@ impl Log {
         self.check()?;
         let mut damaged = entries.iter().zip(sources).filter(|(entry, _)| entry.damaged);
         damaged.try_for_each(|(_, source)| self.quarantine(source)).inspect_err(|_| {
-            _ = self.env.vfs.remove(&packed.path); // nothing names it, and it takes the space that is lacking
+            self.remove_own(&packed.path); // nothing names it, and it takes the space that is lacking
         })?;
         let mut named = Catalog::clone(&catalog);
         self.note_ends(&mut named);
@@ -253,7 +255,7 @@ impl Log {
         named.name(entry_of(header));
         if let Err(e) = self.name(&mut catalog, named) {
             if e.kind() == ErrorKind::Full {
-                _ = self.env.vfs.remove(&packed.path); // else the catalog on the disk may name it
+                self.remove_own(&packed.path); // else the catalog on the disk may name it
             }
             return Err(e);
         }

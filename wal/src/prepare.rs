@@ -126,8 +126,8 @@ impl Log {
             return done;
         };
         let fill = self.fill_for(header.capacity);
-        let made = Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
-        let segment = match made {
+        let prepare = || Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
+        let segment = match self.held_directory().and_then(|_held| prepare()) {
             Ok(segment) => Arc::new(segment),
             Err(e) => return Err(self.not_prepared(e, too_small, header.capacity)),
         };
@@ -138,13 +138,13 @@ impl Log {
         self.note_ends(&mut named); // while that was made, what stands before may have become durable
         if let Err(e) = self.name(catalog, named) {
             if e.kind() == ErrorKind::Full {
-                _ = self.env.vfs.remove(&segment.path); // else the catalog on the disk may name it
+                self.remove_own(&segment.path); // else the catalog on the disk may name it
             }
             return Err(self.not_prepared(e, too_small, header.capacity));
         }
         if let Some(small) = too_small {
             self.drop_segment(small.base, small.generation);
-            _ = self.env.vfs.remove(&small.path); // unnamed and empty: if it stays, the next open removes it
+            self.remove_own(&small.path); // unnamed and empty
         }
         if self.order.lock().turns.most() > 1 && segment.beside.open(&*self.env.vfs, &segment.path).is_err() {
             self.order.lock().turns.reduce(); // no more files are to be had: one sync at a time will do
@@ -226,10 +226,7 @@ impl Log {
             *catalog = named;
             return Ok(());
         }
-        let held = self.lock.lock();
-        if held.is_none() {
-            return Err(closed());
-        }
+        let _held = self.held_directory()?;
         named.generation += 1;
         named.time_us = self.time.now_us(&*self.env.clock);
         match manifest::replace(&*self.env.vfs, &self.root, &named) {

@@ -290,6 +290,31 @@ fn packing_that_is_stopped_or_finds_damage_or_no_space_changes_nothing() {
     assert!(log.failure().is_none());
 }
 
+#[test]
+fn a_log_that_is_shut_while_it_packs_takes_nothing_from_the_one_that_is_opened_behind_it() {
+    let (mut sim, mut all) = (Sim::new(4), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(4), 100, &mut all);
+    let mut behind = None;
+    let late = log.pack(
+        all_of(&log),
+        |_| Ok(Stay::Whole),
+        |_| {
+            behind.get_or_insert_with(|| {
+                log.shut().unwrap();
+                let next = open(&mut sim);
+                next.pack(all_of(&next), |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
+                next // in a file of the same name
+            });
+            Continue(())
+        },
+    );
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+    check(&behind.unwrap(), &all);
+    sim.kill();
+    check(&open(&mut sim), &all);
+}
+
 /// A log that was killed once: its last group was written anew, and what stood there is to be quarantined.
 fn killed(sim: &mut Sim, all: &mut Log) -> Wal {
     let log = open(sim);
