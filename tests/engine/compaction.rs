@@ -273,6 +273,34 @@ fn a_key_that_was_absent_then_goes_again_though_its_ending_was_dropped() -> Resu
     Ok(())
 }
 
+/// A collection's setting stands beside its name: packed, a collection whose setting was changed is named behind its first keys.
+#[test]
+fn keys_from_before_their_collection_was_set_anew_come_back_from_a_packed_backup() -> Result<()> {
+    let mut sim = Sim::new(9);
+    let store = sim.open()?;
+    store.set_moments(Moments::NONE)?;
+    let world = store.raw("world")?;
+    world.set("a", &Bytes::from_static(b"then"))?;
+    world.set("b", &Bytes::from_static(b"then"))?;
+    store.set_retention("world", Retention::NewestOnly)?;
+    world.set("big", &Bytes::from(value("big", 0, 400_000)))?;
+    world.set("big", &Bytes::from(value("big", 1, 4_000)))?;
+    sim.advance(Duration::from_secs(60));
+    let done = store.compact(|_| Continue(()))?;
+    assert!(done.dropped > 1, "a value, and the name as it was first written: {done:?}");
+    let backups = Path::new("/backups");
+    store.backup(backups)?;
+    world.set("a", &Bytes::from_static(b"now"))?;
+    world.remove("b")?;
+    let all = Selection::collection("world");
+    let planned = store.restore_keys_preview(backups, &all, At::Now, Restore::new())?;
+    let done = store.restore_keys(backups, &all, At::Now, Restore::new())?;
+    assert_eq!((done.written, done.removed, done.unchanged), (2, 0, 1), "{done:?}");
+    assert_eq!(done, planned);
+    assert_eq!(world.get("a")?.map(|entry| entry.value), Some(Bytes::from_static(b"then")));
+    Ok(())
+}
+
 /// The catalog says of which commits the ids were forgotten; a store that is restored has none, and its packed files say it.
 #[test]
 fn an_id_that_was_forgotten_is_not_called_not_committed_after_a_restore() -> Result<()> {

@@ -1,7 +1,8 @@
 //! Corridor: chosen keys out of a backup into the live store, as new versions.
 //!
-//! The backup is read through once; of each chosen key what it was at the moment is kept in memory. Then the keys are
-//! written, a thousand in a transaction, while everybody else goes on.
+//! The backup is read through, and of each chosen key what it was at the moment is kept in memory. It is read once more
+//! where the collection is named behind its first keys: its setting stands beside the name, and packed files may have kept
+//! the newest of it only. Then the keys are written, a thousand in a transaction, while everybody else goes on.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -42,8 +43,10 @@ pub struct KeysRestored {
 struct Wanted<'s> {
     selection: &'s Selection,
     keys: Option<HashSet<Key>>,
-    /// The collection's number in the backup.
+    /// The collection's number in the backup, once it is known.
     id: Option<CollectionId>,
+    /// Of which collections keys went by before it was.
+    missed: HashSet<CollectionId>,
     found: BTreeMap<Key, Option<Entry>>,
 }
 
@@ -56,6 +59,9 @@ impl Wanted<'_> {
                 && name == self.selection.collection
             {
                 self.id = Some(CollectionId(number));
+            }
+            if self.id.is_none() {
+                self.missed.insert(entry.collection);
             }
             if self.id != Some(entry.collection) || !self.selection.range.own.borrow().contains(entry.key) {
                 continue;
@@ -183,13 +189,17 @@ impl Store {
     ) -> Result<Vec<(Key, Option<Entry>)>> {
         let Chosen { source, name, cut, progress, .. } = chosen(self.core.wal.env(), from, at, how)?;
         let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
-        let mut wanted = Wanted { selection, keys, id: None, found: BTreeMap::new() };
+        let mut wanted = Wanted { selection, keys, id: None, missed: HashSet::new(), found: BTreeMap::new() };
         let mut silent = go_on;
         let tell: Tell<'_> = progress.unwrap_or(&mut silent);
         source.rehearse(name, cut, &mut wanted, tell)?;
-        if wanted.id.is_none() {
+        let Some(id) = wanted.id else {
             let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
             return Err(Error::new(ErrorKind::Missing, say));
+        };
+        if wanted.missed.contains(&id) {
+            wanted.found.clear(); // its first keys are not among it
+            source.rehearse(name, cut, &mut wanted, tell)?;
         }
         Ok(wanted.found.into_iter().collect())
     }
