@@ -73,6 +73,9 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
     answer(args.format, &revert.collection, Said(&done))
 }
 
+/// What some editors write before a text. No key that is shown has one: there it is `\xef\xbb\xbf`.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Which keys a bar counts.
 #[derive(Clone, Copy)]
 enum Count {
@@ -94,20 +97,21 @@ fn moving(bar: Progress, count: Count) -> impl FnMut(Advance) -> ControlFlow<()>
     }
 }
 
-/// The keys in a file, one a line, written as they are shown.
+/// The keys in a file, one a line, written as they are shown. What is another key than whoever wrote it meant is refused.
 pub(super) fn keys(path: &Path) -> Result<Value, Failure> {
     let (mut keys, mut lines, mut line) = (Vec::<Value>::new(), Lines::of(path)?, Vec::new());
     while lines.read(&mut line)?.is_some() {
-        let text = String::from_utf8_lossy(&line);
+        let refused =
+            |say: &str, advice| Failure::new(Exit::Usage, format!("{}: {say}", lines.place()), advice);
+        let text = std::str::from_utf8(&line).map_err(|_| {
+            refused("it is no UTF-8 text", "save the file as UTF-8; a byte that is no text is \\xNN")
+        })?;
         let text = text.trim_end_matches(['\r', '\n']);
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(refused("it begins with a byte order mark", "save the file as UTF-8 without one"));
+        }
         if !text.is_empty() {
-            let key = text.parse::<Key>().map_err(|e| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("{}: {}", lines.place(), e.message()),
-                    "write one key a line",
-                )
-            })?;
+            let key = text.parse::<Key>().map_err(|e| refused(e.message(), "write one key a line"))?;
             keys.push(key.to_string().into());
         }
     }

@@ -181,6 +181,28 @@ fn a_revert_names_what_it_undoes_and_does_it_once(world: World) {
 }
 
 #[test]
+fn a_file_of_keys_that_is_not_plain_utf_8_is_refused_and_not_read_as_other_keys() {
+    let (world, then) = world();
+    let utf_16: Vec<u8> = "\u{feff}1\r\n2\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases: [(&[u8], &str); 4] = [
+        (b"\xef\xbb\xbf1\n2\n", "line 1: it begins with a byte order mark"),
+        (b"2\n\xef\xbb\xbf1\n", "line 2: it begins with a byte order mark"),
+        (&utf_16, "line 1: it is no UTF-8 text"),
+        (b"2\nj\xfcrgen\n", "line 2: it is no UTF-8 text"),
+    ];
+    for (bytes, part) in cases {
+        world.write("keys.txt", bytes);
+        for call in [
+            &["restore", "backups", "--keys-of", "players", "--keys-from", "keys.txt", "--yes"][..],
+            &["revert", "players", "--to", &then, "--keys-from", "keys.txt", "--yes"],
+        ] {
+            let said = world.refused(call, 2);
+            assert!(said.contains(part) && said.contains("as UTF-8"), "{call:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn check_says_by_its_code_whether_anything_needs_a_person() {
     let (world, _) = world();
     let free = ["--free", "1"];
