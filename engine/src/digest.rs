@@ -23,13 +23,15 @@ pub(crate) struct Digest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged), [`ErrorKind::Io`](crate::ErrorKind::Io).
+/// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged), [`ErrorKind::Io`](crate::ErrorKind::Io);
+/// [`ErrorKind::Closed`](crate::ErrorKind::Closed): the store is being closed.
 pub(crate) fn digest(snapshot: &Snapshot) -> Result<Digest> {
     let mut digest = Digest::default();
     let (core, moment) = snapshot.parts();
     for (name, id) in core.collections(moment)? {
         let table = crate::table::Table::new(core.clone(), crate::name::CollectionName::new(&name)?);
         for item in table.list(Range::all(), moment) {
+            core.check_closing()?;
             let (key, version) = item?;
             debug_assert_eq!(version.kind, Kind::Put);
             let stored = core.stored(version)?;

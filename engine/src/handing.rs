@@ -77,6 +77,7 @@ impl Core {
     ) -> Result<(Done<R>, HashMap<FullKey, String>)> {
         let (mut players, mut asked) = (HashMap::new(), Vec::new());
         loop {
+            self.check_closing()?; // whoever closes may wait for this
             let done = self.transaction(None, |tx| -> Result<R, Stop> {
                 let (value, taken) = run(tx)?;
                 let player = |key| self.player_of(&key).map(|player| (key, player));

@@ -166,10 +166,21 @@ impl Core {
         Ok(self.wal.shut()?)
     }
 
-    /// Has whoever packs, and a merge that is under way, give up.
+    /// Has whoever packs, waits for a key, or does other long work of which nothing is lost, give up.
     fn give_up_work(&self) {
         self.packer.end();
         self.closing.store(true, Ordering::Release);
+        self.leases.lock().close();
+        self.attend();
+    }
+
+    /// Whether the store is about to be closed, and long work of which nothing is lost stops.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed): it is.
+    pub(crate) fn check_closing(&self) -> Result<()> {
+        if self.closing.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
     /// In a forked child, which touches nothing, and has none of its parent's threads.
@@ -182,8 +193,6 @@ impl Core {
         let duties: Vec<Arc<dyn Duty>> = self.upkeep.duties.lock().iter().filter_map(Weak::upgrade).collect();
         duties.iter().for_each(|duty| _ = caught(|| duty.end()));
         *self.upkeep.closed.lock() = true;
-        self.leases.lock().close();
-        self.attend();
         self.stop_threads();
         // Where it fails, the next opening finds that this run is over.
         while let ours = self.our_leases()
@@ -249,8 +258,8 @@ mod tests {
     use savehold_wal::sync::Mutex;
 
     use super::*;
-    use crate::Options;
     use crate::desk::Desk;
+    use crate::{ErrorKind, Options, Start};
 
     #[test]
     fn a_merge_for_somebody_at_the_desk_gives_up_before_it_is_waited_for() {
@@ -275,6 +284,49 @@ mod tests {
         begun.recv().unwrap();
         store.close().unwrap();
         assert!(told.recv().unwrap());
+    }
+
+    /// It would wait for five minutes, and close for it: last saves come behind that.
+    #[test]
+    fn a_revert_at_the_desk_that_asks_for_a_key_gives_up_before_it_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Options::new().open(dir.path()).unwrap();
+        let store = open();
+        let docs = store.collection::<i64>("docs").unwrap();
+        let then = docs.set("a", &1).unwrap();
+        docs.set("a", &2).unwrap();
+        let red = store.holder("red").unwrap();
+        let session = red.acquire([docs.key("a")], Start::new()).unwrap();
+        let players =
+            store.profiles_with("coins", 0_u64).before_release(|_, coins, _| *coins += 1).open().unwrap();
+        let player = players.start(42).unwrap();
+        player.update(|coins| *coins = 7).unwrap();
+        let mut client = savehold_wal::socket::connect(dir.path(), "CONTROL").unwrap();
+        let ask = format!(r#"{{"do":"revert","collection":"docs","to":"{then}","handoff_us":300000000}}"#);
+        client.write_all(format!("{ask}\n").as_bytes()).unwrap();
+        while session.wanted().now().is_none() {
+            std::thread::yield_now();
+        }
+        store.close().unwrap();
+        let store = open();
+        let docs = store.collection::<i64>("docs").unwrap();
+        assert_eq!(docs.get("a").unwrap().map(|entry| entry.value), Some(2), "it was not set back");
+        let players = store.profiles_with("coins", 0_u64).open().unwrap();
+        assert_eq!(*players.start(42).unwrap().read(), 8, "its last hook ran, and it was saved");
+    }
+
+    #[test]
+    fn a_digest_and_keys_that_are_set_back_stop_where_the_store_closes() {
+        let store = crate::Store::in_memory().unwrap();
+        let docs = store.collection::<i64>("docs").unwrap();
+        let then = docs.set("a", &1).unwrap();
+        let now = docs.set("a", &2).unwrap();
+        store.digest_at(now).unwrap();
+        store.core.give_up_work();
+        assert_eq!(store.digest_at(now).unwrap_err().kind(), ErrorKind::Closed);
+        let reverted = store.revert(crate::Selection::collection("docs"), then);
+        assert_eq!(reverted.unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(docs.get("a").unwrap().map(|entry| entry.value), Some(2));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::Invalid`]: the store does not reach that version. [`ErrorKind::Undone`].
-    /// - [`ErrorKind::Damaged`], [`ErrorKind::Io`]: a value cannot be read.
+    /// - [`ErrorKind::Damaged`], [`ErrorKind::Io`]: a value cannot be read. [`ErrorKind::Closed`]: the store is being closed.
     pub fn digest_at(&self, version: Version) -> Result<u128> {
         if version > self.version() {
             let say = "the store does not reach that version: give the store that the backup was made of";
