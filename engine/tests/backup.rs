@@ -306,6 +306,25 @@ fn a_link_in_place_of_the_target_is_not_written_through() {
     assert_eq!(all(&opened(&to))["42"], 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_store_behind_a_link_is_set_back_on_the_disk_where_it_lies() {
+    let World { dir, store, coins } = World::new();
+    let then = coins.set("42", &1).unwrap();
+    let path = |name: &str| dir.path().join(name);
+    coins.set("42", &2).unwrap();
+    store.backup(path("backups")).unwrap();
+    drop(coins);
+    store.close().unwrap();
+    std::fs::create_dir(path("disk")).unwrap();
+    std::fs::rename(path("store"), path("disk/there")).unwrap();
+    std::os::unix::fs::symlink("disk/there", path("store")).unwrap();
+    let done = restore_in_place(path("backups"), path("store"), then, Restore::new()).unwrap();
+    assert!(path("store").is_symlink() && !path("disk/there").is_symlink());
+    assert_eq!(done.kept.parent(), Some(&*path("disk").canonicalize().unwrap()));
+    assert_eq!((all(&opened(&path("store")))["42"], all(&opened(&done.kept))["42"]), (1, 2));
+}
+
 #[test]
 fn a_restore_in_place_that_was_cut_short_is_not_written_over() {
     let world = World::new();

@@ -1,8 +1,9 @@
 //! Corridor: a store set back where it stands; what stood there is kept aside.
 //!
-//! 1. Take the store's directory: nobody may have it open.
-//! 2. Restore beside it, above every timeline that it knows.
-//! 3. Exchange the two names in one step, where the system can; then give the old one its name for keeping.
+//! 1. Look where the store stands, behind all links, and whether its name can be exchanged there.
+//! 2. Take the store's directory: nobody may have it open.
+//! 3. Restore beside it, above every timeline that it knows.
+//! 4. Exchange the two names in one step, where the system can; then give the old one its name for keeping.
 //!
 //! A crash leaves the old store or the new one under the name, and the other beside it.
 
@@ -29,21 +30,21 @@ pub struct InPlace {
 }
 
 /// Sets the store in the directory `store` back to the moment `at`, out of the backups in `from`. The store of before is
-/// kept beside it, under a name that says when. Nobody may have it open.
+/// kept beside it, under a name that says when. Nobody may have it open. Where `store` is a link, both are on the disk that
+/// it leads to, and it leads to the new one.
 ///
 /// # Errors
 ///
-/// As [`restore`](super::restore); [`ErrorKind::Locked`]: somebody has the store. The store is then as it was.
+/// As [`restore`](super::restore); [`ErrorKind::Locked`]: somebody has the store. [`ErrorKind::Invalid`]: it is a mount
+/// point, or this process works in it. The store is then as it was.
 pub fn restore_in_place(
     from: impl AsRef<Path>,
     store: impl AsRef<Path>,
     at: impl Into<At>,
     how: Restore<'_>,
 ) -> Result<InPlace> {
-    let (env, store) = (Env::os(), store.as_ref());
-    let io = |doing: &str, path: &Path, e: io::Error| {
-        Error::from(savehold_wal::Error::io(savehold_wal::ErrorKind::Io, doing, path, e))
-    };
+    let env = Env::os();
+    let store = &standing(&env, store.as_ref())?;
     let lock = env.vfs.lock(store).map_err(|e| io("locking", store, e))?;
     let _lock = lock.ok_or_else(|| {
         let say = format!("{} is held by another process: close that one first", store.display());
@@ -61,6 +62,27 @@ pub fn restore_in_place(
     };
     env.vfs.sync_dir(above).map_err(|e| io("syncing", above, e))?;
     Ok(InPlace { restored, kept })
+}
+
+/// Where the store stands, with no link on the way: the link would be exchanged, and the new store lie beside it.
+fn standing(env: &Env, named: &Path) -> Result<PathBuf> {
+    let store = env.vfs.real_path(named).map_err(|e| io("looking for", named, e))?;
+    let refused = |say: &str| Err(Error::new(ErrorKind::Invalid, format!("{} {say}", store.display())));
+    if store.file_name().is_none() || env.vfs.is_mount(&store).map_err(|e| io("looking at", &store, e))? {
+        return refused(
+            "is a mount point, and the name of one cannot be exchanged: restore into a new directory, and open that one",
+        );
+    }
+    if env.vfs.real_path(Path::new(".")).is_ok_and(|here| here.starts_with(&store)) {
+        return refused(
+            "is where you are, and you would go on in the store of before: do it from another directory",
+        );
+    }
+    Ok(store)
+}
+
+fn io(doing: &str, path: &Path, e: io::Error) -> Error {
+    savehold_wal::Error::io(savehold_wal::ErrorKind::Io, doing, path, e).into()
 }
 
 /// What a restore that was cut short left beside the store: begun, it is begun anew; finished, it may be the store of
@@ -105,4 +127,19 @@ fn beside(store: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = store.file_name().unwrap_or(store.as_os_str()).to_owned();
     name.push(ending);
     store.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_mount_point_is_refused_before_anything_is_made() {
+        for mount in ["/", "/proc", "/proc/self/.."] {
+            let refused = standing(&Env::os(), Path::new(mount)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Invalid, "{mount}: {refused}");
+            assert!(refused.message().contains("mount point"), "{mount}: {refused}");
+        }
+    }
 }

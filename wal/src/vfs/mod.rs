@@ -80,6 +80,15 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         _ = (a, b);
         Ok(false)
     }
+    /// True where something is known to be mounted at `dir`: its name can be neither changed nor exchanged.
+    fn is_mount(&self, dir: &Path) -> io::Result<bool> {
+        _ = dir;
+        Ok(false)
+    }
+    /// The path from the root on of what is at `path`, with no link in it; `path` itself where this disk knows no links.
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
 }
 
 /// A directory that is held: what is in it is reached through it, whatever becomes of its name meanwhile. Everything is

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
@@ -122,6 +122,17 @@ impl Vfs for OsVfs {
     fn is_one_disk(&self, a: &Path, b: &Path) -> io::Result<bool> {
         let disk = |path| retry_on_intr(|| rustix::fs::stat(path)).map(|stat| stat.st_dev);
         Ok(disk(a)? == disk(b)?)
+    }
+
+    fn is_mount(&self, dir: &Path) -> io::Result<bool> {
+        match is_mount(dir) {
+            Some(known) => Ok(known),
+            None => Ok(!self.is_one_disk(dir, &dir.join(".."))?),
+        }
+    }
+
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        path.canonicalize()
     }
 }
 
@@ -312,6 +323,21 @@ fn exchange(a: &Path, b: &Path) -> rustix::io::Result<()> {
 #[cfg(target_os = "freebsd")]
 fn exchange(_: &Path, _: &Path) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
+}
+
+/// Linux since 5.8 knows it of a part of the same disk, too, and tells a mount from a subvolume.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_mount(dir: &Path) -> Option<bool> {
+    use rustix::fs::{StatxAttributes, StatxFlags};
+
+    let stat = retry_on_intr(|| rustix::fs::statx(CWD, dir, AtFlags::empty(), StatxFlags::empty())).ok()?;
+    let told = stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+    told.then(|| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_mount(_: &Path) -> Option<bool> {
+    None
 }
 
 /// Takes the lock of an open file; false where somebody has it.

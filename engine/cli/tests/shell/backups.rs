@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, files};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -59,6 +59,36 @@ fn a_store_is_set_back_where_it_stands() {
     assert_eq!(world.ok(&["get", "players/1"]).trim(), "100");
     let kept = done["kept"].as_str().unwrap();
     assert_eq!(world.ok(&["get", "players/1", "--dir", kept]).trim(), "0");
+}
+
+/// The new one would stand where the old one did, and the shell go on in the old one.
+#[test]
+fn a_store_is_not_set_back_under_the_feet_of_whoever_asks() {
+    let (world, then) = world();
+    let backups = world.path("backups");
+    let call = [
+        "restore",
+        backups.to_str().unwrap(),
+        "--in-place",
+        "--at",
+        &then,
+        "--yes",
+        "--format",
+        "json",
+        "--dir",
+    ];
+    let before = files(&world.path(""));
+    for (here, dir) in [("data", "."), ("data", "../data"), ("data/log", "..")] {
+        let ended =
+            world.command(&[&call[..], &[dir]].concat()).current_dir(world.path(here)).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("from another directory"), "{said}");
+        assert_eq!(files(&world.path("")), before, "{dir} in {here} left something behind");
+    }
+    let beside = world.command(&[&call[..], &["../data"]].concat()).current_dir(&backups).output().unwrap();
+    assert_eq!(beside.status.code(), Some(0), "{beside:?}");
+    assert_eq!(world.ok(&["get", "players/1"]).trim(), "100");
 }
 
 #[test]

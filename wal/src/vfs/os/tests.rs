@@ -1,6 +1,5 @@
 use std::io::{ErrorKind, IoSlice};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -312,4 +311,28 @@ fn kernels_that_tell_each_opening_what_was_lost_are_known_by_their_release() {
     ] {
         assert_eq!(tells_each_opening(release), tells, "{release:?}");
     }
+}
+
+/// Both ways to find it out say the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mount_is_told_from_a_directory() {
+    let (_keep, dir) = dir();
+    for (place, mounted) in [(Path::new("/proc"), true), (&dir, false)] {
+        assert_eq!(OsVfs.is_mount(place).unwrap(), mounted, "{}", place.display());
+        assert_eq!(OsVfs.is_one_disk(place, &place.join("..")).unwrap(), !mounted, "{}", place.display());
+        assert_ne!(is_mount(place), Some(!mounted), "{}", place.display());
+    }
+}
+
+#[test]
+fn a_real_path_has_no_link_in_it() {
+    let (_keep, dir) = dir();
+    let dir = OsVfs.real_path(&dir).unwrap();
+    OsVfs.create_dir(&dir.join("a/b")).unwrap();
+    std::os::unix::fs::symlink("a", dir.join("link")).unwrap();
+    for path in ["a/b", "link/b", "a/b/../../link/./b"] {
+        assert_eq!(OsVfs.real_path(&dir.join(path)).unwrap(), dir.join("a/b"), "{path}");
+    }
+    assert_eq!(OsVfs.real_path(&dir.join("c")).unwrap_err().kind(), ErrorKind::NotFound);
 }
