@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use savehold::control::answer;
 use savehold::sim::Sim;
 use savehold::{At, Compatible, ErrorKind, Key, Map, Mismatch, Result, Store, Value};
 
@@ -164,6 +165,40 @@ fn all_documents_are_migrated_in_steps_that_can_be_stopped_and_repeated() -> Res
     assert_eq!((coins(&store, "12"), coins(&store, "15")), (Some(700), Some(7)));
     in_play.release()?;
     assert_eq!(players.start("15")?.read().coins, 700);
+    Ok(())
+}
+
+/// It is noted beside 32 names of the program's, and the names that may be noted are full.
+#[test]
+fn a_migration_by_hand_has_none_of_the_programs_run_again() -> Result<()> {
+    let store = Store::in_memory()?;
+    let open = || {
+        let mut players = store.profiles::<Player>("players");
+        for n in 0..32 {
+            let name =
+                format!("{n:02} {}", "coins are hundreds of what they were".repeat(2))[..60].to_owned();
+            players = players.migration(&name, Compatible::No, move |doc| {
+                if n > 0 { Ok(()) } else { doc.change("coins", |c| c.as_u64().unwrap_or(0) * 100) }
+            });
+        }
+        players.open()
+    };
+    store.collection::<Value>("players")?.set("42", &Map::from([("coins", 7)]).into())?;
+    open()?.start("42")?.release()?;
+    assert_eq!(coins(&store, "42"), Some(700));
+    let by_hand = |name: &str| {
+        let mut request = Map::from([("do", "migrate"), ("collection", "players"), ("name", name)]);
+        request.insert("compatible", true);
+        request.insert("steps", Value::List(vec![Map::from([("remove", "gems")]).into()]));
+        answer(&store, &request)
+    };
+    let said = by_hand(&"by hand ".repeat(5))?;
+    let failed = said.get("failed").and_then(Value::as_list).expect("a list");
+    let error = failed[0].as_map().and_then(|failed| failed.get("error")).expect("there is one");
+    assert_eq!(error.get("kind").and_then(Value::as_str), Some("TooLarge"), "{said:?}");
+    assert_eq!(by_hand("by hand")?.get("changed").and_then(Value::as_u64), Some(1));
+    let player = open()?.start("42")?;
+    assert_eq!(player.read().coins, 700, "as it was");
     Ok(())
 }
 

@@ -59,19 +59,34 @@ pub(crate) fn migrate(
     if let Some(newer) = too_new(applied, migrations) {
         return Err(newer_program(&newer.name));
     }
-    run(document, applied, migrations)
+    let ran = run(document, applied, migrations)?;
+    forget(applied, migrations);
+    Ok(ran)
 }
 
-/// [`migrate`], whoever wrote the document.
+/// [`migrate`], whoever wrote the document, for who does not know which of its migrations a program still has: none is
+/// forgotten, for the program would run it again.
 ///
 /// # Errors
 ///
-/// What a migration answers, named. `document` may be half changed then.
-pub(crate) fn run(
+/// - [`ErrorKind::TooLarge`]: more names would be remembered than may be. Nothing ran.
+/// - What a migration answers, named. `document` may be half changed then.
+pub(crate) fn by_hand(
     document: &mut Value,
     applied: &mut Vec<Applied>,
     migrations: &[Migration],
 ) -> Result<Vec<String>> {
+    let mut after = applied.clone();
+    after.extend(
+        migrations.iter().filter(|m| !applied.iter().any(|a| a.name == m.name)).map(Migration::applied),
+    );
+    if after.len() > applied.len() && bytes(&after) > NAMES_BYTES_MAX {
+        return Err(too_many(bytes(&after)));
+    }
+    run(document, applied, migrations)
+}
+
+fn run(document: &mut Value, applied: &mut Vec<Applied>, migrations: &[Migration]) -> Result<Vec<String>> {
     let mut ran = Vec::new();
     for migration in migrations {
         if applied.iter().any(|a| a.name == migration.name) {
@@ -82,19 +97,22 @@ pub(crate) fn run(
         applied.push(migration.applied());
         ran.push(migration.name.clone());
     }
-    forget(applied, migrations);
     Ok(ran)
 }
 
 /// Forgets the oldest migrations that were given up, where too many names are remembered.
 fn forget(applied: &mut Vec<Applied>, migrations: &[Migration]) {
-    let bytes = |applied: &[Applied]| applied.iter().map(|a| a.name.len() + 3).sum::<usize>();
     while bytes(applied) > NAMES_BYTES_MAX {
         let known = |a: &Applied| migrations.iter().any(|m| m.name == a.name);
         let Some(last) = applied.iter().rposition(known) else { return };
         let Some(oldest) = applied[..last].iter().position(|a| !known(a)) else { return };
         applied.remove(oldest);
     }
+}
+
+/// What the names take in the document's section.
+fn bytes(applied: &[Applied]) -> usize {
+    applied.iter().map(|a| a.name.len() + 3).sum()
 }
 
 /// The first migration of a newer program that this one must know and does not.
@@ -138,6 +156,15 @@ pub(crate) const NAME_BYTES_MAX: usize = 64;
 
 /// Most bytes of the names of all migrations that a document remembers.
 pub(crate) const NAMES_BYTES_MAX: usize = 2048;
+
+#[cold]
+fn too_many(bytes: usize) -> Error {
+    let say = format!(
+        "the names of all migrations that the document remembers would have {bytes} bytes, and {NAMES_BYTES_MAX} are allowed: give \
+         this one a shorter name, or make it one of the program, which forgets those that were given up"
+    );
+    Error::new(ErrorKind::TooLarge, say)
+}
 
 #[cold]
 fn newer_program(name: &str) -> Error {

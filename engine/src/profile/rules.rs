@@ -78,7 +78,7 @@ impl<T: Playable> Rules<T> {
             format => codec::view(format, &stored.value)?,
         };
         let mut schema = Schema::from_bytes(&stored.head.schema)?;
-        let migrate = if self.knows_all { migrate::run } else { migrate::migrate };
+        let migrate = if self.knows_all { migrate::by_hand } else { migrate::migrate };
         let ran = migrate(&mut document, &mut schema.applied, &self.migrations)?;
         let mut changes: Vec<Adjustment> =
             ran.into_iter().map(|name| Adjustment::Migrated { name }).collect();

@@ -97,6 +97,32 @@ fn of_too_many_names_those_that_were_given_up_are_forgotten() {
     assert!(["gold is coins", "newer", "coins are cents"].iter().all(|name| kept.contains(name)), "{kept:?}");
 }
 
+/// Who knows one migration does not know which of the others a program still has, and would run again.
+#[test]
+fn by_hand_no_name_is_forgotten_and_one_too_many_is_refused() {
+    let programs: Vec<String> = (0..32).map(|n| format!("{n:060}")).collect();
+    let was = names(&programs.iter().map(|name| (name.as_str(), No)).collect::<Vec<_>>());
+    let hand = |bytes| vec![migration(&"h".repeat(bytes), Yes, |doc| doc.set("a", 1))];
+    for (name_bytes, fits) in [(29, true), (30, false), (40, false)] {
+        let (mut document, mut applied) = (map([]), was.clone());
+        match by_hand(&mut document, &mut applied, &hand(name_bytes)) {
+            Ok(ran) => assert!(fits && ran.len() == 1 && applied.starts_with(&was)),
+            Err(e) => {
+                assert!(!fits && e.kind() == ErrorKind::TooLarge && e.message().contains("shorter"), "{e}")
+            }
+        }
+        assert!(fits || (applied == was && document == map([])), "nothing came of it");
+    }
+    let mut many = [was.clone(), names(&[(&"n".repeat(64), Yes)])].concat();
+    let before = many.clone();
+    let newest = vec![migration(&"n".repeat(64), Yes, |doc| doc.set("a", 1))];
+    assert!(
+        by_hand(&mut map([]), &mut many, &newest).unwrap().is_empty(),
+        "it ran before: nothing is too large"
+    );
+    assert_eq!(many, before);
+}
+
 #[test]
 fn a_document_in_the_hands_of_a_migration() -> Result<()> {
     let mut value = map([("a", 1.into()), ("b", map([("c", 2.into())])), ("d", 3.into())]);
