@@ -256,11 +256,7 @@ impl<T: Playable> Shared<T> {
         due.sort_by_key(|(at, _)| *at);
         let mut last = None;
         for (_, live) in due {
-            match self.autosave_one(&live, now) {
-                Some(Save::Placed(placed)) => last = Some(placed),
-                Some(Save::Unchanged(_)) => live.lock().save_at = Duration::MAX,
-                None => {}
-            }
+            last = self.autosave_one(&live, now).or(last);
             let at = live.lock().save_at;
             if at < Duration::MAX {
                 next = Some(next.map_or(at, |next| next.min(at)));
@@ -272,21 +268,31 @@ impl<T: Playable> Shared<T> {
         next
     }
 
-    fn autosave_one(&self, live: &Arc<Live<T>>, now: Duration) -> Option<Save> {
+    /// Saves what is due, unless the log has it; its place.
+    fn autosave_one(&self, live: &Arc<Live<T>>, now: Duration) -> Option<Placed> {
         if planted::has(Fault::SkipChanged) {
-            return Some(Save::Unchanged(live.lock().base.lsn));
+            live.lock().save_at = Duration::MAX;
+            return None;
         }
         let saved = catch_unwind(AssertUnwindSafe(|| {
             live.before_save(self.rules.hook_time);
             live.save(Cause::Autosave, self.how())
         }));
-        match saved.unwrap_or_else(|_| Err(live.named(panicked()))) {
+        self.autosaved(live, saved.unwrap_or_else(|_| Err(live.named(panicked()))), now)
+    }
+
+    /// What was due was looked at, and this came of it: says when it is due again. The game may have changed it since, so
+    /// that even what was in the log whole may have to be saved.
+    fn autosaved(&self, live: &Live<T>, saved: Result<Save>, now: Duration) -> Option<Placed> {
+        match saved {
             Ok(save) => {
                 let mut state = live.lock();
-                if state.unsaved_since.is_some() {
-                    state.save_at = self.save_at(now); // it changed while it was saved
+                state.save_at = state.unsaved_since.map_or(Duration::MAX, |_| self.save_at(now));
+                drop(state);
+                match save {
+                    Save::Placed(placed) => Some(placed),
+                    Save::Unchanged(_) => None,
                 }
-                Some(save)
             }
             Err(e) if e.kind() == ErrorKind::Ended => None,
             Err(e) => {
@@ -294,7 +300,9 @@ impl<T: Playable> Shared<T> {
                 let mut state = live.lock();
                 state.save_at = now + RETRY_AFTER;
                 state.fault = Some(e);
-                let late = state.unsaved_since.is_some_and(|since| now - since > self.rules.unsaved_max);
+                let late = state
+                    .unsaved_since
+                    .is_some_and(|since| now.saturating_sub(since) > self.rules.unsaved_max);
                 drop(state);
                 if late {
                     self.alarm(now);
@@ -390,3 +398,6 @@ impl<T: Playable> fmt::Debug for Shared<T> {
         write!(f, "{} as {}", self.ground.name(), self.holder.name())
     }
 }
+
+#[cfg(test)]
+mod tests;

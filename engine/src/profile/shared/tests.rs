@@ -1,0 +1,51 @@
+//! Autosaves between whose steps the game does something, on a clock that obeys.
+
+use std::path::Path;
+
+use savehold_wal::env::Env;
+use savehold_wal::sim::{SimClock, memory};
+
+use super::*;
+use crate::{Options, Store};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn world() -> Result<(Arc<SimClock>, Store)> {
+    let clock = Arc::new(SimClock::default());
+    let env = Env { clock: clock.clone(), threads: Threads::None, ..memory() };
+    Ok((clock, Options::new().open_in(env, Path::new("/store"))?))
+}
+
+#[test]
+fn a_change_made_while_a_save_is_looked_at_is_scheduled() -> Result<()> {
+    let (clock, store) = world()?;
+    let players = store.profiles_with("coins", 0_u64).open()?;
+    let player = players.start(42)?;
+    let (shared, live, now) = (&players.0, player.live(), players.0.ground.boot());
+    player.update(|coins| *coins = 1)?;
+    player.save()?; // the game does, while those before it are saved
+    let looked = live.save(Cause::Autosave, shared.how());
+    assert!(matches!(looked, Ok(Save::Unchanged(_))));
+    player.update(|coins| *coins = 2)?;
+    assert_eq!(shared.autosaved(live, looked, now), None);
+    clock.advance(10 * SECOND);
+    store.tick();
+    assert_eq!((player.unsaved_for(), *player.last_saved().value), (None, 2));
+    Ok(())
+}
+
+#[test]
+fn a_change_that_came_after_the_save_was_begun_is_not_late() -> Result<()> {
+    let (clock, store) = world()?;
+    let players = store.profiles_with("coins", 0_u64).open()?;
+    let player = players.start(42)?;
+    let begun = players.0.ground.boot();
+    clock.advance(SECOND);
+    player.update(|coins| *coins = 1)?;
+    let full = Err(Error::new(ErrorKind::Full, "on purpose"));
+    assert_eq!(players.0.autosaved(player.live(), full, begun), None);
+    assert!(!players.is_critical());
+    store.tick();
+    assert_eq!(player.unsaved_for(), None, "it is tried again");
+    Ok(())
+}
