@@ -176,7 +176,7 @@ impl Archiving {
         let note = (self.note)();
         let stepped = self.archive.lock().step(wal, &note);
         let mut state = self.state.lock();
-        state.due = begun + self.interval;
+        state.due = begun.saturating_add(self.interval);
         match stepped {
             Ok(step) => {
                 (state.through, state.current_at, state.failure) = (step.through, begun, None);

@@ -263,3 +263,23 @@ fn a_file_that_ends_where_the_archive_ends_is_packed_only_when_the_archive_has_i
     world.pass(minutes(1));
     assert!(before > 20 && has(&world) == before, "{before} before, then {}", has(&world));
 }
+
+#[test]
+fn an_archive_that_is_never_due_again_has_its_first_step_and_its_last() {
+    let (disk, clock) = (SimDisk::new(3), Arc::new(SimClock::default()));
+    clock.advance(minutes(1));
+    let options = Options::new().archive(ARCHIVE).archive_interval(Duration::MAX);
+    let store = options.open_in(env(&disk, &clock), Path::new(STORE)).expect("opens");
+    let players = store.raw("players").expect("opens");
+    let commit = |value: &'static [u8]| players.set("42", &value.into()).expect("writes");
+    let archived = || store.stats().archive.expect("there is one").through;
+    let first = commit(b"first");
+    store.tick();
+    assert!(archived() >= first);
+    let last = commit(b"last");
+    clock.advance(minutes(1 << 20));
+    store.tick();
+    assert!(archived() < last);
+    store.clone().close().expect("closes");
+    assert!(archived() >= last);
+}

@@ -274,6 +274,25 @@ fn a_store_that_is_closed_saves_what_is_in_play() -> Result<()> {
 }
 
 #[test]
+fn changes_that_no_autosave_is_ever_due_for_are_in_the_last_save() -> Result<()> {
+    let mut sim = Sim::new(16);
+    sim.advance(secs(1));
+    let store = sim.open()?;
+    let players = store.profiles::<Player>("players").autosave(Duration::MAX).open()?;
+    let player = players.start("42")?;
+    for _ in 0..100 {
+        player.update(|p| p.coins += 1)?; // another time is drawn each time
+        player.save()?;
+    }
+    player.update(|p| p.coins += 1)?;
+    sim.advance(secs(365 * 24 * 3600));
+    assert_eq!(coins(&store, "42"), Some(100));
+    assert_eq!(players.close(Duration::MAX).saved, 1);
+    assert_eq!(coins(&store, "42"), Some(101));
+    Ok(())
+}
+
+#[test]
 fn an_update_once_is_durable_with_all_changes_before_it() -> Result<()> {
     let mut sim = Sim::new(9);
     let store = sim.open()?;

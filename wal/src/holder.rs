@@ -41,7 +41,7 @@ impl Holder {
 
 /// Takes the lock of `root`, waiting up to `wait` for another holder.
 pub(crate) fn take(env: &Env, root: &Path, wait: Duration) -> Result<Box<dyn DirLock>> {
-    let deadline = env.clock.monotonic() + wait;
+    let deadline = env.clock.monotonic().saturating_add(wait);
     loop {
         match env.vfs.lock(root) {
             Ok(Some(lock)) => return Ok(lock),

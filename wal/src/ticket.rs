@@ -52,7 +52,7 @@ impl Ticket {
     /// As [`Ticket::wait`], inside the `Ok` of the outer result; the outer `Err` is the ticket, still waiting.
     pub fn wait_timeout(self, timeout: Duration) -> std::result::Result<Result<Lsn>, Self> {
         let clock = self.log.env.clock.clone();
-        let deadline = clock.monotonic() + timeout;
+        let deadline = clock.monotonic().saturating_add(timeout);
         loop {
             if let Some(answer) = self.try_result() {
                 return Ok(answer);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use savehold_wal::sim::Sim;
 use savehold_wal::{Append, Create, Durability, ErrorKind, Frame, Options, Wal};
 
 fn dir() -> tempfile::TempDir {
@@ -190,4 +191,20 @@ fn what_is_appended_while_the_log_closes_is_refused_or_closed_with_it() {
         assert!(log.report().clean || there.is_empty(), "{}", log.report());
         assert_eq!(there, kept);
     }
+}
+
+#[test]
+fn times_that_no_clock_ever_reaches_are_waited_for_all_the_same() {
+    let mut sim = Sim::new(1);
+    sim.advance(Duration::from_secs(1));
+    let never = Duration::MAX;
+    let options = Options { lock_wait: never, sync_after: never, mark_after: never, ..Options::default() };
+    let log = Wal::open_in(sim.env(), sim.dir(), options).unwrap();
+    let how = Append { durability: Durability::Buffered, ..Append::default() };
+    let buffered = log.append_frame(Frame::record(b"one", &[]).unwrap(), how).unwrap();
+    let one = buffered.wait_timeout(never).expect("it waits as long as it takes").unwrap();
+    assert!(log.tick().is_some_and(|left| left > Duration::MAX / 2) && one >= log.durable());
+    let two = log.append(b"two", b"").unwrap().wait_timeout(never).expect("it waits").unwrap();
+    assert!(log.tick().is_some_and(|left| left > Duration::MAX / 2) && two < log.durable());
+    log.close().unwrap();
 }

@@ -232,7 +232,7 @@ impl<T: Playable> Shared<T> {
     pub(crate) fn save_at(&self, now: Duration) -> Duration {
         let time = self.rules.autosave;
         let early = self.ground.env().entropy.next_u64() % 1024;
-        now + time - (time / 8).mul_f64(early as f64 / 1024.0)
+        now.saturating_add(time) - (time / 8).mul_f64(early as f64 / 1024.0)
     }
 
     /// Saves what is due at `now`, all together; says when the next is.
