@@ -1,7 +1,7 @@
 //! Mail: once, in order, with its effect; what is not taken stays.
 
 use savehold::sim::Sim;
-use savehold::{ErrorKind, Event, Result, Store, Value};
+use savehold::{ErrorKind, Event, Result, Start, Store, Value};
 
 use crate::world::{Gift, Player, players, rich, secs};
 
@@ -40,6 +40,23 @@ fn an_effect_that_is_refused_leaves_the_message() -> Result<()> {
     player.update(|p| p.coins = 0)?;
     assert!(player.receive(|p, gift: Gift| p.coins += gift.coins)?);
     assert_eq!((player.mail_count()?, player.read().coins), (0, 5));
+    Ok(())
+}
+
+#[test]
+fn mail_that_comes_while_a_session_starts_is_told_once() -> Result<()> {
+    for before in 0..2 {
+        let mut sim = Sim::new(4);
+        let players = players(&sim.open()?)?;
+        (0..before).try_for_each(|_| players.send("42", &Gift { coins: 5 }).map(drop))?;
+        let starting = players.start_async("42", Start::new()); // granted, and not in play before somebody waits for it
+        players.send("42", &Gift { coins: 5 })?;
+        assert_eq!(players.events().try_next(), None);
+        let player = starting.wait()?;
+        assert_eq!(players.events().try_next(), Some(Event::Mail { key: player.key().clone() }));
+        while player.receive(|p, gift: Gift| p.coins += gift.coins)? {}
+        assert_eq!((player.read().coins, players.events().try_next()), (5 + 5 * before, None));
+    }
     Ok(())
 }
 

@@ -5,7 +5,8 @@
 //!    asked about once, whatever conflicts come. What cannot be read, or is not known, refuses the session: nothing is
 //!    written, and no template is ever put over it.
 //! 3. What changed, the user's tag and the grant are one record.
-//! 4. When it is durable the profile is in play, and what holders may be told is listened for.
+//! 4. When it is durable the profile is in play, and what holders may be told is listened for. Who sends mail before that
+//!    finds nobody to tell: it is looked for once whoever sends finds somebody.
 
 use std::fmt;
 use std::future::Future;
@@ -37,7 +38,7 @@ use crate::modify::Wanted;
 use crate::planted::{self, Fault};
 use crate::session::Session;
 use crate::ticket::Ticket;
-use crate::txn::Tx;
+use crate::txn::{Done, Ran, Tx};
 use crate::value::{Value, codec};
 
 /// What a start found.
@@ -158,6 +159,12 @@ impl<T: Playable> Shared<T> {
         Ok(section)
     }
 
+    /// Whether mail waits that has its place by now, durable or not; also where that cannot be known.
+    fn finds_mail(&self, key: &Key) -> bool {
+        let count = |tx: &Tx<'_>| self.ground.count_mail(tx, &KeyRef::from(key));
+        !matches!(self.ground.transact(self.how(), count), Ran::Read(_, Done { value: 0, .. }))
+    }
+
     /// The session stands: the profile is in play.
     fn play(self: &Arc<Self>, key: Key, session: Session, found: Found<T>) -> Profile<T> {
         let Found { loaded, head, lsn, full, bytes, has_mail } = found;
@@ -166,7 +173,7 @@ impl<T: Playable> Shared<T> {
         let live = Arc::new(Live::new(self.clone(), key.clone(), full, session, loaded.value, bytes, base));
         let handle = Arc::new(Handle { live: live.clone() });
         self.seat(&live, &handle);
-        if has_mail {
+        if has_mail || self.finds_mail(&key) {
             self.tell(Event::Mail { key });
         }
         let (lost, wanted) = (Arc::downgrade(&live), Arc::downgrade(&live));
