@@ -28,6 +28,7 @@ use crate::holder::{Holder, Start};
 use crate::ids::Token;
 use crate::key::FullKey;
 use crate::lease::{Ask, Ending, Policy, Purpose, Refusal, RequestId, Step, Turn};
+use crate::life::former_life;
 use crate::limits::LEASE_KEYS_MAX;
 use crate::session::Session;
 use crate::ticket::Ticket;
@@ -47,7 +48,7 @@ impl Holder {
     /// - [`ErrorKind::Leased`]: another has a key, and the policy does not wait, or the deadline passed.
     /// - [`ErrorKind::AlreadyActive`]: this holder has one of the keys already; [`Error::current`] is the token, for
     ///   [`Holder::resume`].
-    /// - [`ErrorKind::Ended`]: another life of the holder has begun.
+    /// - [`ErrorKind::Ended`]: another life of the holder has begun, before the call or while it waited.
     /// - [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no keys, or too many of them.
     pub fn acquire(&self, keys: impl IntoIterator<Item = LeaseKey>, start: Start) -> Result<Session> {
         self.acquire_with(keys, start, |_| Ok(())).map(|(session, ())| session)
@@ -141,6 +142,7 @@ impl Request {
         let deadline = core.boot().saturating_add(start.deadline);
         let ask = Ask {
             holder: holder.0.id.clone(),
+            life: holder.0.life,
             keys: keys.clone(),
             policy: start.policy,
             purpose: Purpose::Play,
@@ -162,6 +164,7 @@ impl Request {
         let deadline = core.boot().saturating_add(time).saturating_add(Duration::from_secs(1));
         let ask = Ask {
             holder: holder.0.id.clone(),
+            life: holder.0.life,
             keys: keys.clone(),
             policy: Policy::Handoff { after: time },
             purpose: Purpose::Restore,
@@ -321,6 +324,7 @@ impl Request {
                 let e = Error::new(ErrorKind::AlreadyActive, say).already(lease.token);
                 (lease.token.lsn(), e)
             }
+            Refusal::OtherLife => (Lsn::NONE, former_life(self.holder.name())),
             Refusal::Closed => (Lsn::NONE, Error::closed()),
         }
     }

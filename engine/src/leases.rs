@@ -11,7 +11,7 @@ use savehold_wal::sync::{Mutex, MutexGuard};
 
 use crate::ids::Token;
 use crate::key::FullKey;
-use crate::lease::{Barred, Claim, Grant, Noted, State};
+use crate::lease::{Barred, Claim, Grant, Lives, Noted, State};
 
 /// The leases of an open store.
 pub(crate) struct Leases {
@@ -37,10 +37,10 @@ impl Leases {
         self.state.lock()
     }
 
-    /// Enters the leases that stood in the log when the store was opened.
-    pub(crate) fn restore(&self, found: Vec<(FullKey, Token, Grant)>, now: Duration) {
+    /// Enters the leases that stood in the log when the store was opened, of holders of whom the log names these `lives`.
+    pub(crate) fn restore(&self, found: Vec<(FullKey, Token, Grant)>, lives: &Lives, now: Duration) {
         let mut state = self.lock();
-        state.restore(found, now);
+        state.restore(found, lives, now);
         self.standing.store(state.table.len(), Ordering::Relaxed);
     }
 

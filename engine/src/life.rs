@@ -4,9 +4,13 @@
 //! A setting for each holder, `life/<name>` → `{"lives": [first, …, newest]}`: the newest and at most sixteen before it.
 //! Written once for each life, when it is first heard of.
 
+use std::sync::Arc;
+
+use savehold_wal::Lsn;
+
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lease::FORMER_MAX;
+use crate::lease::{FORMER_MAX, Lives};
 use crate::setting::Setting;
 use crate::value::{Map, Value};
 
@@ -41,6 +45,23 @@ impl Core {
             Ok(Some(Map::from([(LIVES, lives)]).into()))
         })?;
         Ok(former)
+    }
+
+    /// The newest life of each of these holders; of whom the log knows none, or cannot be asked, none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]; [`ErrorKind::Busy`]: a table of the index is to be made anew.
+    pub(crate) fn newest_lives<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>) -> Result<Lives> {
+        let mut lives = Lives::new();
+        for name in names {
+            let newest = match self.setting(LIFE, name, Lsn::MAX) {
+                Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Busy) => return Err(e),
+                stands => stands.ok().flatten().and_then(|stands| lives_of(&stands).pop()),
+            };
+            lives.extend(newest.map(|newest| (name.clone(), newest)));
+        }
+        Ok(lives)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use savehold::{Ended, ErrorKind, HolderOptions, Policy, Result, Start, Token};
+use savehold_wal::sim::{Fault, When};
 
 use crate::world::{World, granted, poll, secs};
 
@@ -279,5 +280,48 @@ fn a_life_that_another_followed_is_over_after_a_restart_too() -> Result<()> {
         ErrorKind::Ended,
         "sixteen are kept"
     );
+    Ok(())
+}
+
+#[test]
+fn what_a_former_life_waited_for_is_refused_when_another_begins() -> Result<()> {
+    let mut world = World::new();
+    let red = world.holder("red");
+    let held = world.start(&red, "b", Policy::Fail)?;
+    let mut waiting = world.ask(&world.server("eu-1", 1), &["b"], Policy::Wait, 60);
+    assert!(poll(&mut waiting).is_none());
+    let new = world.server("eu-1", 2);
+    let token = world.start(&new, "a", Policy::Fail)?.token();
+    held.release()?;
+    assert_eq!(poll(&mut waiting).expect("answered").unwrap_err().kind(), ErrorKind::Ended);
+    world.docs.set("b", &1)?;
+    assert_eq!(world.store.sessions()?.len(), 1);
+    drop((red, new, waiting));
+    world.crash();
+    assert_eq!(world.write(token, "a", 1), Ok(()));
+    Ok(())
+}
+
+#[test]
+fn a_life_that_is_in_the_log_has_followed_the_former_though_nothing_has_ended_what_that_had() -> Result<()> {
+    let (mut followed, mut kept) = (0, 0);
+    for step in 1..8 {
+        let mut world = World::new();
+        let token = world.server("eu-1", 5).acquire([world.key("a")], Start::new())?.token();
+        let disk = world.sim.disk();
+        disk.order(When::Change(disk.counts().changes + step), Fault::CutBefore);
+        let begun = world.store.external_holder("eu-1", 6).is_ok();
+        world.cut();
+        let is_over = |world: &World| world.store.external_holder("eu-1", 5).is_err();
+        let says_over = (world.write(token, "a", 1) == Err(ErrorKind::Fenced), is_over(&world));
+        world.store.break_session("docs", "a", "a test")?;
+        world.crash(); // now only the log can say it
+        let over = is_over(&world);
+        assert_eq!(says_over, (over, over), "a cut before step {step}");
+        assert!(over || !begun, "a cut before step {step}");
+        followed += u32::from(over && !begun);
+        kept += u32::from(!over);
+    }
+    assert!(followed > 0 && kept > 0, "{followed} cuts behind the new life, {kept} before it");
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! A request is granted when all its keys are free and no earlier request asks for any of them. A key is free when no
 //! lease stands on it, when the lease is stale, or when it may be taken by force: because the request steals, or because
-//! somebody who asks for it told its holder and has waited the whole time since. A theft waits for nobody.
+//! somebody who asks for it told its holder and has waited the whole time since. A theft waits for nobody. What a life asked
+//! for that another followed is not granted any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) enum Refusal {
     Leased(Option<Arc<Lease>>),
     /// Its own holder has a key already.
     AlreadyActive(Arc<Lease>),
+    /// Another life of its holder has begun.
+    OtherLife,
     /// The store was closed.
     Closed,
 }
@@ -61,6 +64,9 @@ pub(crate) enum Step {
 /// What becomes of a request at `now` (boot clock).
 pub(crate) fn judge(state: &State, id: RequestId, request: &Request, now: Duration) -> Step {
     let ask = &request.ask;
+    if state.is_followed(&ask.holder, ask.life) {
+        return Step::Refused(Refusal::OtherLife);
+    }
     let steals = ask.policy == Policy::Steal;
     let behind = !steals && state.queue.is_behind(id, &ask.keys);
     let (mut ends, mut blockers) = (Vec::new(), Vec::new());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use savehold_wal::sync::Sleeper;
 
+use super::grant::Life;
 use super::holders::HolderId;
 use super::plan::{Policy, Refusal};
 use crate::ids::Token;
@@ -27,6 +28,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Ask {
     /// Who asks.
     pub(crate) holder: HolderId,
+    /// In which of its lives.
+    pub(crate) life: Life,
     /// For which keys, in order, each once.
     pub(crate) keys: Box<[FullKey]>,
     pub(crate) policy: Policy,
@@ -136,6 +139,11 @@ impl Queue {
     /// Whether an earlier request asks for one of its keys.
     pub(crate) fn is_behind(&self, id: RequestId, keys: &[FullKey]) -> bool {
         keys.iter().any(|key| self.by_key.get(key).and_then(BTreeSet::first).is_some_and(|first| *first < id))
+    }
+
+    /// Those of a holder.
+    pub(crate) fn of_holder(&self, holder: &HolderId) -> impl Iterator<Item = RequestId> {
+        self.all.iter().filter(move |(_, request)| request.ask.holder == *holder).map(|(id, _)| *id)
     }
 
     /// All of them.

@@ -1,6 +1,6 @@
 //! Pure: leases, holders and requests together, and what changes when one of them does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use super::grant::{Grant, Life};
 use super::holders::{Event, Events, Holder, HolderId, Holders};
 use super::plan::{Policy, Refusal, Step, judge};
 use super::queue::{Ask, Purpose, Queue, Request, RequestId, Turn};
-use super::stale::{Pulse, Stale, stale};
+use super::stale::{Stale, stale};
 use super::table::{Lease, Noted, Table};
 use crate::ids::Token;
 use crate::key::FullKey;
 use crate::signal::Wakes;
+
+/// The newest lives of external holders, by their names.
+pub(crate) type Lives = HashMap<Arc<str>, u64>;
 
 /// All that memory knows of leases.
 pub(crate) struct State {
@@ -89,39 +92,43 @@ impl State {
         }
     }
 
-    /// Enters the leases that stood in the log when the store was opened. External holders have their full time again.
-    pub(crate) fn restore(&mut self, found: Vec<(FullKey, Token, Grant)>, now: Duration) {
-        let mut by_token: HashMap<Token, (Vec<FullKey>, Grant)> = HashMap::new();
+    /// Enters the leases that stood in the log when the store was opened. External holders have their full time again, in the
+    /// life that `lives` names; where it names none, in that of their newest lease.
+    pub(crate) fn restore(&mut self, found: Vec<(FullKey, Token, Grant)>, lives: &Lives, now: Duration) {
+        let mut by_token: BTreeMap<Token, (Vec<FullKey>, Grant)> = BTreeMap::new();
         for (key, token, grant) in found {
             by_token.entry(token).or_insert_with(|| (Vec::new(), grant)).0.push(key);
         }
-        for (token, (mut keys, grant)) in by_token {
-            keys.sort();
-            let lease = self.enter(token, keys.into(), grant, now);
-            if self.stale(&lease, now).is_some() {
-                self.doomed.insert(token);
+        for (token, (mut keys, grant)) in by_token.into_iter().rev() {
+            if let Some(life) = lives.get(&grant.holder).filter(|_| matches!(grant.life, Life::External(_))) {
+                let new = || Holder::new(Life::External(*life), grant.time, now);
+                self.holders.entry(HolderId::of(&grant)).or_insert_with(new);
             }
+            keys.sort();
+            self.enter(token, keys.into(), grant, now);
         }
     }
 
-    /// A grant gives its holder the full time.
+    /// A grant gives its holder the full time; one to a life that another followed is over as it comes.
     fn enter(&mut self, token: Token, keys: Box<[FullKey]>, grant: Grant, now: Duration) -> Arc<Lease> {
         let (id, life) = (HolderId::of(&grant), grant.life);
         let ours = !matches!(life, Life::Inside(run) if run != self.run);
-        let stint = if ours {
+        let mut stint = 0;
+        if ours {
             let holder = self.holders.entry(id.clone()).or_insert_with(|| Holder::new(life, grant.time, now));
-            let late = holder.renew(now);
-            let Pulse { stint, deadline, .. } = holder.pulse;
+            let late = holder.pulse.life == life && holder.renew(now);
+            let pulse = holder.pulse;
+            stint = pulse.stint;
             if late {
                 self.doom(&id);
             }
-            self.soonest = self.soonest.into_iter().chain(deadline).min();
-            stint
-        } else {
-            0
-        };
+            self.soonest = self.soonest.into_iter().chain(pulse.deadline).min();
+        }
         let lease = Arc::new(Lease::new(token, keys, grant, stint));
         self.table.enter(lease.clone());
+        if self.stale(&lease, now).is_some() {
+            self.doomed.insert(token);
+        }
         lease
     }
 
@@ -159,6 +166,11 @@ impl State {
         self.holders.get(id).is_some_and(|holder| holder.pulse.life == life)
     }
 
+    /// Whether another life of the holder has followed this one.
+    pub(crate) fn is_followed(&self, id: &HolderId, life: Life) -> bool {
+        self.holders.get(id).is_some_and(|holder| holder.pulse.life != life)
+    }
+
     /// A handle names the holder, of whom the log knows these `former` lives. Another life than the one before ends what
     /// that had; `false`: this life was ended.
     pub(crate) fn greet(
@@ -184,6 +196,7 @@ impl State {
         if holder.pulse.life != life {
             holder.begin(life, now);
             self.doom(id);
+            self.stirred.extend(self.queue.of_holder(id)); // what the former lives ask for is refused
         }
         true
     }

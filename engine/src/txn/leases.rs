@@ -1,5 +1,6 @@
 //! Corridor: leases that a transaction grants and ends, in its own record.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::fence::{lease_key, lease_keys};
 use crate::ids::CollectionId;
 use crate::index::{Direction, KeyRange, Kind};
 use crate::key::FullKey;
-use crate::lease::{Claim, Ended, Ending, Grant, Granted, Lease, RequestId};
+use crate::lease::{Claim, Ended, Ending, Grant, Granted, Lease, Life, RequestId};
 use crate::planted::{self, Fault};
 
 /// Keys of `$lease` that are read at a time.
@@ -91,7 +92,11 @@ impl Core {
             }
         }
         if !found.is_empty() {
-            self.leases.restore(found, self.boot());
+            let external = |grant: &&Grant| matches!(grant.life, Life::External(_));
+            let holders: BTreeSet<_> =
+                found.iter().map(|(_, _, grant)| grant).filter(external).map(|grant| &grant.holder).collect();
+            let lives = self.newest_lives(holders.into_iter())?;
+            self.leases.restore(found, &lives, self.boot());
         }
         Ok(())
     }

@@ -67,6 +67,7 @@ fn no_schedule_lets_a_stale_token_write_or_forgets_a_waiter() {
     let (done, all) = all.into_inner().expect("no panic");
     assert_eq!(done, count);
     assert!(all.fenced > 0 && all.granted > 0 && all.forced > 0 && all.crashes > 0 && all.handed_over > 0);
+    assert!(all.outlived > 0);
 }
 
 #[test]

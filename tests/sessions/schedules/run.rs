@@ -31,6 +31,7 @@ pub(crate) struct Counts {
     pub(crate) fenced: u64,
     pub(crate) crashes: u64,
     pub(crate) timed_out: u64,
+    pub(crate) outlived: u64,
 }
 
 impl Counts {
@@ -42,6 +43,7 @@ impl Counts {
         self.fenced += more.fenced;
         self.crashes += more.crashes;
         self.timed_out += more.timed_out;
+        self.outlived += more.outlived;
     }
 }
 
@@ -61,6 +63,8 @@ struct Pending {
     policy: Policy,
     acquire: Acquire,
     woken: Arc<Woken>,
+    /// Another life of its holder has begun.
+    followed: bool,
     /// It was looked at since something may have happened to it that wakes nobody: time that passed unseen.
     looked: bool,
 }
@@ -196,11 +200,14 @@ impl World {
         if unheard {
             return Err(format!("a waiter was not woken at {now:?}: {answer:?}"));
         }
-        let Pending { holder, asks, deadline, policy, .. } = self.pending.remove(n);
+        let Pending { holder, asks, deadline, policy, followed, .. } = self.pending.remove(n);
         match answer {
             Ok(session) => {
                 if now >= deadline {
                     return Err(format!("granted past its deadline at {now:?}"));
+                }
+                if followed {
+                    return Err(format!("granted to a life that another followed, at {now:?}"));
                 }
                 let steals = policy == Policy::Steal;
                 self.counts.granted += 1;
@@ -210,6 +217,7 @@ impl World {
                 self.note(format!("{holder} has {}", session.token()));
                 self.sessions.push((holder, session));
             }
+            Err(e) if followed && e.kind() == ErrorKind::Ended => self.counts.outlived += 1,
             Err(e) => self.refused(holder, asks.keys, policy, deadline, &e)?,
         }
         Ok(())

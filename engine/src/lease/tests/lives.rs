@@ -1,10 +1,11 @@
 //! Holders in memory: what was over once is over for ever, whatever its holder does.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::world::{RUN, World, inside, key, keys, secs};
 use crate::ids::Token;
-use crate::lease::{Ended, Event, Grant, HolderId, Life};
+use crate::lease::{Ended, Event, Grant, HolderId, Life, Policy};
 use crate::signal::Wakes;
 
 fn far() -> HolderId {
@@ -18,7 +19,7 @@ fn far_grant(life: u64) -> Grant {
 /// Every sequence of five steps of a holder's life: no lease that was over at some moment lives at a later one.
 #[test]
 fn a_lease_that_was_over_once_never_lives_again() {
-    const STEPS: usize = 7;
+    const STEPS: usize = 8;
     for mut sequence in 0..STEPS.pow(5) {
         let mut world = World::new(&[]);
         world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
@@ -35,9 +36,9 @@ fn a_lease_that_was_over_once_never_lives_again() {
                     world.state.greet(&far(), Life::External(life), Some(secs(30)), &[], world.now);
                 }
                 5 => _ = world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now),
-                _ => {
-                    leases
-                        .push(world.granted(far_grant(life), &[["b", "c", "d", "e", "f"][leases.len() - 1]]));
+                step => {
+                    let (life, key) = (if step == 6 { life } else { 1 }, leases.len() - 1);
+                    leases.push(world.granted(far_grant(life), &[["b", "c", "d", "e", "f"][key]]));
                     over.push(false);
                 }
             }
@@ -111,13 +112,65 @@ fn leases_of_the_log_come_back_by_their_token() {
         (key("c"), token(4), dead),
         (key("a"), token(9), far_grant(5)),
     ];
-    world.state.restore(found, world.now);
+    world.state.restore(found, &HashMap::new(), world.now);
     let lease = world.state.table.of_token(token(9)).expect("stands").clone();
     assert_eq!(lease.keys, keys(&["a", "b"]));
     assert!(world.state.stale(&lease, world.now + secs(29)).is_none());
     assert!(world.state.stale(&lease, world.now + secs(30)).is_some());
     let over: Vec<Token> = world.state.over(world.now).iter().map(|(lease, _)| lease.token).collect();
     assert_eq!(over, [token(4)]);
+}
+
+#[test]
+fn what_a_former_life_is_granted_is_over_at_once_and_no_sign_of_life() {
+    let mut world = World::new(&[]);
+    world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
+    world.state.greet(&far(), Life::External(2), Some(secs(30)), &[], world.now);
+    let live = world.granted(far_grant(2), &["a"]);
+    world.now += secs(29);
+    let dead = world.granted(far_grant(1), &["b"]);
+    let over: Vec<Token> = world.state.over(world.now).iter().map(|(lease, _)| lease.token).collect();
+    assert_eq!((over, world.state.alarm()), (vec![dead.token], Some(Duration::ZERO)));
+    assert!(world.state.stale(&live, world.now).is_none());
+    assert!(world.state.stale(&live, world.now + secs(1)).is_some());
+}
+
+#[test]
+fn requests_of_a_former_life_are_refused_and_stand_in_nobodys_way() {
+    let mut world = World::new(&["red", "blue"]);
+    world.granted(super::world::grant("red"), &["a"]);
+    world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
+    let dead = world.ask_as(far(), Life::External(1), &["a"], Policy::Wait, 60);
+    let next = world.ask("blue", &["a"], Policy::Wait, 60);
+    world.state.greet(&far(), Life::External(2), Some(secs(30)), &[], world.now);
+    let live = world.ask_as(far(), Life::External(2), &["a"], Policy::Wait, 60);
+    world.state.review(world.now);
+    assert!(world.is_refused(dead) && !world.is_refused(live));
+    world.state.part(&inside("red"));
+    world.state.review(world.now);
+    assert!(world.is_up(next) && !world.is_up(live));
+}
+
+/// The newest lease is of the former life, as a grant that lost a race leaves it.
+#[test]
+fn after_a_restart_the_life_that_the_log_names_has_its_leases_whatever_else_stands() {
+    let mut world = World::new(&[]);
+    let token = |n| Token::from(savehold_wal::Lsn::new(1, n));
+    let of = |name: &str, life| Grant { holder: name.into(), ..far_grant(life) };
+    let names: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let mut found = Vec::new();
+    for (n, name) in (1..).zip(&names) {
+        found.push((key(&format!("live {name}")), token(2 * n), of(name, 2)));
+        found.push((key(&format!("dead {name}")), token(2 * n + 1), of(name, 1)));
+    }
+    let lives = names.iter().map(|name| (name.as_str().into(), 2)).collect();
+    world.state.restore(found.clone(), &lives, world.now);
+    let over: Vec<Token> = world.state.over(world.now).iter().map(|(lease, _)| lease.token).collect();
+    assert_eq!(over, (1..=40).map(|n| token(2 * n + 1)).collect::<Vec<_>>());
+    let mut unnamed = World::new(&[]);
+    unnamed.state.restore(found, &HashMap::new(), unnamed.now);
+    let over: Vec<Token> = unnamed.state.over(unnamed.now).iter().map(|(lease, _)| lease.token).collect();
+    assert_eq!(over, (1..=40).map(|n| token(2 * n)).collect::<Vec<_>>(), "where it names none, the newest");
 }
 
 #[test]

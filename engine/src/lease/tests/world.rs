@@ -59,9 +59,21 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, holder: &str, names: &[&str], policy: Policy, deadline: u64) -> RequestId {
+        self.ask_as(inside(holder), Life::Inside(RUN), names, policy, deadline)
+    }
+
+    pub(super) fn ask_as(
+        &mut self,
+        holder: HolderId,
+        life: Life,
+        names: &[&str],
+        policy: Policy,
+        deadline: u64,
+    ) -> RequestId {
         let deadline = self.now + secs(deadline);
         let id = self.state.join(Ask {
-            holder: inside(holder),
+            holder,
+            life,
             keys: keys(names),
             policy,
             purpose: Purpose::Play,

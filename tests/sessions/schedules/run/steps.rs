@@ -59,7 +59,8 @@ impl World {
         let after = matches!(policy, Policy::Handoff { .. }).then_some(AFTER);
         let asks = Asking { keys, since: now, after };
         let (woken, deadline) = (Arc::<Woken>::default(), now + wait);
-        self.pending.push(Pending { holder, asks, deadline, policy, acquire, woken, looked: false });
+        let (followed, looked) = (false, false);
+        self.pending.push(Pending { holder, asks, deadline, policy, acquire, woken, followed, looked });
         self.look(self.pending.len() - 1)
     }
 
@@ -306,11 +307,17 @@ impl World {
         let now = self.now();
         self.life += 1;
         self.note("eu-1 begins another life");
-        self.pending.retain(|pending| pending.holder != 2);
+        if self.draw.below(2) == 0 {
+            self.pending.retain(|pending| pending.holder != 2);
+        }
         self.sessions.retain(|(holder, _)| *holder != 2);
         let holder =
             self.store().external_holder("eu-1", self.life).map_err(|e| format!("another life: {e}"))?;
         self.holders[2] = holder;
+        self.pending
+            .iter_mut()
+            .filter(|pending| pending.holder == 2)
+            .for_each(|pending| pending.followed = true);
         self.model.end_all_of(2);
         self.model.heard(2, now);
         Ok(())
