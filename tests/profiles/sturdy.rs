@@ -74,6 +74,44 @@ fn a_check_that_hangs_behind_a_hook_is_left_alone_with_it() -> Result<()> {
     Ok(())
 }
 
+/// A transaction is overtaken by an update, and in its second run, which has the profile to itself, the last handle goes.
+fn last_handle_inside() -> Result<(Option<Event>, usize, Player)> {
+    let store = Store::in_memory()?;
+    let players =
+        store.profiles::<Player>("players").before_release(|_, p, _| p.level = 99).hook_time(secs(300));
+    let players = players.open()?;
+    let mut own = Some(players.start("42")?);
+    let mut runs = 0;
+    store.transaction(|tx| -> Result<()> {
+        runs += 1;
+        let Some(player) = players.active("42") else { return Ok(()) };
+        tx.edit(&player)?.coins += 1;
+        match own.take() {
+            Some(mine) if runs == 1 => {
+                let player = own.insert(mine);
+                std::thread::scope(|scope| scope.spawn(|| player.update(|p| p.coins = 10)).join())
+                    .expect("no panic")?;
+            }
+            last => drop(last),
+        }
+        Ok(())
+    })?;
+    let ended = players.events().next_timeout(secs(300));
+    let kept = store.collection::<Player>("players")?.get("42")?.expect("it was saved").value;
+    assert!(store.sessions()?.is_empty());
+    Ok((ended, runs, kept))
+}
+
+#[test]
+fn the_last_handle_may_go_inside_a_transaction_that_has_the_profile_to_itself() -> Result<()> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || tell.send(last_handle_inside()));
+    let (ended, runs, kept) = told.recv_timeout(secs(10)).expect("it ends, and hangs for ever otherwise")?;
+    assert!(matches!(ended, Some(Event::Ended { why: Ended::Released, .. })), "{ended:?}");
+    assert_eq!((runs, kept.coins, kept.level), (3, 10, 99), "what it edited goes, the hook has its say");
+    Ok(())
+}
+
 static ARMED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Debug, Default, Deserialize)]

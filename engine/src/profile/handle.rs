@@ -25,8 +25,8 @@ use crate::txn::Done;
 ///
 /// [`Profile::update`] changes memory and is in the log within the autosave time. Every other call is as durable as the
 /// store's level says when it returns. When the last handle is dropped the session ends: `before_release` may edit, the
-/// state is saved, the lease is freed. Once it is over, by whatever, calls answer [`ErrorKind::Ended`] and nothing is
-/// written any more.
+/// state is saved, the lease is freed; from inside a closure that the store runs, soon after it. Once it is over, by
+/// whatever, calls answer [`ErrorKind::Ended`] and nothing is written any more.
 pub struct Profile<T: Playable>(pub(crate) Arc<Handle<T>>);
 
 /// All handles of a session; when the last one goes the session ends.

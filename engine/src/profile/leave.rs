@@ -108,8 +108,17 @@ impl<T: Playable> Live<T> {
         }
     }
 
-    /// The last handle went, or another asks for the key: the session ends, and nobody waits for it.
+    /// The last handle went, or another asks for the key: the session ends, and nobody waits for it. From inside a closure that
+    /// the store runs it only begins to: nothing can be placed there, and a transaction may have the profile to itself until
+    /// the closure has returned, so that no hook would ever get its turn. The store's own thread does the rest.
     pub(crate) fn end_unwatched(self: &Arc<Self>, why: Ended, time: HookTime) {
+        if self.ground().check_outside().is_err() {
+            if self.check().is_ok() && self.begin_end(&why) {
+                let retry_at = self.ground().boot();
+                self.shared.leave(Leaving { live: self.clone(), why, retry_at, hooked: false });
+            }
+            return;
+        }
         match self.end(why.clone(), time) {
             Ok(placed) => self.shared.go(self.gone(why, placed)),
             Err(e) => self.shared.trouble(&e),
