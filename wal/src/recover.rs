@@ -1,10 +1,10 @@
 //! Corridor: where the log ends, and making that a fact. Modifies no segment.
 //!
-//! 1. Take stock (`stock`): named segments are there, unfinished files go, a finished rest segment counts.
+//! 1. Take stock (`stock`): named segments are there, a finished rest segment counts, what says nothing is noted.
 //! 2. Sync the last segments: what is read from here on will still be there after another crash.
 //! 3. Skim them: the proven end P.
 //! 4. Drop the cached pages past P and read those bytes again from the medium.
-//! 5. Judge. Corrupt: refuse. Torn with good records past P: write them anew, as a rest segment.
+//! 5. Judge. Corrupt: refuse. Else what says nothing goes. Torn with good records past P: write them anew, as a rest segment.
 //! 6. Write down how every segment ended.
 //!
 //! A crash at any of these leaves what was there, or the finished rest segment, of which step 1 takes note. Where a step
@@ -83,15 +83,14 @@ struct Candidate {
 impl Recovery<'_> {
     /// Finds the end of the log and makes it a fact, in the catalog given; replacing it on disk is the caller's.
     pub(crate) fn run(mut self) -> Result<Recovered> {
-        let (mut changed, headless) = self.take_stock()?;
+        let stock = self.take_stock()?;
         let mut segments = self.open_segments()?;
         let open: Vec<Arc<Segment>> = segments.iter().filter(|s| s.end().is_none()).cloned().collect();
         let clean_end = self.catalog.clean_end;
         if clean_end.is_none() {
             self.sync_all(&open)?;
         }
-        let mut candidates = self.look_through(&open, &headless)?;
-        let removed = self.kept_open(headless);
+        let mut candidates = self.look_through(&open, &stock.headless)?;
         self.settle_stated(&candidates)?;
         let scanned_bytes = candidates.iter().map(|c| c.segment.capacity).sum();
         let time_us = candidates.iter().map(|c| c.skim.time_us).fold(self.catalog.time_us, u64::max);
@@ -100,7 +99,13 @@ impl Recovery<'_> {
         let unbegun = candidates.split_off(last.map_or(0, |n| n + 1));
         let tail = candidates.pop();
         let (facts, reread) = self.gather(tail.as_ref(), &unbegun)?;
-        let dropped = facts.groups_behind;
+        let verdict = judge(&facts);
+        if let Verdict::Corrupt { at, proven } = verdict {
+            let place = tail.as_ref().or(unbegun.first()).map(|c| c.segment.clone());
+            return Err(self.refuse(at, proven, place));
+        }
+        let mut changed = stock.changed;
+        let removed = self.clear_away(stock)?;
         let mut recovered = Recovered {
             clean: tail.is_none() && unbegun.is_empty(),
             proven: facts.proven,
@@ -110,18 +115,14 @@ impl Recovery<'_> {
             segments: Vec::new(),
             unstated: Vec::new(),
             time_us,
-            groups_dropped: dropped,
+            groups_dropped: facts.groups_behind,
             scanned_bytes,
             changed: false,
             shortage: None,
             unwritten: 0,
             removed,
         };
-        match (judge(&facts), tail) {
-            (Verdict::Corrupt { at, proven }, tail) => {
-                let place = tail.as_ref().or(unbegun.first()).map(|c| c.segment.clone());
-                return Err(self.refuse(at, proven, place));
-            }
+        match (verdict, tail) {
             #[cfg(feature = "planted")]
             (Verdict::Torn { .. }, Some(tail)) if planted::is(Planted::AppendBehindTorn) => {
                 recovered.active = Some(tail.segment);

@@ -69,9 +69,9 @@ impl Stock {
         let (found, dir) = (segments_in(env, root)?, root.join(LOG_DIR));
         let mut damage = Vec::new();
         let (catalog, trusted) = catalogs(env, root, &mut damage)?;
-        let mut takes =
-            Takes { env, dir: &dir, catalog: catalog.as_ref(), trusted, damage, plots: Vec::new() };
-        let store = takes.files(&found, root)?;
+        let (plots, known) = (Vec::new(), catalog.as_ref());
+        let mut takes = Takes { env, dir: &dir, found: &found, catalog: known, trusted, damage, plots };
+        let store = takes.files(root)?;
         let Takes { mut damage, mut plots, .. } = takes;
         plots.sort_by_key(|plot| (plot.entry.base, plot.entry.generation));
         drop_sources(&mut plots);
@@ -91,6 +91,8 @@ impl Stock {
 struct Takes<'a> {
     env: &'a Env,
     dir: &'a Path,
+    /// Base and generation of each, as its name says.
+    found: &'a [(Lsn, u32)],
     catalog: Option<&'a Catalog>,
     trusted: bool,
     damage: Vec<Damage>,
@@ -110,9 +112,9 @@ struct File {
 }
 
 impl Takes<'_> {
-    fn files(&mut self, found: &[(Lsn, u32)], root: &Path) -> Result<StoreId> {
+    fn files(&mut self, root: &Path) -> Result<StoreId> {
         let mut files = Vec::new();
-        for (base, generation) in found {
+        for (base, generation) in self.found {
             let path = self.dir.join(segment_name(*base, *generation));
             let io = |e| Error::io(ErrorKind::Io, "opening", &path, e);
             let file = self.env.vfs.open(&path, OpenMode::Read).map_err(io)?;
@@ -199,6 +201,14 @@ impl Takes<'_> {
             && old.end.is_none_or(|end| end >= header.base)
         {
             return Ok(true); // finished by a recovery that did not get to name it
+        }
+        let packed = header.kind == SegmentKind::Packed;
+        let is_gone = |e: &SegmentEntry| {
+            (header.base..ends).contains(&e.base) && !self.found.contains(&(e.base, e.generation))
+        };
+        if packed && (ends > catalog.frontier || catalog.segments.iter().any(is_gone)) {
+            self.note(What::Unnamed, Weight::Blocking, file, 0); // an older MANIFEST: what it was made of is gone
+            return Ok(true);
         }
         if ends <= catalog.frontier {
             return Ok(false); // given up
@@ -329,7 +339,7 @@ fn missing_by_catalog(
         let there = |plot: &Plot| {
             let newer = plot.entry.generation > entry.generation && !trusted;
             let same = plot.entry.base == entry.base && (plot.entry.generation == entry.generation || newer);
-            same || !trusted && plot.covers(entry.base)
+            same || plot.covers(entry.base)
         };
         if !plots.iter().any(there) {
             let to = entry.end.unwrap_or(entry.capacity_end());

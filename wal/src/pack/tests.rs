@@ -8,10 +8,10 @@ use crate::clock::SimClock;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy, Threads};
 use crate::format::header::DATA_OFFSET;
-use crate::inspect::{Inspector, Keep};
+use crate::inspect::{Inspector, Keep, Weight};
 use crate::options::Options;
 use crate::replay::Replayer;
-use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When};
+use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When, alone};
 use crate::vfs::Vfs as _;
 use crate::{Record, Wal};
 
@@ -572,4 +572,86 @@ fn what_a_repair_found_lost_behind_the_last_record_is_not_taken_for_nothing() {
     fill(&log, &mut Draw::from_seed(5), 1, &mut Log::new());
     log.pack(Packing { to: lost, ..all_of(&log) }, |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
     assert!(log.complete() > lost, "{} {lost}", log.complete());
+}
+
+/// Every file of the log, with its bytes.
+fn files(disk: &SimDisk, dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = disk.list(&dir.join(LOG_DIR)).unwrap();
+    names.into_iter().map(|name| (name.clone(), disk.read(&dir.join(LOG_DIR).join(name)).unwrap())).collect()
+}
+
+/// What looking through a log finds in it.
+fn seen(disk: &SimDisk, dir: &Path) -> Vec<Lsn> {
+    let (inspector, mut places) = (Inspector::open(&alone(disk), dir, Duration::ZERO).unwrap(), Vec::new());
+    let inspection = inspector.inspect(&mut |_| Continue(()), |seen| {
+        places.push(seen.lsn);
+        Ok(())
+    });
+    assert!(inspection.unwrap().worst() >= Some(Weight::Blocking), "the log does not open");
+    places
+}
+
+/// Puts every MANIFEST that a log had, while it was packed and packed again, beside its newest files.
+#[test]
+fn an_older_manifest_beside_packed_segments_is_refused_with_nothing_changed_or_loses_nothing() {
+    let (mut refused, mut opened) = (0, 0);
+    for seed in 0..8 {
+        let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
+        let (disk, manifest) = (sim.disk(), sim.dir().join("MANIFEST"));
+        disk.record();
+        let log = open(&mut sim);
+        for again in 0..2 {
+            fill(&log, &mut draw, 40, &mut all);
+            let from = if again == 0 { Lsn::NONE } else { log.sealed().unwrap()[seed as usize % 3].base };
+            pack(&log, Packing { from, ..all_of(&log) }, seed + again).unwrap();
+            all = judged(seed + again, from, log.complete(), &all);
+        }
+        let few = draw.below(30) as usize;
+        fill(&log, &mut draw, few, &mut all);
+        log.close().unwrap();
+        let mut older: Vec<_> =
+            disk.take_tape().iter().filter_map(|then| then.read(&manifest).ok()).collect();
+        older.dedup();
+        for bytes in older {
+            let stale = disk.restart();
+            stale.plant(&manifest, &bytes).unwrap();
+            let before = files(&stale, sim.dir());
+            match Wal::open_in(alone(&stale), sim.dir(), options()) {
+                Ok(log) => {
+                    opened += 1;
+                    check(&log, &all);
+                }
+                Err(e) => {
+                    refused += 1;
+                    assert_eq!(e.kind(), ErrorKind::Corrupt, "{e}");
+                    assert!(files(&stale, sim.dir()) == before, "{e}");
+                    assert_eq!(seen(&stale, sim.dir()), all.keys().copied().collect::<Vec<_>>(), "{e}");
+                }
+            }
+        }
+    }
+    assert!(refused > 50 && opened > 20, "{refused} refused, {opened} opened");
+}
+
+#[test]
+fn a_packed_segment_behind_the_frontier_is_evidence_of_a_newer_manifest() {
+    let (mut sim, mut all) = (Sim::new(4), Log::new());
+    let log = open(&mut sim);
+    let (disk, manifest) = (sim.disk(), sim.dir().join("MANIFEST"));
+    let first = disk.read(&manifest).unwrap();
+    fill(&log, &mut Draw::from_seed(4), 60, &mut all);
+    pack(&log, all_of(&log), 4).unwrap();
+    all = judged(4, Lsn::NONE, log.complete(), &all);
+    all.retain(|lsn, _| *lsn < log.complete());
+    let packed = log.log.sealed_entries()[0];
+    log.close().unwrap();
+    disk.plant(&manifest, &first).unwrap();
+    let own = segment_name(packed.base, packed.generation);
+    let others = files(&disk, sim.dir()).into_keys().filter(|name| *name != own);
+    others.for_each(|name| disk.uproot(&sim.dir().join(LOG_DIR).join(name)).unwrap());
+    let before = files(&disk, sim.dir());
+    let refused = Wal::open_in(alone(&disk), sim.dir(), options()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(files(&disk, sim.dir()) == before);
+    assert_eq!(seen(&disk, sim.dir()), all.keys().copied().collect::<Vec<_>>());
 }

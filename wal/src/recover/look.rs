@@ -32,8 +32,12 @@ const PIECES_MAX: u64 = 1024;
 
 impl Recovery<'_> {
     /// Step 3, and what is left of step 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: a file without a header is evidence. [`ErrorKind::Io`].
     pub(super) fn look_through(
-        &mut self,
+        &self,
         open: &[Arc<Segment>],
         headless: &[Headless],
     ) -> Result<Vec<Candidate>> {
@@ -51,8 +55,6 @@ impl Recovery<'_> {
         } else {
             look_in_pieces(&lookers, headless)?
         };
-        // nothing went where one of them is evidence
-        headless.iter().try_for_each(|file| self.remove(&file.path))?;
         let found = open.iter().zip(stated).zip(skims);
         Ok(found.map(|((s, stated), skim)| Candidate { segment: s.clone(), skim, stated }).collect())
     }

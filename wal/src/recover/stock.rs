@@ -19,9 +19,20 @@ use crate::window::{WINDOW_BYTES, Window};
 /// Space on the disk that lets files which were removed stay open for a while.
 const SPACE_BYTES: u64 = 1 << 30;
 
+/// What the files of a log are, beside those that the catalog names.
+#[derive(Default)]
+pub(super) struct Stock {
+    /// The catalog changed.
+    pub(super) changed: bool,
+    /// Files that say nothing.
+    spent: Vec<PathBuf>,
+    /// Files that say nothing, if all of each was looked at.
+    pub(super) headless: Vec<Headless>,
+}
+
 /// A file of the log that no catalog names and that has no good header.
 pub(super) struct Headless {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     file: Arc<dyn VfsFile>,
     pub(super) bytes: u64,
     /// What is wrong with the header, where places in the file may have been handed out.
@@ -46,30 +57,32 @@ impl Headless {
 }
 
 impl Recovery<'_> {
-    /// Step 1: files and catalog agree, or it is said how they do not. Files without a header are left for step 3: all of such a
-    /// file must be looked at.
-    pub(super) fn take_stock(&mut self) -> Result<(bool, Vec<Headless>)> {
+    /// Step 1: files and catalog agree, or it is said how they do not. No file goes yet, and those without a header are left
+    /// for step 3: all of such a file must be looked at.
+    pub(super) fn take_stock(&mut self) -> Result<Stock> {
         let dir = self.root.join(LOG_DIR);
         let names = self.env.vfs.list(&dir).map_err(|e| Error::io(ErrorKind::Io, "listing", &dir, e))?;
-        let (mut changed, mut headless) = (false, Vec::new());
+        let mut stock = Stock::default();
         for name in names {
             let path = dir.join(&name);
             if name.ends_with(UNFINISHED) {
-                self.remove(&path)?;
+                stock.spent.push(path);
                 continue;
             }
             let Some((base, generation)) = parse_segment_name(&name) else { continue };
             if self.catalog.entry_mut(base, generation).is_none() {
-                changed |= self.unnamed(&path, base, &mut headless)?;
+                self.unnamed(path, base, &mut stock)?;
             }
         }
-        Ok((changed, headless))
+        Ok(stock)
     }
 
     /// A file that the catalog does not name: a finished rest segment counts, one that was given up or that nothing
-    /// was ever written in goes, anything else is evidence of a lost catalog. What was given up lies before the
-    /// frontier: an older catalog has an older frontier too.
-    fn unnamed(&mut self, path: &Path, base: Lsn, headless: &mut Vec<Headless>) -> Result<bool> {
+    /// was ever written in may go, anything else is evidence of a lost catalog. What was given up lies before the
+    /// frontier: an older catalog has an older frontier too. But an older one may name what a packed segment was made of,
+    /// before its frontier: where any of that is missing, the packed one is all that is left of it.
+    fn unnamed(&mut self, path: PathBuf, base: Lsn, stock: &mut Stock) -> Result<()> {
+        let path = path.as_path();
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
         let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
         let header = match read_header(&*file, path) {
@@ -78,13 +91,9 @@ impl Recovery<'_> {
             Err(bad) => {
                 let bytes = file.len().map_err(io)?;
                 let may_hold = base >= self.catalog.frontier;
-                headless.push(Headless {
-                    path: path.to_path_buf(),
-                    file,
-                    bytes,
-                    bad: may_hold.then_some(bad),
-                });
-                return Ok(false);
+                let (path, bad) = (path.to_path_buf(), may_hold.then_some(bad));
+                stock.headless.push(Headless { path, file, bytes, bad });
+                return Ok(());
             }
         };
         if header.store != self.catalog.store {
@@ -109,15 +118,22 @@ impl Recovery<'_> {
                 self.catalog.name(entry_of(&header));
                 let synced = self.sync_names(); // the crash may have come between its renaming and this sync
                 self.goes_on(synced)?;
-                return Ok(true);
+                stock.changed = true;
+                return Ok(());
             }
         }
         if header.base.plus(header.capacity) <= self.catalog.frontier {
-            self.remove(path)?;
-            return Ok(false);
+            stock.spent.push(path.to_path_buf());
+            return Ok(());
         }
-        if header.kind == SegmentKind::Rest {
-            return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
+        match header.kind {
+            SegmentKind::Log => {}
+            SegmentKind::Rest => {
+                return Err(corrupt(path, "is a rest segment of a segment that is not named in MANIFEST"));
+            }
+            SegmentKind::Packed => {
+                return Err(corrupt(path, "is made of segments that are not named in MANIFEST"));
+            }
         }
         let segment =
             Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
@@ -125,8 +141,8 @@ impl Recovery<'_> {
         if window.has_groups()? {
             return Err(corrupt(path, "holds records and is not named in MANIFEST"));
         }
-        self.remove(path)?;
-        Ok(false)
+        stock.spent.push(path.to_path_buf());
+        Ok(())
     }
 
     fn sync_names(&self) -> Result<()> {
@@ -134,19 +150,23 @@ impl Recovery<'_> {
         self.env.vfs.sync_dir(&dir).map_err(|e| Error::io(ErrorKind::Io, "syncing", &dir, e))
     }
 
-    /// Files that were removed, still open where there is space and somebody who closes them later: to get back the pages and blocks
-    /// of a long one takes the system some milliseconds, which whoever opens the log need not wait for.
-    pub(super) fn kept_open(&self, removed: Vec<Headless>) -> Vec<Arc<dyn VfsFile>> {
+    /// Removes what says nothing, once nothing refuses the open any more: a refused one changes nothing.
+    ///
+    /// Answers files that were removed, still open where there is space and somebody who closes them later: to get back the pages
+    /// and blocks of a long one takes the system some milliseconds, which whoever opens the log need not wait for.
+    pub(super) fn clear_away(&mut self, stock: Stock) -> Result<Vec<Arc<dyn VfsFile>>> {
+        let Stock { spent, headless, .. } = stock;
+        spent.iter().chain(headless.iter().map(|file| &file.path)).try_for_each(|path| self.remove(path))?;
         let free = || self.env.vfs.free_bytes(self.root).unwrap_or(0);
         let later = self.shortage.is_none() && self.env.threads == Threads::Own;
-        if removed.is_empty() || !later || free() < SPACE_BYTES {
-            return Vec::new();
+        if headless.is_empty() || !later || free() < SPACE_BYTES {
+            return Ok(Vec::new());
         }
-        removed.into_iter().map(|file| file.file).collect()
+        Ok(headless.into_iter().map(|file| file.file).collect())
     }
 
     /// Removes a file that says nothing; the next open does where there is a shortage.
-    pub(super) fn remove(&mut self, path: &Path) -> Result<()> {
+    fn remove(&mut self, path: &Path) -> Result<()> {
         if self.shortage.is_some() {
             return Ok(());
         }
