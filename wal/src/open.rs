@@ -48,6 +48,7 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
         options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
     }
     let Found { mut catalog, made, shortage } = load_or_make(&env, root, new)?;
+    let generation = catalog.next_generation()?;
     holder::write(&env, root, unfinished.saturating_add(1));
     let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog, shortage };
     let mut recovered = recovery.run().inspect_err(|_| holder::write(&env, root, unfinished))?;
@@ -56,7 +57,7 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     if recovered.changed {
         catalog.time_us = catalog.time_us.max(recovered.time_us);
         catalog.keep_report(report);
-        catalog.generation += 1;
+        catalog.generation = generation;
         if recovered.shortage.is_none() {
             let replaced = manifest::replace(&*env.vfs, root, &catalog).map_err(NotReplaced::into_error);
             recovered.shortage = Shortage::of(replaced)?;

@@ -22,7 +22,7 @@ use crate::format::packed::Survivor;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::scan::{Span, Verify};
-use crate::segment::catalog::{Catalog, SegmentEntry};
+use crate::segment::catalog::{Catalog, SegmentEntry, generation_behind};
 use crate::segment::file::{Segment, entry_of};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
 use crate::segment::packing::{Judged, PackedFile, not_written};
@@ -119,7 +119,7 @@ impl Log {
         self.check()?;
         let _one = self.packing.lock();
         let Some((entries, sources)) = self.sources(packing)? else { return Ok(None) };
-        let header = self.packed_header(&entries);
+        let header = self.packed_header(&entries)?;
         let (packed, mut done) = self.write_packed(&header, &sources, packing.judged, judge, pace)?;
         self.put_in_place(&header, &entries, &sources, Arc::new(packed))?;
         done.segments = sources.len() as u64;
@@ -181,22 +181,22 @@ impl Log {
         !catalog.segments.iter().any(|e| before(e) && e.capacity_end() > first.base)
     }
 
-    fn packed_header(&self, entries: &[SegmentEntry]) -> SegmentHeader {
+    fn packed_header(&self, entries: &[SegmentEntry]) -> Result<SegmentHeader> {
         let catalog = self.catalog.lock();
         let (first, last) = (entries[0].base, entries[entries.len() - 1]);
         let behind = catalog.segments.iter().map(|e| e.base).filter(|base| *base > last.base).min();
         let end = behind.map_or(last.capacity_end(), |behind| behind.min(last.capacity_end()));
         let same = catalog.segments.iter().filter(|e| e.base == first).map(|e| e.generation);
-        SegmentHeader {
+        Ok(SegmentHeader {
             kind: SegmentKind::Packed,
             store: self.store,
             base: first,
             capacity: end.bytes_since(first).expect("one timeline"),
             number: self.env.entropy.next_u64(),
             created_us: self.env.clock.wall_us(),
-            generation: same.max().map_or(0, |newest| newest + 1),
+            generation: same.max().map_or(Ok(0), generation_behind)?,
             end,
-        }
+        })
     }
 
     /// Steps 2 and 3.

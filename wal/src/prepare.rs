@@ -16,7 +16,7 @@ use crate::log::{Log, closed};
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::segment::catalog::Catalog;
+use crate::segment::catalog::{Catalog, generation_behind};
 use crate::segment::file::{Segment, entry_of};
 use crate::segment::fill::{Fill, Steps};
 use crate::segment::manifest::{self, NotReplaced};
@@ -182,7 +182,7 @@ impl Log {
         let capacity = doubled.min(self.options.segment_bytes_max).max(needed).next_multiple_of(BLOCK_BYTES);
         debug_assert!(capacity <= SEGMENT_BYTES_LIMIT, "records are bounded");
         let (base, generation) = match order.frames.next() {
-            Some(small) => (small.base, small.generation + 1),
+            Some(small) => (small.base, generation_behind(small.generation)?),
             None => (catalog.frontier, 0),
         };
         if base.checked_add(capacity).is_none_or(|end| end.offset() >= Lsn::OFFSET_MAX) {
@@ -227,7 +227,7 @@ impl Log {
             return Ok(());
         }
         let _held = self.held_directory()?;
-        named.generation += 1;
+        named.generation = named.next_generation()?;
         named.time_us = self.time.now_us(&*self.env.clock);
         match manifest::replace(&*self.env.vfs, &self.root, &named) {
             Ok(()) => {

@@ -283,7 +283,7 @@ impl Recovery<'_> {
         }
         let (mut ends, mut unwritten) = (facts.proven, 0);
         if facts.first_bad > facts.proven {
-            let header = self.rest_header(segment, facts);
+            let header = self.rest_header(segment, facts)?;
             let kept = facts.first_bad.bytes_since(facts.proven).expect("behind P");
             reread.truncate(usize::try_from(kept).expect("inside a segment"));
             if let Some(rest) = self.write_rest(segment, &header, reread)? {

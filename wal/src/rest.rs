@@ -16,23 +16,25 @@ use crate::planted::{self, Planted};
 use crate::recover::Recovery;
 use crate::scan::tail::Facts;
 use crate::scan::{Span, Verify};
+use crate::segment::catalog::generation_behind;
 use crate::segment::file::{Segment, entry_of};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
 use crate::vfs::OpenMode;
 
 impl Recovery<'_> {
-    pub(crate) fn rest_header(&self, segment: &Segment, facts: Facts) -> SegmentHeader {
+    pub(crate) fn rest_header(&self, segment: &Segment, facts: Facts) -> Result<SegmentHeader> {
         let same_base = self.catalog.segments.iter().filter(|e| e.base == facts.proven);
-        SegmentHeader {
+        let newest = same_base.map(|e| e.generation).max();
+        Ok(SegmentHeader {
             kind: SegmentKind::Rest,
             store: self.catalog.store,
             base: facts.proven,
             capacity: segment.capacity_end().bytes_since(facts.proven).expect("inside the segment"),
             number: self.env.entropy.next_u64(),
             created_us: self.env.clock.wall_us(),
-            generation: same_base.map(|e| e.generation + 1).max().unwrap_or(0),
+            generation: newest.map_or(Ok(0), generation_behind)?,
             end: facts.first_bad,
-        }
+        })
     }
 
     /// Space that the rest segment takes.

@@ -16,7 +16,7 @@ use crate::format::frame::{Frame, FrameKind};
 use crate::format::group::{GROUP_FRAME_BYTES, GroupHead, align};
 use crate::format::header::{SegmentHeader, SegmentKind};
 use crate::lsn::Lsn;
-use crate::segment::catalog::{Catalog, Timeline};
+use crate::segment::catalog::{Catalog, Timeline, generation_behind};
 use crate::segment::file::entry_of;
 use crate::segment::packing::Judged;
 
@@ -49,7 +49,7 @@ impl Making<'_> {
         let mut header = self.header(held, limit);
         if !whole {
             header.number = self.env.entropy.next_u64(); // other bytes than those that the backup knows by this number
-            header.generation += 1;
+            header.generation = generation_behind(header.generation)?;
         }
         let mut relay = Relay::new(held.base, header.binding(), self.cut);
         let mut filling = if nothing { None } else { Some(self.site.begin(&header)?) };
@@ -97,7 +97,7 @@ impl Making<'_> {
         let (footer, note) = end_of(destination, held, self.inventory.store)?;
         let mut header = self.header(held, held.capacity_end());
         header.number = self.env.entropy.next_u64();
-        header.generation += 1;
+        header.generation = generation_behind(header.generation)?;
         let mut file = self.site.begin_packed(&header)?;
         let mut gone = self.cut.last.checked_add(1).unwrap_or(Lsn::MAX).min(held.capacity_end());
         let (mut kept, behind) = (0_u64, self.done.undone > 0); // the cut lies in a segment before

@@ -28,7 +28,7 @@ use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::format::packed::Survivor;
 use crate::lsn::Lsn;
 use crate::pack::{Candidate, Out, Packed, Packing, Sealed, Stay, raw_parts, tell};
-use crate::segment::catalog::Timeline;
+use crate::segment::catalog::{Timeline, generation_behind};
 use crate::segment::packing::PackedFile;
 use crate::vfs::{DirLock, VfsFile, read_exact_at};
 
@@ -112,7 +112,7 @@ impl Thinning {
             capacity: end.bytes_since(first.base).unwrap_or(0),
             number: env.entropy.next_u64(),
             created_us: env.clock.wall_us(),
-            generation: same.max().unwrap_or(0) + 1,
+            generation: generation_behind(same.max().unwrap_or(0))?,
             end,
         };
         let mut before = own.segments.iter().take_while(|held| held.base < first.base);

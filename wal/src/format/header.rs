@@ -132,16 +132,14 @@ impl SegmentHeader {
         let (number, created_us) = (take.u64()?, take.u64()?);
         let (generation, zero_too, end) = (take.u32()?, take.u32()?, Lsn::from_raw(take.u64()?));
         let known = version == FORMAT_VERSION && features == 0 && zero == [0; 3] && zero_too == 0;
-        (known && sizes_are_sane(kind, base, capacity)).then_some(Self {
-            kind,
-            store,
-            base,
-            capacity,
-            number,
-            created_us,
-            generation,
-            end,
-        })
+        if !known || !sizes_are_sane(kind, base, capacity) {
+            return None; // only now is there an end of its capacity
+        }
+        let ends = match kind {
+            SegmentKind::Log => end == Lsn::NONE,
+            SegmentKind::Rest | SegmentKind::Packed => end >= base && end <= base.plus(capacity),
+        };
+        ends.then_some(Self { kind, store, base, capacity, number, created_us, generation, end })
     }
 }
 

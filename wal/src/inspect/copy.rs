@@ -298,7 +298,7 @@ impl Inspector {
     fn finish(&self, to: &Path, mut catalog: Catalog, inspection: &Inspection) -> Result<()> {
         let own = catalog.timelines.pop();
         if let Some(old) = &self.stock.catalog {
-            catalog.generation = old.generation + 1;
+            catalog.generation = old.next_generation()?;
             catalog.lanes = old.lanes;
             catalog.timelines.clone_from(&old.timelines);
             catalog.reports.clone_from(&old.reports);

@@ -655,3 +655,29 @@ fn a_packed_segment_behind_the_frontier_is_evidence_of_a_newer_manifest() {
     assert!(files(&disk, sim.dir()) == before);
     assert_eq!(seen(&disk, sim.dir()), all.keys().copied().collect::<Vec<_>>());
 }
+
+#[test]
+fn a_segment_of_the_last_generation_is_not_packed_and_the_log_goes_on() {
+    let (mut sim, mut all) = (Sim::new(5), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(5), 60, &mut all);
+    log.close().unwrap();
+    let (disk, manifest, dir) = (sim.disk(), sim.dir().join("MANIFEST"), sim.dir().join(LOG_DIR));
+    let mut catalog = Catalog::decode(&disk.read(&manifest).unwrap()).unwrap();
+    let first = catalog.segments.first_mut().unwrap();
+    let path = dir.join(segment_name(first.base, first.generation));
+    let mut bytes = disk.read(&path).unwrap();
+    let header = SegmentHeader { generation: u32::MAX, ..SegmentHeader::decode(&bytes).unwrap() };
+    bytes[..DATA_OFFSET as usize].copy_from_slice(&header.encode());
+    first.generation = u32::MAX;
+    disk.uproot(&path).unwrap();
+    disk.plant(&dir.join(segment_name(first.base, u32::MAX)), &bytes).unwrap();
+    disk.plant(&manifest, &catalog.encode()).unwrap();
+    let log = open(&mut sim);
+    let before = files(&disk, sim.dir());
+    let refused = log.pack(all_of(&log), |_| Ok(Stay::Whole), |_| Continue(())).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(files(&disk, sim.dir()) == before);
+    fill(&log, &mut Draw::from_seed(6), 3, &mut all);
+    check(&log, &all);
+}

@@ -184,13 +184,17 @@ mod tests {
     use crate::clock::Clock as _;
     use crate::env::Env;
     use crate::format::frame::Frame;
+    use crate::format::header::{DATA_OFFSET, SegmentHeader};
     use crate::log::LET_GO_AFTER;
     use crate::options::{Durability, Options};
     use crate::place::Urgency;
     use crate::recover::look::SHARED_BYTES;
     use crate::schedule::pause;
+    use crate::segment::catalog::Catalog;
     use crate::segment::fill::write_zeros;
+    use crate::segment::name::{LOCK, MANIFEST};
     use crate::sim::{Failure, Fault, Sim, When};
+    use crate::vfs::Vfs as _;
     use crate::wal::Wal;
 
     /// Opens a log beside two files of the log that have no header: one of zeros alone, and behind it one of zeros and `last`.
@@ -309,5 +313,75 @@ mod tests {
             }
         }
         assert_eq!(stay, [2, 1], "where the first removal fails, and where the second does");
+    }
+
+    /// A log of some segments whose process was killed.
+    fn killed() -> (Sim, Catalog) {
+        let mut sim = Sim::new(7);
+        let options =
+            Options { segment_bytes_min: 16 << 10, segment_bytes_max: 16 << 10, ..Options::default() };
+        let log = Wal::open_in(sim.env(), sim.dir(), options).unwrap();
+        (0..20).for_each(|_| _ = log.append(b"one", &[7; 3000]).unwrap().wait().unwrap());
+        sim.kill();
+        drop(log);
+        let catalog = Catalog::decode(&sim.disk().read(&sim.dir().join(MANIFEST)).unwrap()).unwrap();
+        (sim, catalog)
+    }
+
+    /// An opening is refused, and all files but LOCK are as they were.
+    #[track_caller]
+    fn is_refused(sim: &mut Sim, what: &str) {
+        let files = |sim: &mut Sim| -> Vec<(String, Vec<u8>)> {
+            let (disk, dir) = (sim.disk(), sim.dir());
+            let names = disk.list(&dir.join(LOG_DIR)).unwrap().into_iter();
+            let names = names.map(|name| format!("{LOG_DIR}/{name}")).chain(disk.list(dir).unwrap());
+            let read = |name: String| disk.read(&dir.join(&name)).ok().map(|bytes| (name, bytes));
+            names.filter(|name| name != LOCK).filter_map(read).collect()
+        };
+        let before = files(sim);
+        assert!(before.len() > 4);
+        let refused = Wal::open_in(sim.env(), sim.dir(), Options::default()).expect_err(what);
+        assert!(matches!(refused.kind(), ErrorKind::Corrupt | ErrorKind::Format), "{what}: {refused}");
+        assert!(files(sim) == before, "{what}: {refused}");
+    }
+
+    #[test]
+    fn a_rest_segment_that_says_it_ends_behind_its_space_is_not_taken_over() {
+        for behind in [1, 4096] {
+            let (mut sim, catalog) = killed();
+            let last = catalog.segments.iter().rfind(|entry| entry.end.is_none()).unwrap();
+            let (base, capacity) = (last.base.plus(4096), last.capacity - 4096);
+            let header = SegmentHeader {
+                kind: SegmentKind::Rest,
+                store: catalog.store,
+                base,
+                capacity,
+                number: 1,
+                created_us: 0,
+                generation: 0,
+                end: base.plus(capacity + behind),
+            };
+            let mut bytes = header.encode();
+            bytes.resize((DATA_OFFSET + capacity) as usize, 0);
+            sim.disk().plant(&sim.dir().join(LOG_DIR).join(segment_name(base, 0)), &bytes).unwrap();
+            is_refused(&mut sim, "a rest segment");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_would_have_files_written_over_or_none_behind_it_is_refused() {
+        type Change = fn(&mut Catalog);
+        let cases: [(&str, Change); 4] = [
+            ("frontier inside a segment", |c| c.frontier = c.segments.last().unwrap().base.plus(4096)),
+            ("frontier at a segment", |c| c.frontier = c.segments.last().unwrap().base),
+            ("frontier between blocks", |c| c.frontier = c.frontier.plus(1)),
+            ("the last generation", |c| c.generation = u64::MAX),
+        ];
+        for (what, change) in cases {
+            let (mut sim, mut catalog) = killed();
+            change(&mut catalog);
+            sim.disk().plant(&sim.dir().join(MANIFEST), &catalog.encode()).unwrap();
+            is_refused(&mut sim, what);
+        }
     }
 }

@@ -20,8 +20,10 @@
 //! ```
 //!
 //! Each list begins with a count of four bytes. magic is `SAVEMANI`; crc32 covers everything before itself. len ≤
-//! `CATALOG_BYTES_MAX`. Segments stand in the order of (base, generation). Little-endian, for ever.
+//! `CATALOG_BYTES_MAX`. Segments stand in the order of (base, generation), all of them before the frontier, where the next
+//! one begins: a whole number of blocks. Little-endian, for ever.
 
+use crate::error::{Error, ErrorKind};
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::cursor::{Put, Take};
 use crate::format::envelope::{self, list};
@@ -30,6 +32,8 @@ use crate::format::header::{SegmentKind, sizes_are_sane};
 use crate::lane::Lanes;
 use crate::limits::{BLOCK_BYTES, REPORTS_MAX};
 use crate::lsn::Lsn;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Planted};
 use crate::report::RecoveryReport;
 
 const MAGIC: &[u8; 8] = b"SAVEMANI";
@@ -165,6 +169,16 @@ impl Catalog {
         self.reports.drain(..over);
     }
 
+    /// The generation of the catalog that replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`]: there is none.
+    pub fn next_generation(&self) -> Result<u64, Error> {
+        let next = self.generation.checked_add(1);
+        next.ok_or_else(|| none_behind("MANIFEST", self.generation))
+    }
+
     /// The whole file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -214,7 +228,11 @@ impl Catalog {
         let lanes = Lanes(if take.0.is_empty() { 0 } else { take.u32().filter(|lanes| *lanes != 0)? });
         let clean_end = (clean_end != Lsn::NONE).then_some(clean_end);
         let ordered = segments.is_sorted_by(|a, b| (a.base, a.generation) < (b.base, b.generation));
-        (ordered && !timelines.is_empty() && take.0.is_empty()).then_some(Self {
+        let before = segments.iter().all(|entry| entry.capacity_end() <= frontier);
+        #[cfg(feature = "planted")]
+        let before = before || planted::is(Planted::ReusePlaces);
+        let is_place = frontier.offset().is_multiple_of(BLOCK_BYTES) && frontier.timeline() != 0;
+        (ordered && before && is_place && !timelines.is_empty() && take.0.is_empty()).then_some(Self {
             generation,
             store,
             checkpoint,
@@ -247,6 +265,23 @@ impl Timeline {
         let offset = first >> 16;
         offset.is_multiple_of(BLOCK_BYTES).then_some(Self { number: first as u16, offset, branch, begun_us })
     }
+}
+
+/// The generation of a segment behind another one.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupt`]: there is none.
+pub fn generation_behind(generation: u32) -> Result<u32, Error> {
+    generation.checked_add(1).ok_or_else(|| none_behind("a segment", u64::from(generation)))
+}
+
+fn none_behind(what: &str, generation: u64) -> Error {
+    let say = format!(
+        "generation {generation} of {what} is the last that there is, and no log has had so many: it was changed; nothing \
+         was written, restore a backup"
+    );
+    Error::new(ErrorKind::Corrupt, say)
 }
 
 fn decode_segment(take: &mut Take<'_>) -> Option<SegmentEntry> {

@@ -69,7 +69,7 @@ fn a_file_cut_short_keeps_its_header_as_long_as_one_block_is_whole() {
 
 #[test]
 fn what_this_program_could_not_have_written_is_a_newer_format() {
-    let cases: [(&str, usize, &[u8]); 12] = [
+    let cases: [(&str, usize, &[u8]); 13] = [
         ("version", 8, &2_u32.to_le_bytes()),
         ("version zero", 8, &0_u32.to_le_bytes()),
         ("kind", 12, &[4]),
@@ -82,6 +82,7 @@ fn what_this_program_could_not_have_written_is_a_newer_format() {
         ("capacity over the limit", 48, &(SEGMENT_BYTES_LIMIT + BLOCK_BYTES).to_le_bytes()),
         ("capacity of part of a block", 48, &4095_u64.to_le_bytes()),
         ("reserved word", 76, &[1]),
+        ("end of what is written on", 80, &Lsn::new(2517, 70_000).raw().to_le_bytes()),
     ];
     for (what, at, field) in cases {
         assert_eq!(SegmentHeader::decode(&with(at, field)), Err(Bad::Kind), "{what}");
@@ -92,6 +93,20 @@ fn what_this_program_could_not_have_written_is_a_newer_format() {
         Err(Bad::Kind),
         "past its timeline"
     );
+}
+
+#[test]
+fn what_is_written_whole_ends_in_its_own_space() {
+    for kind in [SegmentKind::Rest, SegmentKind::Packed] {
+        let (first, last) = (header().base, header().base.plus(header().capacity));
+        let before = Lsn::from_raw(first.raw() - 1);
+        let ends = [(Lsn::NONE, false), (before, false), (first, true), (last, true), (last.plus(1), false)];
+        for (end, fits) in ends {
+            let header = SegmentHeader { kind, end, ..header() };
+            let expected = if fits { Ok(header) } else { Err(Bad::Kind) };
+            assert_eq!(SegmentHeader::decode(&header.encode()), expected, "{kind:?} that ends at {end}");
+        }
+    }
 }
 
 #[test]

@@ -96,7 +96,10 @@ fn version_of_another_program_is_a_newer_format_and_not_damage() {
 #[test]
 fn what_this_program_could_not_have_written_is_a_newer_format() {
     let segment_at = |field: usize| SEGMENTS_AT + 4 + field;
-    let cases: [(&str, usize, &[u8]); 16] = [
+    let cases: [(&str, usize, &[u8]); 19] = [
+        ("frontier in no timeline", 40, &[0; 8]),
+        ("frontier between blocks", 40, &Lsn::new(3, (3 << 43) + 1).raw().to_le_bytes()),
+        ("frontier inside a segment", 40, &Lsn::new(2, 131_072 + 4096).raw().to_le_bytes()),
         ("feature", 56, &[1]),
         ("more timelines than bytes", TIMELINES_AT, &u32::MAX.to_le_bytes()),
         ("a timeline that begins inside a block", TIMELINES_AT + 4 + 2, &[1]),
@@ -117,6 +120,15 @@ fn what_this_program_could_not_have_written_is_a_newer_format() {
     for (what, at, bytes) in cases {
         assert_eq!(Catalog::decode(&with(at, bytes)), Err(Bad::Kind), "{what}");
     }
+}
+
+#[test]
+fn there_is_a_generation_behind_each_but_the_last() {
+    let of = |generation| Catalog { generation, ..full() }.next_generation();
+    assert_eq!((of(1).unwrap(), of(u64::MAX - 1).unwrap()), (2, u64::MAX));
+    assert_eq!(of(u64::MAX).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(generation_behind(u32::MAX - 1).unwrap(), u32::MAX);
+    assert_eq!(generation_behind(u32::MAX).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]
