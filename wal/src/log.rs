@@ -368,6 +368,16 @@ impl Log {
         raw::process_id() != self.process
     }
 
+    /// Lets go of what a forked child inherited of the directory's lock: else nobody had the directory, once the old process
+    /// was killed, until the child ends.
+    pub(crate) fn leave(&self) {
+        if self.is_forked()
+            && let Some(mut lock) = self.lock.try_lock()
+        {
+            *lock = None; // a thread that is not there may have it for ever
+        }
+    }
+
     /// Ends all writing through this handle: a write or a sync failed. Every waiter is woken and learns that its
     /// outcome is unknown.
     pub(crate) fn halt(&self, why: &Error) -> Error {

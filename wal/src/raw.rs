@@ -335,5 +335,22 @@ fn holds_in_a_child(says: impl Fn() -> bool + Send + Sync + 'static) -> bool {
     child.status().is_ok_and(|status| status.success())
 }
 
+/// Runs `work`, which must not panic, while a child made by a fork stands between fork and exec, with all that was open
+/// then.
+#[cfg(all(test, unix, not(miri)))]
+pub(crate) fn beside_a_child<R>(work: impl FnOnce() -> R) -> R {
+    use std::io::{Read as _, Write as _};
+    let ((told, tell), (wait, go_on)) = (io::pipe().unwrap(), io::pipe().unwrap());
+    let stands = move || (&tell).write(&[0]).is_ok() && (&wait).read(&mut [0]).is_ok();
+    std::thread::scope(|scope| {
+        let child = scope.spawn(|| holds_in_a_child(stands));
+        assert_eq!((&told).read(&mut [0]).unwrap(), 1, "a child is there");
+        let done = work();
+        assert_eq!((&go_on).write(&[0]).unwrap(), 1);
+        assert!(child.join().unwrap());
+        done
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -444,8 +444,9 @@ impl Wal {
     }
 
     fn end(&self) -> Result<()> {
-        if crate::raw::process_id() != self.log.process {
-            return self.log.check(); // a forked child touches nothing: the log is its parent's
+        if self.log.is_forked() {
+            self.log.leave();
+            return self.log.check(); // a forked child touches nothing else: the log is its parent's
         }
         // Held to the end: whoever closes second takes away neither threads nor directory from the first.
         let mut threads = self.threads.lock();

@@ -273,7 +273,8 @@ pub enum Medium {
     Network(&'static str),
 }
 
-/// A held directory lock; dropping it gives the directory up.
+/// A held directory lock; dropping it gives the directory up, in the process that took it. In a child made by a fork it
+/// lets go of what the child inherited: the lock stays its parent's.
 pub trait DirLock: Send + Sync + fmt::Debug {}
 
 /// Bytes of a file, mapped for reading. Kept alive by its clones.

@@ -24,7 +24,8 @@ const READ_AHEAD_BYTES: u64 = 128 << 10;
 ///
 /// Files are made with mode 0600 and directories with 0700, descriptors are closed on `exec`, and interrupted or
 /// short calls are resumed. A lock is an exclusive `flock` on the directory itself (on a file `LOCK` in it where the
-/// system cannot lock directories): it ends with its handle or its process, whatever files are left behind.
+/// system cannot lock directories): it ends with its handle, or with its process and those that were forked off and have
+/// its handle still, whatever files are left behind.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsVfs;
 
@@ -86,20 +87,20 @@ impl Vfs for OsVfs {
     fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
         let dir_itself = open_dir(dir)?;
         match try_lock(&dir_itself, FlockOperation::NonBlockingLockExclusive) {
-            Ok(true) => Ok(Some(Box::new(OsLock { _held: dir_itself }))),
-            Ok(false) => Ok(None),
-            Err(_) => {
+            Ok(locked) => Ok(locked.then(|| OsLock::of(dir_itself))),
+            Err(e) if locks_no_directories(e) => {
                 let file = open(&dir.join("LOCK"), OFlags::RDWR | OFlags::CREATE)?;
-                Ok(try_lock(&file, FlockOperation::NonBlockingLockExclusive)?
-                    .then(|| Box::new(OsLock { _held: file }) as _))
+                let locked = try_lock(&file, FlockOperation::NonBlockingLockExclusive)?;
+                Ok(locked.then(|| OsLock::of(file)))
             }
+            Err(e) => Err(e.into()),
         }
     }
 
     fn lock_shared(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
         let dir = open_dir(dir)?;
         let locked = try_lock(&dir, FlockOperation::NonBlockingLockShared)?;
-        Ok(locked.then(|| Box::new(OsLock { _held: dir }) as _))
+        Ok(locked.then(|| OsLock::of(dir)))
     }
 
     fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
@@ -140,13 +141,31 @@ impl Vfs for OsVfs {
 #[derive(Debug)]
 struct OsFile(File);
 
-/// A descriptor whose `flock` nobody else can have while it is open.
+/// A descriptor whose `flock` nobody else can have until it is dropped.
+///
+/// A child made by a fork has the same one: the lock is let go where it was taken, for closing alone leaves it to whatever
+/// child has not come to its exec; and in a child it is closed alone, for it is still the parent's.
 #[derive(Debug)]
 struct OsLock {
-    _held: File,
+    held: File,
+    process: u32,
+}
+
+impl OsLock {
+    fn of(held: File) -> Box<dyn DirLock> {
+        Box::new(Self { held, process: raw::process_id() })
+    }
 }
 
 impl DirLock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        if raw::process_id() == self.process {
+            _ = retry_on_intr(|| rustix::fs::flock(&self.held, FlockOperation::Unlock)); // closing it does the rest
+        }
+    }
+}
 
 impl VfsFile for OsFile {
     fn len(&self) -> io::Result<u64> {
@@ -341,12 +360,18 @@ fn is_mount(_: &Path) -> Option<bool> {
 }
 
 /// Takes the lock of an open file; false where somebody has it.
-fn try_lock(file: &File, how: FlockOperation) -> io::Result<bool> {
+fn try_lock(file: &File, how: FlockOperation) -> rustix::io::Result<bool> {
     match retry_on_intr(|| rustix::fs::flock(file, how)) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(e.into()),
+        Err(e) => Err(e),
     }
+}
+
+/// Whether a system says so of every lock of a directory, or of one that is open to read only (as NFS does). After anything
+/// else, a want of memory say, somebody may have the directory's own lock, beside which a file's is worth nothing.
+fn locks_no_directories(e: Errno) -> bool {
+    [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::NOSYS, Errno::OPNOTSUPP].contains(&e)
 }
 
 /// Whether a kernel of this release has `errseq_t`: 4.13 or later.

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::*;
 use crate::clock::{Clock, OsClock};
@@ -171,6 +172,33 @@ fn child_of_a_fork_writes_nothing_that_its_parent_placed() {
     assert!(!log.write_until(Lsn::MAX));
     assert_eq!(log.read_part(placed.lsn, 20, 1).unwrap_err().kind(), ErrorKind::Forked);
     assert_eq!(disk.counts(), before);
+}
+
+#[test]
+fn child_of_a_fork_gives_up_what_it_inherited_of_the_lock() {
+    let disk = SimDisk::new(4);
+    let mut log = opened(&disk);
+    let again = || open(alone(&disk), Path::new("/store"), options());
+    log.leave();
+    assert_eq!(again().unwrap_err().kind(), ErrorKind::Locked, "not in the process that opened the log");
+    Arc::get_mut(&mut log).unwrap().process += 1;
+    let held = log.lock.lock();
+    log.leave(); // a thread that is not there has it for ever
+    drop(held);
+    assert_eq!(again().unwrap_err().kind(), ErrorKind::Locked);
+    log.leave();
+    assert!(again().is_ok());
+}
+
+#[cfg(not(miri))]
+#[test]
+fn log_is_opened_again_while_a_child_of_its_process_stands_before_its_exec() {
+    let dir = tempfile::tempdir().unwrap();
+    let at_once = || Wal::open_with(dir.path(), Options { lock_wait: Duration::ZERO, ..Options::default() });
+    let log = at_once().unwrap();
+    let (closed, again) = crate::raw::beside_a_child(|| (log.close(), at_once()));
+    assert!(closed.is_ok());
+    again.unwrap().close().unwrap();
 }
 
 #[test]

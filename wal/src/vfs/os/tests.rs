@@ -89,6 +89,43 @@ fn lock_is_refused_to_a_second_handle_until_the_first_goes() {
     assert_eq!(OsVfs.lock(&dir.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+#[cfg(not(miri))]
+#[test]
+fn lock_goes_with_its_handle_whatever_child_has_it_open() {
+    let (_keep, dir) = dir();
+    for take in [OsVfs::lock, OsVfs::lock_shared] {
+        let held = take(&OsVfs, &dir).unwrap().expect("nobody has it");
+        let again = crate::raw::beside_a_child(|| {
+            drop(held);
+            OsVfs.lock(&dir)
+        });
+        assert!(again.unwrap().is_some());
+    }
+}
+
+#[test]
+fn lock_stays_with_its_process_when_a_child_drops_it() {
+    let (_keep, dir) = dir();
+    let dir_itself = open_dir(&dir).unwrap();
+    let inherited = OsLock { held: dir_itself.try_clone().unwrap(), process: raw::process_id() + 1 };
+    let held = OsLock { held: dir_itself, process: raw::process_id() };
+    assert!(try_lock(&held.held, FlockOperation::NonBlockingLockExclusive).unwrap());
+    drop(inherited);
+    assert!(OsVfs.lock(&dir).unwrap().is_none());
+    drop(held);
+    assert!(OsVfs.lock(&dir).unwrap().is_some());
+}
+
+#[test]
+fn only_a_system_that_locks_no_directories_has_a_file_locked_instead() {
+    for never in [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::NOSYS, Errno::OPNOTSUPP] {
+        assert!(locks_no_directories(never), "{never:?}");
+    }
+    for now in [Errno::NOLCK, Errno::NOMEM, Errno::IO, Errno::WOULDBLOCK, Errno::INTR] {
+        assert!(!locks_no_directories(now), "{now:?}: somebody else may have locked the directory");
+    }
+}
+
 #[test]
 fn allocated_space_reads_as_zeros_and_never_shortens() {
     let (_keep, dir) = dir();
