@@ -23,7 +23,7 @@ use crate::log::{Counters, EngineTime, KeeperBell, LET_GO_AFTER, Log, Order, Rem
 use crate::lsn::Lsn;
 use crate::mapped::MappedWrites;
 use crate::options::{Create, Options};
-use crate::recover::{Recovered, Recovery};
+use crate::recover::{Recovered, Recovery, given_up};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::schedule;
 use crate::segment::catalog::{Catalog, Timeline};
@@ -328,7 +328,8 @@ fn build(
     let turns = turns_of(&env, [frames.active(), frames.next()]);
     let due = env.clock.boot() + LET_GO_AFTER;
     let removed = Some(recovered.removed).filter(|files| !files.is_empty());
-    let complete = recovered.segments.iter().map(|segment| segment.complete()).max();
+    let packed = recovered.segments.iter().map(|segment| segment.complete()).max();
+    let complete = given_up(&catalog, &recovered.segments).max(packed.unwrap_or(Lsn::NONE));
     let order = Order {
         frames,
         on_its_way: None,
@@ -353,7 +354,7 @@ fn build(
         read_only,
         lock: Mutex::new(Some(lock)),
         packing: Mutex::new(()),
-        complete: Watermark::new(complete.unwrap_or(Lsn::NONE)),
+        complete: Watermark::new(complete),
         catalog: Mutex::new(catalog),
         placing: NewLine,
         order: Mutex::new(order),

@@ -29,6 +29,9 @@ use crate::vfs::VfsFile;
 
 mod look;
 mod stock;
+mod front;
+
+pub(crate) use front::given_up;
 
 /// Where the log ends, as a fact.
 #[derive(Debug)]

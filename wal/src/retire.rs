@@ -43,14 +43,14 @@ impl Log {
         named.segments.retain(|e| !going.contains(e));
         self.name(&mut catalog, named)?;
         going.iter().filter_map(|e| e.end).for_each(|end| self.complete.raise(end));
-        let mut freed = 0;
-        for segment in files {
+        let remove = |segment: &Arc<Segment>| {
             self.drop_segment(segment.base, segment.generation);
-            freed += segment.file_len().unwrap_or(0);
-            let removed = self.env.vfs.remove(&segment.path);
-            removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &segment.path, e))?;
-        }
-        Ok(freed)
+            let freed = segment.file_len().unwrap_or(0);
+            let removed = self.env.vfs.remove(&segment.path).map(|()| freed);
+            removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &segment.path, e))
+        };
+        let removed: Vec<Result<u64>> = files.iter().map(remove).collect(); // one that stays keeps no other
+        removed.into_iter().sum()
     }
 
     /// Copies what lies behind a segment's end, without the zeros at its tail; the newest few copies are kept.

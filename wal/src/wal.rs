@@ -369,7 +369,8 @@ impl Wal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Halted`], [`ErrorKind::Io`]: what was not given up stays.
+    /// [`ErrorKind::Halted`], [`ErrorKind::Io`]: what was not given up stays. Where only a file cannot be removed, all of it is
+    /// given up, and the next open removes the file.
     pub fn retire(&self, before: Lsn) -> Result<u64> {
         self.log.check()?;
         self.log.retire(before)

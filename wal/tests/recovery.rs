@@ -121,6 +121,28 @@ fn segments_given_up_and_not_yet_removed_go_at_the_next_open() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_removed_keeps_no_other() {
+    let (_dir, root) = place();
+    let world = World::new();
+    let log = several_segments(&world, &root, 12);
+    let (before, oldest) = (segment_files(&root), log.span().start);
+    let last = log.replay(Lsn::NONE).unwrap().nth(9).unwrap().unwrap().lsn;
+    let stays = before[0].file_name().unwrap().to_string_lossy().into_owned();
+    let stays_too = stays.clone();
+    world.fail_where(move |step| (step.what == What::Remove && step.name == stays).then_some(Io::Other));
+    let kept = log.stats().segments;
+    assert_eq!(log.retire(last).unwrap_err().kind(), ErrorKind::Io);
+    let after = segment_files(&root);
+    assert!(after[0].ends_with(&stays_too) && after.len() + 2 <= before.len(), "{before:?} {after:?}");
+    assert_eq!(log.stats().segments, kept - (before.len() - after.len()) as u64 - 1);
+    assert!(log.span().start > oldest);
+    world.heal();
+    drop(log);
+    assert!(!reopened(&root).1.is_empty());
+    assert_eq!(segment_files(&root)[..], after[1..], "the next opening removes it");
+}
+
+#[test]
 fn removal_undone_by_a_power_cut_is_done_again() {
     let (_dir, root) = place();
     let log = several_segments(&World::new(), &root, 12);

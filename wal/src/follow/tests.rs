@@ -128,6 +128,88 @@ fn whoever_is_behind_what_was_given_up_is_told_from_where_it_is_whole() {
     assert_eq!(heads(&mut at_end), ["new"], "nothing is missing for one that had it all");
 }
 
+/// How a log is left before it is opened again.
+const LEFT: [fn(&mut Sim, Wal); 3] = [
+    |_, log| log.close().unwrap(),
+    |sim, log| {
+        sim.kill();
+        drop(log);
+    },
+    |sim, log| {
+        sim.cut_power();
+        drop(log);
+    },
+];
+
+#[test]
+fn what_was_given_up_is_given_up_after_a_restart_too() {
+    for leave in LEFT {
+        let mut sim = Sim::new(4);
+        let log = open(&mut sim);
+        let all: Vec<Lsn> = (0..60).map(|n| append(&log, &format!("{n}"), 3000)).collect();
+        log.retire(all[40]).unwrap();
+        let (complete, newest) = (log.complete(), all[59].plus(1));
+        let rest = heads(&mut log.follow(complete));
+        assert!(complete > all[20] && !rest.is_empty());
+        leave(&mut sim, log);
+        for _ in 0..2 {
+            let log = open(&mut sim);
+            assert_eq!(log.complete(), complete);
+            for lsn in all.iter().filter(|lsn| **lsn < complete) {
+                let gone = log.follow(*lsn).try_next().unwrap_err();
+                assert_eq!((gone.kind(), gone.lsn()), (ErrorKind::Gone, Some(complete)));
+                assert!(log.may_be_given_up(*lsn).unwrap());
+            }
+            assert_eq!(heads(&mut log.follow(complete)), rest, "nothing is missing for one that had it all");
+            assert_eq!(heads(&mut log.follow(Lsn::NONE)), rest);
+            assert_eq!(heads(&mut log.follow(newest)), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn where_every_segment_was_given_up_a_follower_learns_behind_which_place() {
+    let mut sim = Sim::new(5);
+    let log = open(&mut sim);
+    let all: Vec<Lsn> = (0..20).map(|n| append(&log, &format!("{n}"), 3000)).collect();
+    sim.kill();
+    drop(log);
+    let log = open(&mut sim);
+    log.retire(Lsn::MAX).unwrap();
+    let complete = log.complete();
+    assert!(complete > all[19] && log.stats().segments == 0);
+    log.close().unwrap();
+    let log = open(&mut sim);
+    assert_eq!(log.complete(), complete);
+    let gone = log.follow(all[19]).try_next().unwrap_err();
+    assert_eq!((gone.kind(), gone.lsn()), (ErrorKind::Gone, Some(complete)));
+    append(&log, "new", 0);
+    assert_eq!(heads(&mut log.follow(complete)), ["new"]);
+    drop(log);
+    assert_eq!(open(&mut sim).complete(), complete, "the segment behind says so");
+}
+
+#[test]
+fn a_segment_that_nothing_was_written_in_hides_nothing() {
+    for leave in LEFT {
+        let mut sim = Sim::new(6);
+        let log = open(&mut sim);
+        let first = log.span().start;
+        log.make_room(100).unwrap();
+        leave(&mut sim, log);
+        let mut log = open(&mut sim);
+        append(&log, "one", 0);
+        for _ in 0..2 {
+            assert_eq!(log.complete(), Lsn::NONE);
+            for from in [Lsn::from_raw(1), first, first.plus(9)] {
+                assert_eq!(heads(&mut log.follow(from)), ["one"]);
+            }
+            drop(log);
+            log = open(&mut sim);
+        }
+    }
+}
+
 #[test]
 fn a_halted_log_hands_out_what_is_durable_and_then_says_why_there_is_no_more() {
     let mut sim = Sim::new(5);

@@ -142,7 +142,7 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 }
 
 /// The ends that a segment states, if it was begun.
-fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
+pub(super) fn stated_ends(segment: &Segment) -> Result<Option<Vec<StatedEnd>>> {
     Window::over(segment, segment.capacity_end(), None, GLANCE_BYTES, Vec::new()).stated_ends()
 }
 
