@@ -8,6 +8,7 @@ pub mod fault;
 mod latch;
 mod os;
 mod os_dir;
+mod os_lock;
 #[cfg_attr(not(feature = "sim"), doc(hidden))]
 pub mod sim;
 

@@ -8,10 +8,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::os_dir::{OsDir, link};
+use super::os_lock::OsLock;
 use super::{Advice, DirLock, Map, Medium, OpenMode, Stores, Vfs, VfsDir, VfsFile, WriteMap};
 use crate::limits::BLOCK_BYTES;
 use crate::raw;
@@ -85,22 +86,11 @@ impl Vfs for OsVfs {
     }
 
     fn lock(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
-        let dir_itself = open_dir(dir)?;
-        match try_lock(&dir_itself, FlockOperation::NonBlockingLockExclusive) {
-            Ok(locked) => Ok(locked.then(|| OsLock::of(dir_itself))),
-            Err(e) if locks_no_directories(e) => {
-                let file = open(&dir.join("LOCK"), OFlags::RDWR | OFlags::CREATE)?;
-                let locked = try_lock(&file, FlockOperation::NonBlockingLockExclusive)?;
-                Ok(locked.then(|| OsLock::of(file)))
-            }
-            Err(e) => Err(e.into()),
-        }
+        OsLock::exclusive(open_dir(dir)?, || open(&dir.join("LOCK"), OFlags::RDWR | OFlags::CREATE))
     }
 
     fn lock_shared(&self, dir: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
-        let dir = open_dir(dir)?;
-        let locked = try_lock(&dir, FlockOperation::NonBlockingLockShared)?;
-        Ok(locked.then(|| OsLock::of(dir)))
+        OsLock::shared(open_dir(dir)?)
     }
 
     fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
@@ -140,32 +130,6 @@ impl Vfs for OsVfs {
 /// An open file of the operating system.
 #[derive(Debug)]
 struct OsFile(File);
-
-/// A descriptor whose `flock` nobody else can have until it is dropped.
-///
-/// A child made by a fork has the same one: the lock is let go where it was taken, for closing alone leaves it to whatever
-/// child has not come to its exec; and in a child it is closed alone, for it is still the parent's.
-#[derive(Debug)]
-struct OsLock {
-    held: File,
-    process: u32,
-}
-
-impl OsLock {
-    fn of(held: File) -> Box<dyn DirLock> {
-        Box::new(Self { held, process: raw::process_id() })
-    }
-}
-
-impl DirLock for OsLock {}
-
-impl Drop for OsLock {
-    fn drop(&mut self) {
-        if raw::process_id() == self.process {
-            _ = retry_on_intr(|| rustix::fs::flock(&self.held, FlockOperation::Unlock)); // closing it does the rest
-        }
-    }
-}
 
 impl VfsFile for OsFile {
     fn len(&self) -> io::Result<u64> {
@@ -330,7 +294,7 @@ pub(super) fn open_at(dir: impl AsFd, path: &Path, flags: OFlags) -> io::Result<
     }
 }
 
-fn open_dir(dir: &Path) -> io::Result<File> {
+pub(super) fn open_dir(dir: &Path) -> io::Result<File> {
     open(dir, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
@@ -357,21 +321,6 @@ fn is_mount(dir: &Path) -> Option<bool> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn is_mount(_: &Path) -> Option<bool> {
     None
-}
-
-/// Takes the lock of an open file; false where somebody has it.
-fn try_lock(file: &File, how: FlockOperation) -> rustix::io::Result<bool> {
-    match retry_on_intr(|| rustix::fs::flock(file, how)) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// Whether a system says so of every lock of a directory, or of one that is open to read only (as NFS does). After anything
-/// else, a want of memory say, somebody may have the directory's own lock, beside which a file's is worth nothing.
-fn locks_no_directories(e: Errno) -> bool {
-    [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::NOSYS, Errno::OPNOTSUPP].contains(&e)
 }
 
 /// Whether a kernel of this release has `errseq_t`: 4.13 or later.

@@ -104,29 +104,6 @@ fn lock_goes_with_its_handle_whatever_child_has_it_open() {
 }
 
 #[test]
-fn lock_stays_with_its_process_when_a_child_drops_it() {
-    let (_keep, dir) = dir();
-    let dir_itself = open_dir(&dir).unwrap();
-    let inherited = OsLock { held: dir_itself.try_clone().unwrap(), process: raw::process_id() + 1 };
-    let held = OsLock { held: dir_itself, process: raw::process_id() };
-    assert!(try_lock(&held.held, FlockOperation::NonBlockingLockExclusive).unwrap());
-    drop(inherited);
-    assert!(OsVfs.lock(&dir).unwrap().is_none());
-    drop(held);
-    assert!(OsVfs.lock(&dir).unwrap().is_some());
-}
-
-#[test]
-fn only_a_system_that_locks_no_directories_has_a_file_locked_instead() {
-    for never in [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::NOSYS, Errno::OPNOTSUPP] {
-        assert!(locks_no_directories(never), "{never:?}");
-    }
-    for now in [Errno::NOLCK, Errno::NOMEM, Errno::IO, Errno::WOULDBLOCK, Errno::INTR] {
-        assert!(!locks_no_directories(now), "{now:?}: somebody else may have locked the directory");
-    }
-}
-
-#[test]
 fn allocated_space_reads_as_zeros_and_never_shortens() {
     let (_keep, dir) = dir();
     let file = OsVfs.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
