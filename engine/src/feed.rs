@@ -187,7 +187,8 @@ impl Changes {
     ///   feed is over.
     /// - [`ErrorKind::Damaged`], [`ErrorKind::Decode`]: a value of the commit [`Error::version`] cannot be read; the next
     ///   call goes on behind it.
-    /// - [`ErrorKind::Busy`], [`ErrorKind::Io`]: a commit could not be looked at now; the next call looks at it again.
+    /// - [`ErrorKind::Busy`], [`ErrorKind::Io`]: the commit [`Error::version`] could not be looked at now; the next call looks at
+    ///   it again. A feed from that version on goes on behind it.
     /// - [`ErrorKind::Corrupt`], [`ErrorKind::Closed`], [`ErrorKind::Halted`]: the feed is over.
     pub fn try_next(&mut self) -> Result<Option<Commit>> {
         while !self.ended() {
@@ -203,7 +204,9 @@ impl Changes {
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Gone => return Err(self.gone(followed.lsn)),
                 Err(e) => {
+                    let e = e.at(followed.lsn.into());
                     // where nothing is wrong with the record itself, it is the next one still
+                    self.over |= e.next() == Next::Reopen;
                     self.pending = Some(followed).filter(|_| matches!(e.next(), Next::Retry | Next::Reopen));
                     return Err(e);
                 }

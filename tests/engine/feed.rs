@@ -290,7 +290,11 @@ fn a_feed_leaves_no_commit_out_while_a_damaged_table_is_made_anew() -> Result<()
                         next += 1;
                     }
                     Err(e) => {
-                        assert_eq!(e.kind(), ErrorKind::Busy, "{e}");
+                        assert_eq!(
+                            (e.kind(), e.version()),
+                            (ErrorKind::Busy, Some(versions[next as usize])),
+                            "{e}"
+                        );
                         assert!(changes.cursor() < versions[next as usize], "{e}");
                         refused += 1;
                         sim.advance(Duration::from_secs(1));

@@ -227,13 +227,15 @@ impl KeeperBell {
         self.ring.notify_one();
     }
 
-    /// Wakes the keeper if it would sleep longer than until `due` (boot clock).
+    /// Wakes the keeper if it would sleep longer than until `due` (boot clock), whenever it went to sleep.
     #[inline]
     pub(crate) fn ring_before(&self, due: Duration) {
-        let due_us = micros(due);
-        if due_us < self.until_us.load(Ordering::Relaxed) && due_us < self.until_us.swap(0, Ordering::AcqRel)
-        {
-            self.ring();
+        let (due_us, mut until_us) = (micros(due), self.until_us.load(Ordering::Relaxed));
+        while due_us < until_us {
+            match self.until_us.compare_exchange(until_us, 0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return self.ring(),
+                Err(now_us) => until_us = now_us,
+            }
         }
     }
 
