@@ -11,6 +11,10 @@ pub const RESERVED_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 128;
 /// Longest name of a pin, in bytes.
 pub const PIN_BYTES_MAX: usize = 256;
 
+/// Most single moments, full minutes and full hours, that settings may keep at a time: with what else is kept they stand in
+/// MANIFEST and in every packed file.
+pub const MOMENTS_MAX: u64 = 1 << 15;
+
 /// Longest name of a collection, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 128;
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use savehold_wal::format::checksum::StoreId;
+use savehold_wal::format::packed::NOTE_BYTES_MAX;
 use savehold_wal::segment::file::Access;
 use savehold_wal::segment::name::INDEX_DIR;
 use savehold_wal::sync::{Mutex, MutexGuard};
@@ -168,7 +169,7 @@ impl Shelf {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`]: there are more settings of collections than fit.
+    /// [`ErrorKind::TooLarge`]: there are more settings of collections, or pins, than fit.
     pub(crate) fn note(&self) -> Result<Vec<u8>> {
         let terms = self.manifest.lock().terms.clone();
         meta::encode(&*terms)
@@ -193,6 +194,8 @@ impl Shelf {
         Ok(())
     }
 }
+
+const _: () = assert!(meta::BYTES_MAX <= NOTE_BYTES_MAX); // all terms that can be encoded are a note
 
 fn before(place: Lsn) -> Lsn {
     Lsn::from_raw(place.raw().saturating_sub(1))

@@ -1,11 +1,13 @@
 //! History is thinned as time goes by: what stays, what is told of what went, and what holds it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
+use savehold::limits::MOMENTS_MAX;
 use savehold::sim::Sim;
 use savehold::{
-    At, Collection, Durability, ErrorKind, Moments, Options, Outcome, Result, Retention, Store, Version,
-    VersionsKept,
+    At, Collection, Durability, ErrorKind, Moments, Next, Options, Outcome, Result, Retention, Store,
+    Version, VersionsKept,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -456,6 +458,60 @@ fn kept_bytes_of_a_thousand_players_stay_below_forty_gigabytes() -> Result<()> {
         );
         println!("  the index: {} versions of all keys in {} tables", stats.versions, stats.tables);
         assert!(bytes <= 40_000_000_000, "{bytes} bytes after {name}");
+    }
+    Ok(())
+}
+
+/// What is kept is a note in every packed file: it has room for all that settings may ask for.
+#[test]
+fn a_log_is_packed_however_many_single_moments_are_kept() -> Result<()> {
+    let mut sim = Sim::new(15);
+    let store = sim.open_with(Options::new().durability(savehold::Durability::Buffered))?;
+    store.set_moments(Moments { every: MINUTE, minutes: 3 * DAY, hours: Duration::ZERO })?;
+    let counts = store.collection::<i64>("counts")?;
+    for n in 0..3 * 24 * 60 {
+        counts.set("a", &n)?;
+        sim.clock().advance(MINUTE);
+    }
+    let packed = store.compact(|_| ControlFlow::Continue(()))?;
+    assert!(packed.segments > 0, "{packed:?}");
+    let then = store.snapshot_at(At::Ago(2 * DAY))?;
+    assert_eq!(then.get(&counts, "a")?.map(|entry| entry.value), Some(24 * 60));
+    assert!(store.stats().packing_failure.is_none());
+    Ok(())
+}
+
+#[test]
+fn settings_that_keep_more_single_moments_than_fit_are_refused() -> Result<()> {
+    let mut sim = Sim::new(16);
+    let store = sim.open()?;
+    let (none, forever) = (Duration::ZERO, Duration::MAX);
+    let most = MOMENTS_MAX * 60;
+    let of = |every, minutes, hours| Moments { every, minutes, hours };
+    for (moments, fits) in [
+        (Moments::default(), true),
+        (Moments::NONE, true),
+        (Moments::ALL, true),
+        (of(2 * HOUR, 2 * DAY, 60 * DAY), true),
+        (of(none, 14 * DAY, 365 * DAY), true),
+        (of(forever, DAY, 30 * DAY), true),
+        (of(none, seconds(most), none), true),
+        (of(none, seconds(most + 1), none), false),
+        (of(HOUR, seconds(most + 3600), none), true),
+        (of(none, seconds(most), seconds(most) + HOUR), false),
+        (of(none, none, MOMENTS_MAX as u32 * HOUR), true),
+        (of(HOUR, 30 * DAY, 60 * DAY), false),
+        (of(HOUR, forever, forever), false),
+        (of(HOUR, DAY, forever), false),
+    ] {
+        let before = store.moments()?;
+        let set = store.set_moments(moments);
+        assert_eq!(
+            set.as_ref().err().map(|e| (e.kind(), e.next())),
+            (!fits).then_some((ErrorKind::TooLarge, Next::FixCall)),
+            "{moments:?}"
+        );
+        assert_eq!(store.moments()?, if fits { moments } else { before });
     }
     Ok(())
 }

@@ -117,6 +117,7 @@ impl Log {
         pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Option<Packed>> {
         self.check()?;
+        packing.judged.check()?;
         let _one = self.packing.lock();
         let Some((entries, sources)) = self.sources(packing)? else { return Ok(None) };
         let header = self.packed_header(&entries)?;

@@ -67,6 +67,7 @@ impl Wal {
     ///
     /// - [`ErrorKind::Corrupt`]: something there is damaged. [`ErrorKind::Full`], [`ErrorKind::Io`].
     ///   [`ErrorKind::Aborted`]: `pace` stopped it. What `judge` answers. Nothing was changed.
+    /// - [`ErrorKind::TooLarge`]: the note is too long; nothing was read.
     /// - [`ErrorKind::Halted`]: the catalog could not be replaced.
     pub fn pack(
         &self,

@@ -20,22 +20,26 @@ pub(super) fn retention(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&known)?;
     let collection = asked.text_if("collection")?;
     let changes = |names: &[&str]| names.iter().any(|name| asked.get(name).is_some());
-    if let Some(name) = collection
-        && changes(&OF_COLLECTION)
-    {
-        store.set_retention(name, changed(asked, store.retention(name)?)?)?;
-    } else if changes(&OF_COLLECTION) {
+    if collection.is_none() && changes(&OF_COLLECTION) {
         return Err(wrong("versions are kept by collection: name one".to_owned()));
     }
     if changes(&OF_STORE) {
         let outcomes = time(asked, "outcomes_us", store.outcomes_kept()?)?;
-        let Moments { every, minutes, hours } = store.moments()?;
-        store.set_moments(Moments {
-            every: time(asked, "every_us", every)?,
-            minutes: time(asked, "minutes_us", minutes)?,
-            hours: time(asked, "hours_us", hours)?,
-        })?;
+        let stands = store.moments()?;
+        let moments = Moments {
+            every: time(asked, "every_us", stands.every)?,
+            minutes: time(asked, "minutes_us", stands.minutes)?,
+            hours: time(asked, "hours_us", stands.hours)?,
+        };
+        if moments != stands {
+            store.set_moments(moments)?; // first: it may be refused
+        }
         store.set_outcomes_kept(outcomes)?;
+    }
+    if let Some(name) = collection
+        && changes(&OF_COLLECTION)
+    {
+        store.set_retention(name, changed(asked, store.retention(name)?)?)?;
     }
     if asked.flag("trust_clock")? {
         store.trust_clock()?;

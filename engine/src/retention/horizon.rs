@@ -42,13 +42,70 @@ impl Horizon {
             .map(|(at, _)| at)
     }
 
-    /// The single times that are kept before `every_us`, ascending.
-    pub fn marks(self) -> impl Iterator<Item = u64> {
-        let steps = |from: u64, to: u64, step: u64| {
-            let first = from.next_multiple_of(step);
-            (0..).map_while(move |n| first.checked_add(n * step)).take_while(move |at| *at < to)
-        };
-        let hours = steps(self.hours_us, self.minutes_us, HOUR_US);
-        hours.chain(steps(self.minutes_us, self.every_us, MINUTE_US))
+    /// The single times that are kept before `every_us`.
+    #[must_use]
+    pub fn marks(self) -> Marks {
+        Marks {
+            hours: Steps::new(self.hours_us, self.minutes_us, HOUR_US),
+            minutes: Steps::new(self.minutes_us, self.every_us, MINUTE_US),
+        }
+    }
+}
+
+/// Single times, ascending, by their number: of minutes that are kept for ever there are millions, and hardly any stands for
+/// a moment of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    hours: Steps,
+    /// Behind the hours.
+    minutes: Steps,
+}
+
+impl Marks {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.hours.count + self.minutes.count
+    }
+
+    /// The time with a number below the count.
+    #[must_use]
+    pub fn time(&self, n: u64) -> u64 {
+        debug_assert!(n < self.count());
+        match n.checked_sub(self.hours.count) {
+            None => self.hours.time(n),
+            Some(n) => self.minutes.time(n),
+        }
+    }
+
+    /// The number of the first one that is not before `time_us`; the count where all are.
+    #[must_use]
+    pub fn first_from(&self, time_us: u64) -> u64 {
+        self.hours.before(time_us) + self.minutes.before(time_us)
+    }
+}
+
+/// Full minutes, or full hours, behind one another.
+#[derive(Clone, Copy, Debug)]
+struct Steps {
+    first: u64,
+    step: u64,
+    count: u64,
+}
+
+impl Steps {
+    /// Those in `from..to`.
+    fn new(from: u64, to: u64, step: u64) -> Self {
+        let first = from.checked_next_multiple_of(step).unwrap_or(u64::MAX);
+        Self { first, step, count: to.saturating_sub(first).div_ceil(step) }
+    }
+
+    fn time(self, n: u64) -> u64 {
+        self.first + n * self.step
+    }
+
+    /// How many stand before `time_us`.
+    fn before(self, time_us: u64) -> u64 {
+        time_us.saturating_sub(self.first).div_ceil(self.step).min(self.count)
     }
 }

@@ -18,7 +18,7 @@ mod look;
 #[cfg(test)]
 mod tests;
 
-pub use horizon::Horizon;
+pub use horizon::{Horizon, Marks};
 pub use judge::{Holds, Kept, Plan, Reach, Rule};
 pub use look::{Extent, Looked, Share};
 pub use settings::{Moments, OUTCOMES, Retention, VersionsKept};

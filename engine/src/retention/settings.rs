@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MOMENTS_MAX;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +27,35 @@ impl Moments {
 
     /// Every moment, for ever: nothing is dropped.
     pub const ALL: Self = Self { every: Duration::MAX, minutes: Duration::MAX, hours: Duration::MAX };
+
+    /// Refuses settings that may come to keep more single moments than fit.
+    pub(crate) fn check(self) -> Result<()> {
+        let singles = self.singles();
+        if singles <= MOMENTS_MAX.into() {
+            return Ok(());
+        }
+        let many = if self.hours.max(self.minutes) == Duration::MAX {
+            "ever more".into()
+        } else {
+            singles.to_string()
+        };
+        let say = format!(
+            "these settings keep {many} single moments, and a store at most {MOMENTS_MAX}: nothing was changed; keep one a \
+             minute, or one an hour, for less long (14 days of minutes, then hours up to a year, are 28584), or every moment \
+             for longer"
+        );
+        Err(Error::new(ErrorKind::TooLarge, say))
+    }
+
+    /// Most full minutes and full hours that stand before every moment is kept. After settings were changed there are no
+    /// more of them than the settings allowed by which the newest of them was given its place: times only move forward.
+    fn singles(self) -> u128 {
+        let steps = |from: Duration, to: Duration, step: Duration| {
+            to.saturating_sub(from).as_nanos().div_ceil(step.as_nanos())
+        };
+        let minutes = self.minutes.max(self.every);
+        steps(self.every, minutes, MINUTE) + steps(minutes, self.hours, HOUR)
+    }
 }
 
 impl Default for Moments {

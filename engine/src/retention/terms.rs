@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use savehold_wal::Lsn;
 
-use super::horizon::Horizon;
+use super::horizon::{Horizon, Marks};
 use super::judge::{Holds, Kept, Plan, Rule};
 use super::settings::{Moments, Retention};
 use crate::ids::CollectionId;
-use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
+use crate::limits::MOMENTS_MAX;
+use crate::meta::{self, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
 
 /// A single moment that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,28 +225,28 @@ impl Terms {
         horizon: Horizon,
         at: &mut impl FnMut(u64) -> Result<Lsn, E>,
     ) -> Result<Vec<Mark>, E> {
-        let (mut marks, mut fresh) = (Vec::<Mark>::new(), Vec::new());
-        for time_us in horizon.marks() {
-            if time_us >= self.horizon.every_us {
-                fresh.push(time_us);
-                continue;
-            }
-            let stood = self.marks[..self.marks.partition_point(|mark| mark.time_us <= time_us)].last();
-            if let Some(stood) =
-                stood.filter(|stood| marks.last().is_none_or(|last| last.place < stood.place))
-            {
-                marks.push(Mark { time_us, place: stood.place });
+        let (mut marks, times) = (Vec::<Mark>::new(), horizon.marks());
+        let fresh = times.first_from(self.horizon.every_us);
+        for (n, stood) in self.marks.iter().enumerate() {
+            let next = self.marks.get(n + 1).map_or(fresh, |next| times.first_from(next.time_us).min(fresh));
+            let first = times.first_from(stood.time_us);
+            if first < next {
+                note(&mut marks, times.time(first), stood.place);
             }
         }
-        let ends = fresh.first().copied().zip(fresh.last().copied());
-        if let Some((first, last)) = ends {
-            let (from, to) = (at(first)?, at(last)?);
-            note(&mut marks, first, from);
-            fill(&fresh, (0, from), (fresh.len() - 1, to), at, &mut marks)?;
+        if let Some(last) = times.count().checked_sub(1).filter(|last| *last >= fresh) {
+            let (from, to) = (at(times.time(fresh))?, at(times.time(last))?);
+            note(&mut marks, times.time(fresh), from);
+            fill(&times, (fresh, from), (last, to), at, &mut marks)?;
         }
         Ok(marks)
     }
 }
+
+/// Most bytes of a mark, its time and its place.
+const MARK_BYTES_MAX: usize = 18;
+/// Marks leave two fifths of what MANIFEST has to tables, pins and settings of collections.
+const _: () = assert!(MOMENTS_MAX as usize * MARK_BYTES_MAX <= meta::BYTES_MAX / 5 * 3);
 
 fn note(marks: &mut Vec<Mark>, time_us: u64, place: Lsn) {
     if marks.last().is_none_or(|last| last.place < place) {
@@ -256,9 +257,9 @@ fn note(marks: &mut Vec<Mark>, time_us: u64, place: Lsn) {
 /// Notes where places change between two times of which they are known: a stretch that begins and ends at one place is
 /// not looked through.
 fn fill<E>(
-    times: &[u64],
-    low: (usize, Lsn),
-    high: (usize, Lsn),
+    times: &Marks,
+    low: (u64, Lsn),
+    high: (u64, Lsn),
     at: &mut impl FnMut(u64) -> Result<Lsn, E>,
     marks: &mut Vec<Mark>,
 ) -> Result<(), E> {
@@ -266,11 +267,11 @@ fn fill<E>(
         return Ok(());
     }
     if high.0 - low.0 <= 1 {
-        note(marks, times[high.0], high.1);
+        note(marks, times.time(high.0), high.1);
         return Ok(());
     }
     let half = low.0 + (high.0 - low.0) / 2;
-    let middle = (half, at(times[half])?);
+    let middle = (half, at(times.time(half))?);
     fill(times, low, middle, at, marks)?;
     fill(times, middle, high, at, marks)
 }

@@ -5,6 +5,7 @@ use savehold_wal::Lsn;
 
 use super::*;
 use crate::index::{Judge, Kind, Place, VersionRef};
+use crate::limits::MOMENTS_MAX;
 use crate::record::Cause;
 use crate::tests::Dice;
 
@@ -24,10 +25,16 @@ fn version(time_us: u64, kind: Kind, cause: Cause) -> VersionRef {
     VersionRef { lsn: place(time_us), place: Place { offset: 0, bytes: 8 }, kind, cause }
 }
 
+/// The single times that are kept.
+fn times(horizon: Horizon) -> impl Iterator<Item = u64> {
+    let marks = horizon.marks();
+    (0..marks.count()).map(move |n| marks.time(n))
+}
+
 /// The plan at a time, as the store makes it.
 fn plan(horizon: Horizon, retention: Retention, now_us: u64, pins: &[u64], held: &[u64]) -> Plan {
     let places = |times: &mut dyn Iterator<Item = u64>| times.map(place).collect();
-    let marks = places(&mut horizon.marks().chain(pins.iter().copied()));
+    let marks = places(&mut times(horizon).chain(pins.iter().copied()));
     let since = |time: Duration| place(now_us.saturating_sub(time.as_micros() as u64));
     Plan {
         kept: Kept::new(
@@ -70,9 +77,56 @@ fn moments_are_all_then_minutes_then_hours_and_the_earlier_one_serves() {
     ] {
         assert_eq!(horizon.kept_at(asked), served, "{asked}");
     }
-    assert_eq!(horizon.marks().count(), 23 * 60 + 29 * 24);
-    assert!(horizon.marks().is_sorted_by(|a, b| a < b), "none twice");
-    assert!(horizon.marks().all(|mark| horizon.kept_at(mark) == Some(mark)));
+    assert_eq!(times(horizon).count(), 23 * 60 + 29 * 24);
+    assert!(times(horizon).is_sorted_by(|a, b| a < b), "none twice");
+    assert!(times(horizon).all(|mark| horizon.kept_at(mark) == Some(mark)));
+}
+
+#[test]
+fn single_times_are_found_by_their_number_and_numbers_by_a_time() {
+    let mut dice = Dice::new(2);
+    for _ in 0..200 {
+        let [a, b, c] = [(); 3].map(|()| dice.next() % (3 * DAY_US));
+        let (every_us, minutes_us, hours_us) =
+            (a.max(b).max(c), a.min(c).max(a.max(c).min(b)), a.min(b).min(c));
+        let horizon = Horizon { every_us, minutes_us, hours_us };
+        let all: Vec<u64> = times(horizon).collect();
+        assert!(
+            all.is_sorted_by(|a, b| a < b) && all.iter().all(|time| horizon.kept_at(*time) == Some(*time))
+        );
+        for asked in [0, hours_us, minutes_us, every_us, dice.next() % (3 * DAY_US), u64::MAX] {
+            let expected = all.partition_point(|time| *time < asked) as u64;
+            assert_eq!(horizon.marks().first_from(asked), expected, "{asked} in {horizon:?}");
+        }
+        let kept = (0..DAY_US * 3 / MINUTE_US).map(|n| n * MINUTE_US);
+        let kept = kept.filter(|time| *time < every_us && horizon.kept_at(*time) == Some(*time));
+        assert_eq!(all, kept.collect::<Vec<_>>(), "{horizon:?}");
+    }
+    for (every_us, minutes_us, hours_us) in
+        [(u64::MAX, u64::MAX - 1, u64::MAX - 1), (0, 9, u64::MAX), (7, 7, 8)]
+    {
+        assert_eq!(Horizon { every_us, minutes_us, hours_us }.marks().count(), 0, "whatever MANIFEST says");
+    }
+}
+
+/// However settings are changed, no more single moments are kept than one of them allows.
+#[test]
+fn single_moments_stay_within_what_settings_may_keep() {
+    for seed in 0..200 {
+        let mut dice = Dice::new(seed);
+        let (mut now, mut horizon) = (3000 * DAY_US, Horizon::default());
+        for _ in 0..12 {
+            let days = |dice: &mut Dice, most| Duration::from_secs(dice.next() % (most * DAY_US / SECOND_US));
+            let (every, minutes) = (days(&mut dice, 30), days(&mut dice, 40));
+            let hours = if dice.coin() { Duration::ZERO } else { days(&mut dice, 1400) };
+            let moments = Moments { every, minutes, hours };
+            for _ in 0..if moments.check().is_ok() { 4 } else { 0 } {
+                horizon = horizon.advanced(&moments, now);
+                assert!(horizon.marks().count() <= MOMENTS_MAX, "seed {seed}: {horizon:?}");
+                now += dice.next() % (9 * DAY_US);
+            }
+        }
+    }
 }
 
 #[test]
@@ -97,7 +151,7 @@ fn a_moment_that_was_given_up_never_comes_back() {
 #[test]
 fn nothing_is_given_up_where_all_is_kept() {
     let horizon = Horizon::default().advanced(&Moments::ALL, 400 * DAY_US);
-    assert_eq!((horizon.every_us, horizon.marks().count()), (0, 0));
+    assert_eq!((horizon.every_us, times(horizon).count()), (0, 0));
     assert_eq!(horizon.kept_at(7), Some(7));
 }
 
@@ -276,7 +330,7 @@ fn at_every_kept_moment_every_key_is_as_it_was() {
                     for (n, key) in keys.iter_mut().filter(|(n, _)| **n % 3 != some) {
                         let reach = if dice.coin() { Reach::All(place(now)) } else { Reach::Part };
                         thin(&plan, &mut key.left, reach);
-                        let moments = horizon.marks().chain(pins.iter().copied()).chain(held.iter().copied());
+                        let moments = times(horizon).chain(pins.iter().copied()).chain(held.iter().copied());
                         let dense =
                             (0..20).map(|_| horizon.every_us + dice.next() % (now - horizon.every_us + 1));
                         for moment in moments.chain(dense.collect::<Vec<_>>()) {

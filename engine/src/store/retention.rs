@@ -60,8 +60,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Collection::set`](crate::Collection::set).
+    /// [`ErrorKind::TooLarge`]: full minutes and full hours for so long would be more than
+    /// [`MOMENTS_MAX`](crate::limits::MOMENTS_MAX) single moments; nothing was changed. Otherwise as
+    /// [`Collection::set`](crate::Collection::set).
     pub fn set_moments(&self, moments: Moments) -> Result<()> {
+        moments.check()?;
         self.core.change_keeping(|keeping| keeping.moments = moments).map(drop)
     }
 

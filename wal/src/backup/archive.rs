@@ -129,7 +129,7 @@ impl Archive {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): they cannot become one. [`ErrorKind::Locked`](crate::ErrorKind::Locked):
-    /// pieces are being taken away there.
+    /// pieces are being taken away there. [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the note is too long.
     pub fn thinning(&self, packing: crate::pack::Packing<'_>) -> Result<Option<Thinning>> {
         let Some(own) = self.state.as_ref().and_then(|state| state.own.as_ref()) else { return Ok(None) };
         Thinning::begin(&self.env, Directory::new(&self.env, &self.root), own, packing, self.packing.form())

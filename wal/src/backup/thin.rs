@@ -94,6 +94,7 @@ impl Thinning {
         packing: Packing<'_>,
         form: Form,
     ) -> Result<Option<Self>> {
+        packing.judged.check()?;
         let inside = |held: &&Held| held.base >= packing.from && held.base < packing.to && held.end.is_some();
         let sources: Vec<Held> = own.segments.iter().filter(inside).cloned().collect();
         let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(None) };

@@ -31,7 +31,7 @@
 //! The crc32 of a block ends with the block's file offset, in place of an LSN, and the file's binding. Frames and entries
 //! of the directory ascend by LSN. *judged at*: what was dropped was no longer listed at this place of the log.
 //! *judgement*: the number of the judgement, the caller's. *dropped*: records that are gone whole. *note*: bytes of the
-//! caller, at most 64 KiB. *complete*: no record ever stood in these places at or behind it, kept or not; the base where
+//! caller, at most 1 MiB. *complete*: no record ever stood in these places at or behind it, kept or not; the base where
 //! none did. magic is `SAVEPACK`. Little-endian, for ever.
 
 use std::ops::Range;
@@ -62,7 +62,7 @@ const ENTRY_BYTES: usize = 16;
 const FRAME_BYTES_MAX: usize = FRAME_HEADER_BYTES + HEAD_BYTES_MAX + BODY_BYTES_MAX;
 
 /// Largest note of the caller.
-pub const NOTE_BYTES_MAX: usize = 64 << 10;
+pub const NOTE_BYTES_MAX: usize = 1 << 20;
 
 /// Most entries of a block of the directory.
 pub const ENTRIES_MAX: usize = (CRC_AT - 8) / ENTRY_BYTES;

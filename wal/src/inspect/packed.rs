@@ -112,8 +112,12 @@ fn is_tail(data: &[u8], at: usize, binding: Binding) -> bool {
     let blocks = data[zeros..].chunks(BLOCK).enumerate();
     let good = blocks.take_while(|(n, block)| decode_directory(block, offset(*n), binding).is_ok()).count();
     let left = data.len() - zeros - good * BLOCK;
-    data[at..zeros].iter().all(|&byte| byte == 0) && left <= NOTE_BYTES_MAX + BLOCK
+    let most = if good > 0 { NOTE_BYTES_MAX } else { UNSAID_BYTES_MAX };
+    data[at..zeros].iter().all(|&byte| byte == 0) && left <= most + BLOCK
 }
+
+/// Where no block of the directory is left to say that the frames ended, more bytes than this are no note: records are lost.
+const UNSAID_BYTES_MAX: usize = 64 << 10;
 
 /// Where the next frame behind `at` begins that validates: where the directory says, else at whatever byte.
 fn next_frame(frames: &[u8], at: usize, entries: &[DirectoryEntry], binding: Binding) -> Option<usize> {

@@ -8,6 +8,7 @@ use crate::clock::SimClock;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy, Threads};
 use crate::format::header::DATA_OFFSET;
+use crate::format::packed::NOTE_BYTES_MAX;
 use crate::inspect::{Inspector, Keep, Weight};
 use crate::options::Options;
 use crate::replay::Replayer;
@@ -361,6 +362,21 @@ fn refused_by(failure: Failure) -> u64 {
         }
     }
     refused
+}
+
+#[test]
+fn a_note_is_as_long_as_it_may_be_or_refused_before_anything_is_read() {
+    let (mut sim, mut all) = (Sim::new(9), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(9), 60, &mut all);
+    let longest = vec![7; NOTE_BYTES_MAX];
+    let longer = [&longest[..], b"!"].concat();
+    let with = |note| Packing { judged: Judged { at: log.durable(), number: 7, note }, ..all_of(&log) };
+    let refused = log.pack(with(&longer), |_| unreachable!("it is refused first"), |_| Continue(()));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
+    pack(&log, with(&longest), 9).unwrap();
+    assert_eq!(log.judgement().unwrap(), Some((7, longest)));
+    check(&log, &judged(9, Lsn::NONE, log.complete(), &all));
 }
 
 /// The segments that a catalog names which are not there; none where there is no such catalog.

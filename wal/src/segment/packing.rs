@@ -27,8 +27,23 @@ pub struct Judged<'a> {
     pub at: Lsn,
     /// The caller's number of the judgement.
     pub number: u64,
-    /// What the caller keeps with it, at most 64 KiB.
+    /// What the caller keeps with it, at most 1 MiB.
     pub note: &'a [u8],
+}
+
+impl Judged<'_> {
+    /// Refuses a note that is too long: who packs asks before anything is read or written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`].
+    pub fn check(&self) -> Result<()> {
+        if self.note.len() > NOTE_BYTES_MAX {
+            let say = format!("a note of {} bytes is over {NOTE_BYTES_MAX}: shorten it", self.note.len());
+            return Err(Error::new(ErrorKind::TooLarge, say));
+        }
+        Ok(())
+    }
 }
 
 /// A packed file while it is written. Sixteen bytes of memory a record, and a buffer.
@@ -92,10 +107,7 @@ impl PackedFile {
     ///
     /// As [`PackedFile::new`]; [`ErrorKind::TooLarge`]: the note is too long.
     pub fn finish(mut self, judged: Judged<'_>, dropped: u64, complete: Lsn) -> Result<u64> {
-        if judged.note.len() > NOTE_BYTES_MAX {
-            let say = format!("a note of {} bytes is over {NOTE_BYTES_MAX}: shorten it", judged.note.len());
-            return Err(Error::new(ErrorKind::TooLarge, say));
-        }
+        judged.check()?;
         let entries = std::mem::take(&mut self.entries);
         let behind_last = entries.last().map_or(self.base, |last| last.lsn.plus(1));
         let footer = Footer {

@@ -201,7 +201,8 @@ Examples:
     ///
     /// Every moment of the last hour stays, then one a minute for a day, then one an hour for 30 days, for all keys; pins
     /// and open snapshots stay besides. Versions that a call asked for stay 7 days for themselves, and the newest always.
-    /// What is given up goes in the background, and does not come back where a later setting keeps more.
+    /// What is given up goes in the background, and does not come back where a later setting keeps more. Of minutes and hours
+    /// together at most 32,768 may be kept: 22 days of minutes, or 3 years of hours; every moment as long as is wanted.
     #[command(after_help = "\
 Examples:
   savehold retention

@@ -30,13 +30,11 @@ fn retention_says_what_is_kept_and_changes_it(world: World) {
     assert!(
         world.ok(&["retention", "cache", "--history", "--format", "json"]).contains(r#""newest_only":false"#)
     );
-    world.ok(&["retention", "--moments", "2h/none/forever", "--outcomes", "1d"]);
+    world.ok(&["retention", "--moments", "2h/none/365d", "--outcomes", "1d"]);
     let changed = world.ok(&["retention", "players", "--format", "json"]);
-    assert!(
-        changed.contains(
-            r#""every":"2 h 00 min","minutes":"not at all","hours":"for ever","outcomes":"1 d 00 h""#
-        )
-    );
+    assert!(changed.contains(
+        r#""every":"2 h 00 min","minutes":"not at all","hours":"365 d 00 h","outcomes":"1 d 00 h""#
+    ));
     assert!(changed.contains(r#""versions":20"#), "{changed}");
     assert_eq!(world.ok(&["get", "players/42"]), "1\n");
 }
@@ -52,7 +50,14 @@ fn refused_settings_change_nothing(world: World) {
     ] {
         assert_eq!(world.call(words).code, 2, "{words:?}");
     }
-    assert!(world.ok(&["retention", "players", "--format", "json"]).contains(r#""newest_only":false"#));
+    for moments in ["1h/60d/60d", "1h/1d/forever", "1h/forever/forever"] {
+        let refused = world.call(&["retention", "players", "--newest-only", "--moments", moments]);
+        assert_eq!(refused.code, 2, "{moments}: {}", refused.err);
+        assert!(refused.err.contains("single moments, and a store at most 32768"), "{}", refused.err);
+    }
+    let unchanged = world.ok(&["retention", "players", "--format", "json"]);
+    assert!(unchanged.contains(r#""newest_only":false"#) && unchanged.contains(r#""minutes":"1 d 00 h""#));
+    world.ok(&["retention", "--moments", "forever/forever/forever"]);
 }
 
 fn statistics_name_the_pin(world: World) {

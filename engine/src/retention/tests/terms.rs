@@ -27,7 +27,7 @@ fn marks_are_the_moments_of_the_kept_times() {
             now += dice.next() % [MINUTE_US, 9 * HOUR_US, 3 * DAY_US][dice.below(3)];
             terms = terms.advanced(&asked(&[], now), stood(&commits)).expect("no error");
             let mut places: Vec<Lsn> =
-                terms.horizon.marks().map(|time| stood(&commits)(time).expect("no error")).collect();
+                times(terms.horizon).map(|time| stood(&commits)(time).expect("no error")).collect();
             places.dedup();
             let marks: Vec<Lsn> = terms.marks.iter().map(|mark| mark.place).collect();
             assert_eq!(marks, places, "seed {seed}");
@@ -49,6 +49,39 @@ fn a_night_without_commits_is_one_mark() {
     assert_eq!(places, [Lsn::NONE, place(commits[0]), place(commits[1])]);
     assert_eq!(terms.kept_before(place(commits[1] - 1)), Some(place(commits[0])));
     assert!(meta::encode(&terms).unwrap().len() < 150);
+}
+
+/// Minutes that are kept for ever go back to 1970, and hardly any of them has a moment of its own.
+#[test]
+fn terms_cost_what_stood_however_long_minutes_are_kept() {
+    let now = u64::MAX - 7;
+    let commits = [3 * HOUR_US, 2 * HOUR_US].map(|ago| now - ago);
+    let mut asked_for = 0;
+    let mut stood = |time_us| {
+        asked_for += 1;
+        Ok::<_, ()>(Lsn::from_raw(commits.partition_point(|at| *at <= time_us) as u64))
+    };
+    let moments = Moments { minutes: Duration::MAX, ..Moments::default() };
+    let asked = Asked { moments, outcomes: OUTCOMES, collections: &[], now_us: now, through: Lsn::MAX };
+    let terms = Terms::default().advanced(&asked, &mut stood).expect("no error");
+    let next = terms.advanced(&Asked { now_us: now + 5, ..asked }, &mut stood).expect("no error");
+    for terms in [terms, next] {
+        assert_eq!(terms.marks.iter().map(|mark| mark.place.raw()).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+    assert!(asked_for < 200, "{asked_for} times");
+}
+
+/// As many single moments as settings may keep fit into MANIFEST, and with the rest into the note of a packed file.
+#[test]
+fn all_that_settings_may_keep_can_be_written() {
+    let now = 3000 * DAY_US;
+    let moments = Moments { hours: Duration::from_secs(MOMENTS_MAX * 3600), ..Moments::NONE };
+    moments.check().expect("the most that there may be");
+    let asked = Asked { moments, ..asked(&[], now) };
+    let place = |time| Ok::<_, ()>(Lsn::from_raw(u64::MAX / 2 + time));
+    let terms = Terms::default().advanced(&asked, place).unwrap();
+    assert_eq!(terms.marks.len() as u64, MOMENTS_MAX);
+    assert!(meta::encode(&terms).unwrap().len() < meta::BYTES_MAX / 5 * 3);
 }
 
 /// Full marks of a busy store, and settings of a hundred collections, are no burden to MANIFEST.
