@@ -77,7 +77,8 @@ impl Table {
         let (Way { hash, begun, meets }, full) = (way, wanted.full);
         // Where a shard begins with this very key, its newest version stands there, or the shard goes on inside it. In one that
         // goes on, a spot of some key behind it may lead to older versions of this one: so the shard before is asked first.
-        for n in [begun.checked_sub(1), meets.then_some(begun)].into_iter().flatten() {
+        for n in [begun.checked_sub(1), meets.then_some(begun)] {
+            let Some(n) = n else { continue };
             match self.in_shard(n, hash, full, as_of)? {
                 Sought::Version(version) => return Ok(Some(version.into())),
                 Sought::Later => return self.seek_version(full, as_of),
