@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use savehold_wal::env::Threads;
 use savehold_wal::sync::Sleeper;
-use savehold_wal::{Durability, Lsn, Placed};
+use savehold_wal::{Durability, Lsn, Placed, Urgency};
 
 use crate::collection::LeaseKey;
 use crate::commit::{How, Patience};
@@ -35,7 +35,8 @@ use crate::ticket::Ticket;
 use crate::txn::{Granting, Ran, Tx};
 
 /// Grants are durable before anybody is told.
-const HOW: How = How { durability: Durability::Synced, patience: Patience::Waits };
+const HOW: How =
+    How { durability: Durability::Synced, patience: Patience::Waits, urgency: Urgency::Ordinary };
 
 impl Holder {
     /// Acquires a lease on `keys`: on all of them, by one token. Durable on return, and everything that was committed to

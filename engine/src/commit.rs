@@ -48,6 +48,8 @@ pub(crate) struct How {
     pub(crate) durability: Durability,
     /// Whether the call waits for room, or answers `Busy`.
     pub(crate) patience: Patience,
+    /// Whether it may use the reserve of a full disk, whatever it writes.
+    pub(crate) urgency: Urgency,
 }
 
 /// What a call does where too much is in flight.
@@ -69,7 +71,7 @@ impl Core {
             Patience::Waits => self.wal.admit(bytes).map_err(Error::from)?,
             Patience::AnswersBusy => self.wal.admit_now(bytes).map_err(Error::from)?,
         }
-        let append = Append { durability: how.durability, urgency: urgency_of(draft) };
+        let append = Append { durability: how.durability, urgency: urgency_of(draft, how) };
         let size = Size {
             bytes,
             versions: draft.writes.len() as u64,
@@ -194,9 +196,9 @@ impl From<Refused> for NotCommitted {
     }
 }
 
-/// What ends leases, and what only removes, makes room: it may use the reserve of a full disk.
-fn urgency_of(draft: &Draft<'_>) -> Urgency {
+/// What ends leases, and what only removes, makes room: it may use the reserve of a full disk, as may what was asked for so.
+fn urgency_of(draft: &Draft<'_>, how: How) -> Urgency {
     let removes = |(_, write): &(FullKey, Write)| matches!(write, Write::Remove);
     let ends = draft.claim.is_some_and(|claim| !claim.ends.is_empty());
-    if ends || draft.writes.iter().all(removes) { Urgency::Reserve } else { Urgency::Ordinary }
+    if ends || draft.writes.iter().all(removes) { Urgency::Reserve } else { how.urgency }
 }

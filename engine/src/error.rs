@@ -30,7 +30,8 @@ pub enum ErrorKind {
     Damaged,
     /// The system refused an operation that changes nothing: a read, a listing.
     Io,
-    /// No disk space was left to prepare; nothing was written, and writing resumes by itself.
+    /// No disk space was left to prepare; nothing was written, and writing resumes by itself. What removes, releases or unpins,
+    /// and settings of history, still have a reserve.
     Full,
     /// Too much is in flight, or something else holds what is needed; nothing was written.
     Busy,

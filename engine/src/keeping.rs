@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use savehold_wal::Lsn;
+use savehold_wal::{Lsn, Urgency};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,9 +48,9 @@ impl Core {
         })
     }
 
-    /// Lets `change` say what the settings of the store become. Durable on return.
+    /// Lets `change` say what the settings of the store become, on a full disk too: less history frees it. Durable on return.
     pub(crate) fn change_keeping(&self, change: impl Fn(&mut Keeping)) -> Result<Version> {
-        self.change_setting(STORE, "", |_| {
+        self.change_setting(STORE, "", Urgency::Reserve, |_| {
             let mut keeping = self.keeping(Lsn::MAX)?;
             change(&mut keeping);
             let Keeping { moments: Moments { every, minutes, hours }, outcomes } = keeping;
@@ -86,7 +86,7 @@ impl Core {
     /// Gives a collection a setting of its own. Durable on return.
     pub(crate) fn set_retention(&self, name: &CollectionName, retention: Retention) -> Result<Version> {
         let id = self.ensure_collection(name)?;
-        self.change_setting(COLLECTION, &format!("{name}/{}", id.0), |stands| {
+        self.change_setting(COLLECTION, &format!("{name}/{}", id.0), Urgency::Reserve, |stands| {
             let mut value = stands.and_then(|stands| stands.value.as_map()).cloned().unwrap_or_default();
             value.insert(OF_COLLECTION, value_of(retention));
             Ok(Some(Value::Map(value)))

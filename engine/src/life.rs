@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use savehold_wal::Lsn;
+use savehold_wal::{Lsn, Urgency};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,8 @@ impl Core {
             return Ok(former.to_vec());
         }
         let mut former = Vec::new();
-        self.change_setting(LIFE, name, |stands| {
+        // on a full disk too: it ends the leases of the life before
+        self.change_setting(LIFE, name, Urgency::Reserve, |stands| {
             former = stands.map(lives_of).unwrap_or_default();
             match former.iter().position(|known| *known == life) {
                 Some(at) if at + 1 < former.len() => return Err(former_life(name)),

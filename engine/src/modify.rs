@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use savehold_wal::{Durability, Lsn, Placed};
+use savehold_wal::{Lsn, Placed, Urgency};
 
 use crate::attributes::{Attributes, UserId};
 use crate::commit::{How, NotCommitted, Patience};
@@ -422,17 +422,12 @@ impl Core {
 
     /// How plain calls commit.
     pub(crate) fn how(&self) -> How {
-        How { durability: self.durability, patience: Patience::Waits }
+        How { durability: self.durability, patience: Patience::Waits, urgency: Urgency::Ordinary }
     }
 
     /// How `_async` calls commit.
     pub(crate) fn how_async(&self) -> How {
-        How { durability: self.durability, patience: Patience::AnswersBusy }
-    }
-
-    /// How the store's own small commits are made: what comes behind them makes them durable.
-    pub(crate) fn how_own(&self) -> How {
-        How { durability: Durability::Buffered, patience: Patience::Waits }
+        How { patience: Patience::AnswersBusy, ..self.how() }
     }
 
     /// Tells this store from others of the process.

@@ -11,10 +11,10 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use savehold_wal::Lsn;
+use savehold_wal::{Durability, Lsn, Urgency};
 
 use crate::attributes::Attributes;
-use crate::commit::NotCommitted;
+use crate::commit::{How, NotCommitted, Patience};
 use crate::core::Core;
 use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
@@ -152,6 +152,9 @@ impl Core {
     /// The number under `prefix` + `name`, or the next free one, committed: buffered, for any commit that uses it
     /// stands behind it.
     fn ensure_number(&self, prefix: &str, name: &str, first: u32) -> Result<u32> {
+        // an origin stands before whatever a new build does first, what frees a full disk too
+        let urgency = if prefix == ORIGIN { Urgency::Reserve } else { Urgency::Ordinary };
+        let how = How { durability: Durability::Buffered, patience: Patience::Waits, urgency };
         loop {
             let (moment, watch) = self.watch();
             if let Some(number) = self.number_of(prefix, name, moment)? {
@@ -175,7 +178,7 @@ impl Core {
                 claim: None,
                 memory: None,
             };
-            let placed = self.place(&draft, self.how_own());
+            let placed = self.place(&draft, how);
             drop(watch);
             match placed {
                 Ok(placed) => {

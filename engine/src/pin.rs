@@ -1,6 +1,6 @@
 //! Corridor: pins: moments with a name, kept until they are unpinned.
 
-use savehold_wal::Lsn;
+use savehold_wal::{Lsn, Urgency};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,7 @@ impl Core {
         let mut value = Map::default();
         value.insert(VERSION, Version::from(moment).to_string());
         let value = Value::Map(value);
-        let done = self.change_setting(PIN, name, |stands| match stands {
+        let done = self.change_setting(PIN, name, Urgency::Ordinary, |stands| match stands {
             Some(other) => Err(taken(other)),
             None => Ok(Some(value.clone())),
         });
@@ -43,7 +43,7 @@ impl Core {
     pub(crate) fn unpin(&self, name: &str) -> Result<bool> {
         check(name)?;
         let mut there = true;
-        let done = self.change_setting(PIN, name, |stands| match stands {
+        let done = self.change_setting(PIN, name, Urgency::Ordinary, |stands| match stands {
             Some(_) => Ok(None),
             None => {
                 there = false;

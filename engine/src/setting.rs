@@ -1,7 +1,7 @@
 //! Corridor: settings and pins of the store: documents under keys of `$set`, read and changed one at a time.
 
 use bytes::Bytes;
-use savehold_wal::{Durability, Lsn};
+use savehold_wal::{Durability, Lsn, Urgency};
 
 use crate::attributes::Attributes;
 use crate::commit::{How, NotCommitted, Patience};
@@ -16,7 +16,6 @@ use crate::record::{Author, Cause};
 use crate::value::{Value, codec};
 
 const PAGE: usize = 256;
-const HOW: How = How { durability: Durability::Synced, patience: Patience::Waits };
 
 /// A setting as it stands.
 pub(crate) struct Setting {
@@ -53,14 +52,17 @@ impl Core {
     }
 
     /// Lets `change` say what the setting `prefix` + `name` becomes, given what it is: `None` removes it. Durable on return.
+    /// `urgency` says whether it may be put on a full disk; removed it may be always.
     pub(crate) fn change_setting(
         &self,
         prefix: &str,
         name: &str,
+        urgency: Urgency,
         mut change: impl FnMut(Option<&Setting>) -> Result<Option<Value>>,
     ) -> Result<Version> {
         let key = Key::new(format!("{prefix}{name}"))?;
         let origin = self.origin_number()?;
+        let how = How { durability: Durability::Synced, patience: Patience::Waits, urgency };
         loop {
             let (moment, watch) = self.watch();
             let seen = self.read(CollectionId::SET, key.as_bytes(), moment)?;
@@ -85,7 +87,7 @@ impl Core {
                 claim: None,
                 memory: None,
             };
-            let placed = self.place(&draft, HOW);
+            let placed = self.place(&draft, how);
             drop(watch);
             match placed {
                 Ok(placed) => {

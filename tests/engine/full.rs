@@ -1,8 +1,10 @@
-//! A disk that is full when a store is recovered.
+//! A disk that is full: when a store is recovered, and when something is to be freed.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::sim::Sim;
-use savehold::{Change, ErrorKind, Next, Outcome, Result, Store};
+use savehold::{Change, Collection, ErrorKind, Moments, Next, Options, Outcome, Result, Retention, Store};
 
 /// A store that was killed with commits that nothing proves yet, on a disk without space.
 fn killed_on_a_full_disk() -> Sim {
@@ -75,5 +77,55 @@ fn with_the_space_that_it_asked_for_a_store_recovers_and_takes_writes() -> Resul
     shows_everything(&store)?;
     sim.free(); // what recovery needs is not what the next segment needs
     store.collection::<i64>("coins")?.increment("anna", 1)?;
+    store.close()
+}
+
+/// Writes until the disk has no more space for it.
+fn write_until_full(coins: &Collection<i64>) {
+    let full = (0..).find_map(|n| coins.set(&format!("key {n}"), &n).err()).expect("it is full some time");
+    assert_eq!(full.kind(), ErrorKind::Full, "{full}");
+}
+
+#[test]
+fn on_a_full_disk_settings_that_give_history_up_are_made() -> Result<()> {
+    let mut sim = Sim::new(8);
+    let store = sim.open()?;
+    let coins = store.collection::<i64>("coins")?;
+    coins.set("anna", &1)?;
+    store.pin("before")?;
+    sim.fill();
+    write_until_full(&coins);
+    store.set_retention("coins", Retention::NewestOnly)?;
+    store.set_moments(Moments::NONE)?;
+    store.set_outcomes_kept(Duration::ZERO)?;
+    assert!(store.unpin("before")?);
+    for refused in [store.set_retention("new", Retention::NewestOnly), store.pin("after").map(drop)] {
+        assert_eq!(refused.expect_err("what takes space is none of them").kind(), ErrorKind::Full);
+    }
+    assert_eq!(store.retention("coins")?, Retention::NewestOnly);
+    store.close()
+}
+
+#[test]
+fn on_a_full_disk_a_new_build_may_remove_as_the_one_before_did() -> Result<()> {
+    let mut sim = Sim::new(9);
+    let store = sim.open_with(Options::new().origin("build 1"))?;
+    let coins = store.collection::<i64>("coins")?;
+    coins.set("anna", &1)?;
+    store.pin("before")?;
+    sim.fill();
+    write_until_full(&coins);
+    let disk = sim.disk();
+    disk.set_capacity(Some(disk.used() + (32 << 10))); // to close and to open, and for no segment
+    store.close()?;
+    let store = sim.open_with(Options::new().origin("build 2"))?;
+    assert!(store.recovery().clean && store.read_only().is_none());
+    let coins = store.collection::<i64>("coins")?;
+    store.set_retention("new", Retention::NewestOnly)?; // a name is the last that has space of its own
+    assert_eq!(coins.set("anna", &2).expect_err("the disk is full").kind(), ErrorKind::Full);
+    coins.remove("anna")?;
+    assert!(store.unpin("before")?);
+    let gone = coins.versions("anna")?.next().expect("the removal")?;
+    assert_eq!(gone.origin.as_deref(), Some("build 2"));
     store.close()
 }

@@ -284,7 +284,7 @@ impl Ground for Engine {
     }
 
     fn how(&self, patience: Patience) -> How {
-        How { durability: self.0.core.durability, patience }
+        How { patience, ..self.0.core.how() }
     }
 
     fn check_of(&self, tx: &Tx<'_>) -> Result<()> {
