@@ -82,7 +82,7 @@ fn with_the_space_that_it_asked_for_a_store_recovers_and_takes_writes() -> Resul
 
 /// Writes until the disk has no more space for it.
 fn write_until_full(coins: &Collection<i64>) {
-    let full = (0..).find_map(|n| coins.set(&format!("key {n}"), &n).err()).expect("it is full some time");
+    let full = (0..).find_map(|n| coins.set(format!("key {n}"), &n).err()).expect("it is full some time");
     assert_eq!(full.kind(), ErrorKind::Full, "{full}");
 }
 
