@@ -4,6 +4,7 @@ use std::task::{Wake, Waker};
 
 use super::*;
 use crate::env::Env;
+use crate::format::header::DATA_OFFSET;
 use crate::options::{Durability, Options};
 use crate::sim::{self, Sim};
 use crate::{Append, Frame, Wal};
@@ -207,6 +208,40 @@ fn a_segment_that_nothing_was_written_in_hides_nothing() {
             drop(log);
             log = open(&mut sim);
         }
+    }
+}
+
+#[test]
+fn a_segment_in_which_nothing_was_answered_hides_nothing() {
+    let mut sim = Sim::new(7);
+    let log = open(&mut sim);
+    let first = log.span().start;
+    log.make_room(100).unwrap();
+    sim.kill();
+    drop(log);
+    let log = open(&mut sim); // the segment that was prepared is gone, and its places
+    let lost = ["lost", "behind it"].map(|head| {
+        let lsn = buffer(&log, head);
+        _ = log.log.order.lock().frames.cut(); // the next one begins in a block of its own
+        lsn
+    });
+    let segment = log.log.segment_of(lost[0]).unwrap();
+    assert!(segment.base > first);
+    sim.kill();
+    drop(log);
+    sim.disk().flip_bit(&segment.path, DATA_OFFSET + 20, 1).unwrap(); // as a power cut tears the first group, and no later one
+    let mut log = open(&mut sim);
+    assert!(log.report().groups_dropped > 0 && log.stats().segments > 0, "{:?}", log.report());
+    for one in [&[][..], &["one"], &["one"]] {
+        assert_eq!(log.complete(), Lsn::NONE);
+        for from in [Lsn::from_raw(1), first, lost[0]] {
+            assert_eq!(heads(&mut log.follow(from)), one);
+        }
+        if one.is_empty() {
+            append(&log, "one", 0);
+        }
+        drop(log);
+        log = open(&mut sim);
     }
 }
 
