@@ -201,12 +201,17 @@ impl Held {
 
 impl Hold {
     /// Has the moment kept as if it were pinned while it is held; false: when it was granted it was kept by another
-    /// holder alone.
+    /// holder alone. Terms that came into force since then may not keep it: those in force keep it now, and are to be
+    /// durable before its pin is.
     pub(crate) fn pin(&self) -> bool {
         let mut held = self.moments.held.lock();
         let Some(open) = held.open.get_mut(&self.number) else { return false };
         open.pinning = open.granted.keeps(open.moment);
-        open.pinning
+        let (pinning, moment) = (open.pinning, open.moment);
+        if pinning && !held.terms.keeps(moment) {
+            held.terms = Arc::new(held.terms.with_held(moment));
+        }
+        pinning
     }
 
     /// Has every later moment held too.
@@ -248,5 +253,37 @@ impl Paging {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.moments.held.lock().open.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pin whose commit is answered is there, whatever terms come into force while it is made.
+    #[test]
+    fn a_moment_that_is_pinned_while_it_is_held_stays_though_terms_gave_it_up() {
+        let (moments, moment) = (Arc::new(Moments::default()), Lsn::new(1, 5));
+        let change = |pins: &[Lsn]| {
+            let newer = Terms { every: Lsn::new(1, 9), ..Terms::default() };
+            let next =
+                |before: &Arc<Terms>, pinning| Ok::<_, ()>(Arc::new(newer.with_pins(before, pins, pinning)));
+            moments.change(next).expect("no error");
+        };
+        let hold = |moment| {
+            let granted = |held: &Held| held.kept_before(moment).ok_or(());
+            moments.hold(Location::caller(), Duration::ZERO, granted).expect("kept")
+        };
+        let held = hold(moment);
+        change(&[]);
+        assert!(!moments.terms().keeps(moment));
+        let held_by_another_alone = hold(moment);
+        assert!(held.pin() && !held_by_another_alone.pin());
+        assert!(moments.terms().keeps(moment));
+        drop((held, held_by_another_alone)); // by now the pin stands in the log
+        change(&[moment]);
+        assert!(moments.terms().keeps(moment));
+        change(&[]);
+        assert!(!moments.terms().keeps(moment), "it was unpinned");
     }
 }

@@ -135,3 +135,55 @@ impl Store {
         Changes::new(self.core.clone(), &from.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use savehold_wal::clock::SimClock;
+    use savehold_wal::env::{Env, Threads};
+    use savehold_wal::sim::{Choice, SimDisk, memory};
+
+    use super::*;
+    use crate::options::Options;
+    use crate::retention::{Moments, Retention, VersionsKept};
+
+    /// Between the answer that a moment is kept and the pin, time gives it up; then the power goes, or not.
+    #[test]
+    fn a_pin_holds_a_moment_that_was_given_up_while_it_was_made() -> Result<()> {
+        let (disk, clock) = (SimDisk::new(1), Arc::new(SimClock::default()));
+        let open = |disk: &SimDisk| {
+            let vfs = Arc::new(disk.clone());
+            let env = Env { vfs, clock: clock.clone(), threads: Threads::None, ..memory() };
+            Options::new().open_in(env, Path::new("/store"))
+        };
+        let store = open(&disk)?;
+        store.set_moments(Moments { every: Duration::from_secs(60), ..Moments::NONE })?;
+        let none = VersionsKept { explicit: Duration::ZERO, ..VersionsKept::default() };
+        store.set_retention("coins", Retention::History(none))?;
+        let coins = store.collection::<u64>("coins")?;
+        let first = coins.set("42", &1)?;
+        coins.set("42", &2)?;
+        let held = Snapshot::at(&store.core, &first.into(), Location::caller())?;
+        clock.advance(Duration::from_secs(300));
+        coins.set("42", &3)?;
+        store.thin()?;
+        assert!(!store.core.moments.terms().keeps(first.lsn()), "only the snapshot keeps it");
+        held.pin()?;
+        store.core.pin("first", first.lsn())?;
+        drop(held);
+        let crashed = open(&disk.reboot(Choice::KeepNone))?;
+        for (store, name) in [(store, "open"), (crashed, "crashed")] {
+            store.thin()?;
+            let then = store.collection::<u64>("coins")?.get_at("42", At::Pin("first".into()));
+            assert_eq!(then.map(|entry| entry.map(|entry| entry.value))?, Some(1), "{name}");
+            assert!(store.unpin("first")?);
+            store.thin()?;
+            let gone = store.collection::<u64>("coins")?.get_at("42", first).unwrap_err();
+            assert_eq!(gone.kind(), crate::ErrorKind::Gone, "{name}");
+        }
+        Ok(())
+    }
+}

@@ -47,14 +47,15 @@ impl Snapshot {
         self
     }
 
-    /// Has the moment kept as if it were pinned, as long as this is open.
+    /// Has the moment kept as if it were pinned, as long as this is open, and by terms that are durable.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`](crate::ErrorKind::Gone): only snapshots kept it when this one was opened.
+    /// [`ErrorKind::Full`](crate::ErrorKind::Full), [`ErrorKind::Halted`](crate::ErrorKind::Halted).
     pub(crate) fn pin(&self) -> Result<()> {
         if self.hold.pin() {
-            return Ok(());
+            return self.core.say_terms();
         }
         Err(gone(self.hold.moment, self.core.moments.terms().oldest()))
     }

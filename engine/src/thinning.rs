@@ -148,12 +148,19 @@ impl Core {
             let next = next.with_pins(before, &self.pinned_moments()?, pinning);
             Ok(if next.keeps_as(before) { before.clone() } else { Arc::new(next) })
         })?;
-        let stale = *self.shelf.manifest.lock().terms != *terms;
-        if stale && !planted::has(Fault::DropUnsaid) {
-            self.shelf.name(&self.wal, |manifest| manifest.terms = terms.clone())?;
-        }
+        self.say_terms()?;
         let held = if planted::has(Fault::ForgetHeld) { Holds::default() } else { held };
         Ok(self.plan(&terms, held))
+    }
+
+    /// Makes the terms in force durable, where MANIFEST has others. Those that are in force when it is written: who pins a
+    /// moment adds it to them at any time, and what is said last must have it.
+    pub(crate) fn say_terms(&self) -> Result<()> {
+        let stale = *self.shelf.manifest.lock().terms != *self.moments.terms();
+        if stale && !planted::has(Fault::DropUnsaid) {
+            self.shelf.name(&self.wal, |manifest| manifest.terms = self.moments.terms())?;
+        }
+        Ok(())
     }
 
     fn pinned_moments(&self) -> Result<Vec<Lsn>> {

@@ -134,6 +134,15 @@ impl Terms {
         self
     }
 
+    /// The same, with a moment besides that somebody has held since it was kept: it is whole.
+    #[must_use]
+    pub fn with_held(&self, moment: Lsn) -> Self {
+        let mut pins = self.pins.clone();
+        let at = pins.partition_point(|pin| *pin < moment);
+        pins.insert(at, moment);
+        Self { pins, ..self.clone() }
+    }
+
     /// Whether these keep just what `other` does, by whatever times.
     #[must_use]
     pub fn keeps_as(&self, other: &Self) -> bool {
