@@ -89,7 +89,8 @@ impl Log {
         }
     }
 
-    fn tend_buffered(&self) -> Option<Duration> {
+    /// Syncs what was written without one, where that is due, or says when it will be.
+    pub(crate) fn tend_buffered(&self) -> Option<Duration> {
         let now = self.env.clock.boot();
         let (since, bytes) = self.order.lock().unsynced?;
         let due = since.saturating_add(self.options.sync_after);

@@ -79,14 +79,18 @@ impl Log {
 
     /// Prepares the segment behind the active one, if there is none.
     pub(crate) fn prepare_ahead(&self) -> Result<()> {
+        if !self.lacks_next() {
+            return Ok(()); // without a wait for whoever has the catalog
+        }
         let mut catalog = self.catalog.lock();
         self.check()?;
+        if self.lacks_next() { self.prepare_next(&mut catalog, Size::For(0)) } else { Ok(()) }
+    }
+
+    /// There is an active segment, and none prepared behind it.
+    fn lacks_next(&self) -> bool {
         let order = self.order.lock();
-        if !order.begun || order.frames.active().is_none() || order.frames.next().is_some() {
-            return Ok(());
-        }
-        drop(order);
-        self.prepare_next(&mut catalog, Size::For(0))
+        order.begun && order.frames.active().is_some() && order.frames.next().is_none()
     }
 
     fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, size: Size) -> Result<()> {
@@ -126,7 +130,11 @@ impl Log {
             return done;
         };
         let fill = self.fill_for(header.capacity);
-        let prepare = || Segment::prepare(&*self.env.vfs, &self.root, &header, fill, self.options.access);
+        // on a slow disk zeros take many seconds: what is to be durable before does not wait for them
+        let mut between = || _ = self.tend_buffered();
+        let access = self.options.access;
+        let mut prepare =
+            || Segment::prepare(&*self.env.vfs, &self.root, &header, fill, access, &mut between);
         let segment = match self.held_directory().and_then(|_held| prepare()) {
             Ok(segment) => Arc::new(segment),
             Err(e) => return Err(self.not_prepared(e, too_small, header.capacity)),
@@ -258,7 +266,10 @@ impl Log {
     pub(crate) fn name_again(&self, catalog: &mut Catalog) -> Result<()> {
         let again = Catalog::clone(catalog);
         match self.name(catalog, again) {
-            Err(e) if e.kind() == ErrorKind::Full => manifest::forget_previous(&*self.env.vfs, &self.root),
+            Err(e) if e.kind() == ErrorKind::Full => {
+                let _held = self.held_directory()?;
+                manifest::forget_previous(&*self.env.vfs, &self.root)
+            }
             done => done,
         }
     }
@@ -283,8 +294,20 @@ impl Log {
     }
 
     fn fill_for(&self, capacity: u64) -> Fill {
-        let habit = self.order.lock().habit;
-        let zeros = habit.wants_zeros().unwrap_or(capacity <= ZEROS_UNSEEN_BYTES_MAX);
-        if zeros { Fill::Zeros(Steps::beside(self.company.load(Ordering::Acquire))) } else { Fill::Allocate }
+        let (habit, full) = {
+            let order = self.order.lock();
+            (order.habit, order.full.is_some())
+        };
+        let wanted = habit.wants_zeros().unwrap_or(capacity <= ZEROS_UNSEEN_BYTES_MAX);
+        // where space is short, or was, the system is asked for all of it at once: zeros would take what there is until they fail
+        let short = || full || self.env.vfs.free_bytes(&self.root).is_ok_and(|free| free < capacity);
+        if wanted && !short() {
+            Fill::Zeros(Steps::beside(self.company.load(Ordering::Acquire)))
+        } else {
+            Fill::Allocate
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

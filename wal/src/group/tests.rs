@@ -28,7 +28,7 @@ fn segment(base: u64, blocks: u64) -> Arc<Segment> {
         generation: 0,
         end: Lsn::NONE,
     };
-    Arc::new(Segment::prepare(&disk, root, &header, Fill::Allocate, Access::Pread).unwrap())
+    Arc::new(Segment::prepare(&disk, root, &header, Fill::Allocate, Access::Pread, &mut || ()).unwrap())
 }
 
 fn binding(base: u64) -> Binding {

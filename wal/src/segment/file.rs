@@ -70,7 +70,7 @@ pub struct Segment {
 
 impl Segment {
     /// Makes a segment file, durable with its name in the directory: the first half of preparing. No LSN in it may
-    /// be handed out before the catalog names it.
+    /// be handed out before the catalog names it. `between` is called now and then where it takes long.
     ///
     /// # Errors
     ///
@@ -81,10 +81,11 @@ impl Segment {
         header: &SegmentHeader,
         fill: Fill,
         access: Access,
+        between: &mut dyn FnMut(),
     ) -> Result<Self> {
         let dir = root.join(LOG_DIR);
         let path = dir.join(segment_name(header.base, header.generation));
-        let made = Self::write_new(vfs, &path, header, fill).and_then(|file| {
+        let made = Self::write_new(vfs, &path, header, fill, between).and_then(|file| {
             #[cfg(feature = "planted")]
             if planted::is(Planted::SkipPrepareDirSync) {
                 return Ok(file);
@@ -116,13 +117,14 @@ impl Segment {
         path: &Path,
         header: &SegmentHeader,
         fill: Fill,
+        between: &mut dyn FnMut(),
     ) -> io::Result<Arc<dyn VfsFile>> {
         let file = match vfs.open(path, OpenMode::CreateNew) {
             // left by a crash while it was being prepared: nothing was ever written in it, for nothing named it
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => vfs.open(path, OpenMode::Truncate)?,
             other => other?,
         };
-        fill.fill(&*file, DATA_OFFSET, DATA_OFFSET + header.capacity)?;
+        fill.fill(&*file, DATA_OFFSET, DATA_OFFSET + header.capacity, between)?;
         file.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
         #[cfg(feature = "planted")]
         if planted::is(Planted::SkipHeaderSync) {

@@ -45,18 +45,26 @@ const ZEROS_WRITE_BYTES: usize = 64 << 10;
 static ZEROS: [u8; ZEROS_WRITE_BYTES] = [0; ZEROS_WRITE_BYTES];
 
 impl Fill {
-    /// Gets the space of a new file, from `start` to `end`; zeros are durable step by step.
+    /// Gets the space of a new file, from `start` to `end`; zeros are durable step by step, and `between` is called behind each: on a
+    /// slow disk they take their time.
     ///
     /// # Errors
     ///
     /// Those of the calls.
-    pub(super) fn fill(self, file: &dyn VfsFile, start: u64, end: u64) -> io::Result<()> {
+    pub(super) fn fill(
+        self,
+        file: &dyn VfsFile,
+        start: u64,
+        end: u64,
+        between: &mut dyn FnMut(),
+    ) -> io::Result<()> {
         let Self::Zeros(steps) = self else { return file.allocate(end) };
         let mut at = start;
         while at < end {
             let step = (at + steps.bytes()).min(end);
             write_zeros(file, at..step)?;
             file.sync()?;
+            between();
             at = step;
         }
         Ok(())
@@ -130,8 +138,10 @@ mod tests {
         for (company, syncs) in [(0, 2), (1, 2), (2, 32), (64, 32)] {
             let disk = SimDisk::memory();
             let (file, before) = (file(&disk), disk.counts());
-            Fill::Zeros(Steps::beside(company)).fill(&*file, 0, BYTES).unwrap();
+            let mut between = 0;
+            Fill::Zeros(Steps::beside(company)).fill(&*file, 0, BYTES, &mut || between += 1).unwrap();
             let counts = disk.counts();
+            assert_eq!(between, syncs, "what else is due is looked at behind each");
             assert_eq!(counts.syncs - before.syncs, syncs, "beside {company}");
             assert_eq!(counts.bytes_written - before.bytes_written, BYTES);
             assert!(is_zeros(&*file, 0..BYTES).unwrap());
@@ -142,7 +152,7 @@ mod tests {
     fn any_byte_in_a_file_is_found_and_space_that_was_only_got_is_zeros() {
         let disk = SimDisk::memory();
         let file = file(&disk);
-        Fill::Allocate.fill(&*file, 0, BYTES).unwrap();
+        Fill::Allocate.fill(&*file, 0, BYTES, &mut || ()).unwrap();
         assert!(is_zeros(&*file, 0..BYTES).unwrap());
         for at in [0, 4096, BYTES / 2 + 77, BYTES - 1] {
             file.write_at(&mut [IoSlice::new(&[1])], at).unwrap();

@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use super::*;
+use crate::clock::OsClock;
+use crate::env::Env;
+use crate::format::frame::Frame;
+use crate::open::open;
+use crate::options::{Durability, Options};
+use crate::place::Urgency;
+use crate::segment::file::Access;
+use crate::sim::{SimDisk, alone};
+use crate::wal::Wal;
+
+const CAPACITY: u64 = 2 << 20;
+
+fn options(sync_after: Duration) -> Options {
+    let segment_bytes = CAPACITY;
+    Options {
+        access: Access::Pread,
+        segment_bytes_min: segment_bytes,
+        segment_bytes_max: segment_bytes,
+        sync_after,
+        ..Options::default()
+    }
+}
+
+fn commit(log: &Log, durability: Durability) -> Result<Lsn> {
+    let mut frame = Frame::record(&[7; 100], &[]).unwrap();
+    let placed = log.append(&mut frame, durability, Urgency::Ordinary)?;
+    log.wait(placed).unwrap();
+    Ok(placed.lsn)
+}
+
+#[test]
+fn what_falls_due_while_a_segment_is_prepared_does_not_wait_for_its_zeros() {
+    let disk = SimDisk::memory();
+    let log = open(alone(&disk), Path::new("/store"), options(Duration::ZERO)).unwrap().0;
+    let mut met = 0;
+    for n in 1..5_000 {
+        commit(&log, Durability::Synced).unwrap(); // small and synced: zeros are written
+        let first = commit(&log, Durability::Buffered).unwrap();
+        assert!(log.durable.get() <= first, "nobody asks for it before the next segment is made");
+        let made = log.counters.segments.load(Ordering::Relaxed);
+        let mut frame = Frame::record(&vec![7; n % 9_000], &[]).unwrap();
+        let placed = log.append(&mut frame, Durability::Buffered, Urgency::Ordinary).unwrap();
+        if log.counters.segments.load(Ordering::Relaxed) > made {
+            // it begins a segment, so that the next one was made, on this thread; nothing was written since
+            assert!(log.durable.get() > first, "what was due between two steps of the zeros is durable");
+            met += 1;
+        }
+        log.wait(placed).unwrap();
+    }
+    assert!(met > 1, "{met}");
+}
+
+#[test]
+fn full_disk_is_not_written_full_of_zeros_again_and_again() {
+    let disk = SimDisk::memory();
+    let log = open(alone(&disk), Path::new("/store"), options(Duration::from_secs(1))).unwrap().0;
+    commit(&log, Durability::Synced).unwrap();
+    disk.set_capacity(Some(disk.used() + CAPACITY / 2));
+    let refused = loop {
+        if let Err(e) = commit(&log, Durability::Synced) {
+            break e;
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    let (written, free) = (disk.counts().bytes_written, log.env.vfs.free_bytes(&log.root).unwrap());
+    for _ in 0..100 {
+        assert_eq!(commit(&log, Durability::Synced).unwrap_err().kind(), ErrorKind::Full);
+    }
+    assert_eq!(disk.counts().bytes_written, written, "there is too little space: nothing is tried out");
+    assert_eq!(log.env.vfs.free_bytes(&log.root).unwrap(), free, "and what there is others have");
+    disk.set_capacity(None);
+    commit(&log, Durability::Synced).unwrap();
+}
+
+#[test]
+fn records_in_front_of_one_that_is_refused_are_written() {
+    let disk = SimDisk::memory();
+    let env = Env { threads: Threads::Own, clock: Arc::new(OsClock), ..alone(&disk) };
+    let wal = Wal::open_in(env, Path::new("/store"), options(Duration::from_secs(1))).unwrap();
+    let too_large = vec![0; crate::limits::BODY_BYTES_MAX + 1];
+    let refused = wal.append_batch([(&b"first"[..], &b""[..]), (&b"second"[..], &too_large[..])]);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
+    let end = wal.log.order.lock().frames.tail();
+    let asked = wal.log.writing.load(Ordering::SeqCst); // a writer thread was, or is done
+    assert!(asked || wal.log.durable.get() >= end);
+}
