@@ -107,7 +107,12 @@ impl Core {
             last = Some(match self.place_ending(&draft, how, now) {
                 Ok(placed) => placed,
                 Err(Refused::Lease(..)) => unreachable!("only keys of the store itself are written"),
-                Err(refused) => return Err(refused.into()),
+                Err(refused) => {
+                    if let Some(placed) = last {
+                        drop(self.wal.settle(placed)); // those in front of it have ended: their record does not wait for another
+                    }
+                    return Err(refused.into());
+                }
             });
             rest = later;
         }

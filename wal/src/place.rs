@@ -57,6 +57,7 @@ impl Log {
         if self.admits(bytes) {
             return Ok(());
         }
+        self.check()?; // in a forked child a thread that is not there may have the lock
         let mut order = self.order.lock();
         while !self.admits(bytes) {
             self.check()?;

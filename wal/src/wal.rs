@@ -160,12 +160,13 @@ impl Wal {
         records: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<Option<Ticket>> {
         let mut last = None;
-        for (head, body) in records {
+        let refused = records.into_iter().try_for_each(|(head, body)| {
             let mut frame = Frame::record(head, &[body])?;
             last = Some(self.log.append(&mut frame, Durability::Synced, Urgency::Ordinary)?);
-        }
-        self.log.kick();
-        Ok(last.map(|placed| Ticket::new(self.shares.share(), placed)))
+            Ok(())
+        });
+        self.log.kick(); // those in front of one that is refused are written like any others
+        refused.map(|()| last.map(|placed| Ticket::new(self.shares.share(), placed)))
     }
 
     /// Appends a frame that was encoded before, and returns its ticket.
@@ -233,7 +234,11 @@ impl Wal {
     ///
     /// [`ErrorKind::Busy`]: nothing was written.
     pub fn admit_now(&self, bytes: u64) -> Result<()> {
-        if self.log.admits(bytes) { Ok(()) } else { Err(busy(bytes)) }
+        if self.log.admits(bytes) {
+            return Ok(());
+        }
+        self.log.check()?; // nobody writes what is in flight behind a halt, or in a forked child
+        Err(busy(bytes))
     }
 
     /// The ticket of a frame placed by [`Wal::try_place`]; sees to it that it gets written.
@@ -452,19 +457,12 @@ impl Wal {
         // Held to the end: whoever closes second takes away neither threads nor directory from the first.
         let mut threads = self.threads.lock();
         let closed = self.log.close_down();
-        self.stop(&mut threads);
-        *self.log.lock.lock() = None;
-        closed
-    }
-
-    fn stop(&self, threads: &mut Vec<JoinHandle<()>>) {
         self.log.stop_threads();
-        for thread in threads.drain(..) {
-            if let Err(panic) = thread.join()
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
+        let panic = threads.drain(..).fold(None, |panic, thread| thread.join().err().or(panic));
+        *self.log.lock.lock() = None;
+        match panic {
+            Some(panic) if !std::thread::panicking() => std::panic::resume_unwind(panic),
+            _ => closed,
         }
     }
 }
