@@ -269,6 +269,7 @@ impl Log {
         }
         drop(catalog);
         let remove = |source: &Arc<Segment>| {
+            let _held = self.held_directory()?;
             let removed = self.env.vfs.remove(&source.path);
             removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &source.path, e))
         };

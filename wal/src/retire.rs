@@ -46,6 +46,7 @@ impl Log {
         let remove = |segment: &Arc<Segment>| {
             self.drop_segment(segment.base, segment.generation);
             let freed = segment.file_len().unwrap_or(0);
+            let _held = self.held_directory()?;
             let removed = self.env.vfs.remove(&segment.path).map(|()| freed);
             removed.map_err(|e| Error::io(ErrorKind::Io, "removing", &segment.path, e))
         };
@@ -70,6 +71,7 @@ impl Log {
             segment.generation,
             DATA_OFFSET + end.raw() - segment.base.raw()
         );
+        let _held = self.held_directory()?;
         let write = || -> io::Result<()> {
             self.env.vfs.create_dir(&dir)?;
             let file = self.env.vfs.open(&dir.join(&name), OpenMode::Truncate)?;
