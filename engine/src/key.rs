@@ -54,6 +54,7 @@ impl Key {
     /// # Errors
     ///
     /// As [`Key::new`].
+    #[inline]
     pub(crate) fn stored(collection: CollectionId, bytes: &[u8]) -> Result<Self> {
         check_in(collection, bytes).map(|()| Self::of_checked(bytes))
     }
@@ -65,6 +66,7 @@ impl Key {
     }
 
     /// The key of these bytes, checked by the caller.
+    #[inline]
     fn of_checked(bytes: &[u8]) -> Self {
         if bytes.len() <= INLINE_BYTES_MAX {
             let mut inline = [0; INLINE_BYTES_MAX];
@@ -113,6 +115,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<()> {
 /// # Errors
 ///
 /// As [`check`], with [`RESERVED_KEY_BYTES_MAX`] where the collection is reserved.
+#[inline]
 pub(crate) fn check_in(collection: CollectionId, bytes: &[u8]) -> Result<()> {
     check_len(bytes.len(), bytes_max(collection))
 }
@@ -123,6 +126,7 @@ pub(crate) const fn bytes_max(collection: CollectionId) -> usize {
     if collection.is_reserved() { RESERVED_KEY_BYTES_MAX } else { KEY_BYTES_MAX }
 }
 
+#[inline]
 fn check_len(len: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&len) { Ok(()) } else { Err(refused(len, most)) }
 }

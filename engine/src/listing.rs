@@ -16,6 +16,7 @@ pub struct Keys(pub(crate) Listing);
 impl Iterator for Keys {
     type Item = Result<Key>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|item| item.map(|(key, _)| key))
     }

@@ -297,7 +297,7 @@ impl Listing {
     }
 
     /// The next key of the page that was read.
-    #[inline]
+    #[inline(always)]
     fn next_read(&mut self) -> Option<Result<(Key, VersionRef)>> {
         while let Some((key, version)) = self.page.get(self.at) {
             self.at += 1;
@@ -325,11 +325,20 @@ impl Listing {
 impl Iterator for Listing {
     type Item = Result<(Key, VersionRef)>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        match self.next_read() {
+            Some(item) => Some(item),
+            None => self.next_page(),
+        }
+    }
+}
+
+impl Listing {
+    /// The first key of the next page that has one.
+    #[cold]
+    fn next_page(&mut self) -> Option<Result<(Key, VersionRef)>> {
         loop {
-            if let Some(item) = self.next_read() {
-                return Some(item);
-            }
             if self.over {
                 return None;
             }
@@ -340,6 +349,9 @@ impl Iterator for Listing {
             if let Err(e) = self.read_page() {
                 self.over = true;
                 return Some(Err(e));
+            }
+            if let Some(item) = self.next_read() {
+                return Some(item);
             }
         }
     }

@@ -105,6 +105,29 @@ pub(crate) fn end<const COUNT: u32>(eight: [u8; 8]) -> Option<usize> {
     (ends != 0).then(|| ends.trailing_zeros() as usize / 8 + 1)
 }
 
+/// `COUNT` numbers, one to eight, and how many bytes they take, if they end in these; `None` where they do not, or one of them
+/// is not in its shortest form.
+#[inline(always)]
+pub(crate) fn several<const COUNT: usize>(eight: [u8; 8]) -> Option<([u64; COUNT], usize)> {
+    const { assert!(COUNT >= 1 && COUNT <= 8) };
+    let (mut rest, mut passed, mut numbers) = (u64::from_le_bytes(eight), 0, [0; COUNT]);
+    for number in &mut numbers {
+        let ends = !rest & MORE;
+        if ends == 0 {
+            return None;
+        }
+        let bits = ends.trailing_zeros() + 1; // up to the end of its last byte
+        let own = rest & (u64::MAX >> (u64::BITS - bits));
+        if own >> (bits - 8) == 0 && bits > 8 {
+            return None;
+        }
+        *number = gather(own & !MORE);
+        rest = rest >> (bits - 1) >> 1;
+        passed += bits; // zeros move up from behind the eighth byte: they count as bytes that were not there
+    }
+    (passed <= u64::BITS).then_some((numbers, passed as usize / 8))
+}
+
 /// What follows `COUNT` numbers, one to eight, that are not looked at; `None` where there are not so many.
 #[inline(always)]
 pub(crate) fn skip<const COUNT: u32>(bytes: &[u8]) -> Option<&[u8]> {
@@ -216,5 +239,23 @@ mod tests {
         let too_large = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
         assert_eq!(take(&too_large), None);
         assert_eq!(take(&[0xff; 11]), None);
+    }
+
+    #[test]
+    fn several_numbers_are_what_one_after_the_other_are() {
+        let numbers =
+            [0, 1, 127, 128, 16_383, 16_384, (1 << 21) - 1, 1 << 21, 1 << 35, (1 << 42) - 1, 1 << 49];
+        for (a, b, c) in numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b, (a ^ b) % 1000))) {
+            let mut out = [a, b, c].map(bytes_of).concat();
+            let taken = out.len();
+            out.extend([0xff, 0x01, 0x80, 0, 0, 0, 0, 0]); // what follows is not looked at
+            let expected = (taken <= 8).then_some(([a, b, c], taken));
+            assert_eq!(several(*out.first_chunk().unwrap()), expected, "{a} {b} {c}");
+        }
+        assert_eq!(several::<3>([0x80, 0, 1, 1, 0, 0, 0, 0]), None, "the first is longer than it need be");
+        assert_eq!(several::<3>([1, 0x81, 0x80, 0, 1, 0, 0, 0]), None, "the second is");
+        assert_eq!(several::<3>([1, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0]), None, "the third is");
+        assert_eq!(several::<3>([0x80; 8]), None);
+        assert_eq!(several::<8>([1, 2, 3, 4, 5, 6, 7, 8]), Some(([1, 2, 3, 4, 5, 6, 7, 8], 8)));
     }
 }

@@ -109,6 +109,7 @@ impl Page {
         Some((self.key(index), *version))
     }
 
+    #[inline]
     pub(super) fn push(&mut self, key: &[u8], version: VersionRef) {
         if self.items.capacity() == 0 {
             self.items.reserve(FIRST);

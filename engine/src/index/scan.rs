@@ -91,6 +91,11 @@ impl<'l> Layer<'l> {
 
     /// Adds what it has left to a page, up to `limit` keys in all.
     fn read_into(&mut self, page: &mut Page, limit: usize) -> Result<()> {
+        if let Self::Table(scan) = self
+            && scan.query.direction == Direction::Ascending
+        {
+            return scan.read_up(page, limit);
+        }
         while page.len() < limit
             && let Some((key, version)) = self.current()
         {
@@ -218,6 +223,47 @@ impl TableScan<'_> {
         match self.query.direction {
             Direction::Ascending => self.step_up(),
             Direction::Descending => self.step_down(),
+        }
+    }
+
+    /// Adds what it has left to a page, up to `limit` keys in all.
+    fn read_up(&mut self, page: &mut Page, limit: usize) -> Result<()> {
+        while page.len() < limit
+            && let Some(version) = self.version
+        {
+            page.push(&self.full[4..], version);
+            self.read_decoded(page, limit);
+            if page.len() < limit {
+                self.step()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the keys behind the one it stands at that are decoded, where all of them are in the range, as most are: then none is
+    /// compared with anything, nor copied but to the page. Stands at the last of them.
+    fn read_decoded(&mut self, page: &mut Page, limit: usize) {
+        let Self { cursor, query, full, .. } = self;
+        let in_range = |last: &[u8]| key_of(last, query.collection).is_some_and(|key| !query.is_behind(key));
+        if !cursor.last_decoded().is_some_and(in_range) {
+            return;
+        }
+        let (mut known, mut first) = (true, true);
+        let before = page.len();
+        cursor.run(|next, version, same| {
+            known = if first { next == &full[..] } else { known && same };
+            first = false;
+            if !known && version.lsn <= query.as_of {
+                page.push(&next[4..], version);
+                known = true;
+            }
+            page.len() < limit
+        });
+        if page.len() > before
+            && let Some(last) = page.last_key()
+        {
+            full.truncate(4);
+            full.extend_from_slice(last);
         }
     }
 

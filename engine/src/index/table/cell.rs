@@ -238,11 +238,44 @@ impl<'a> Cells<'a> {
         Some(Glance { shared: usize::try_from(shared).ok()?, suffix, version })
     }
 
+    /// The next cell of a page of versions, nearly always: its lengths take a byte each, the version no more than eight. Where it
+    /// does not, nothing was passed.
+    #[inline(always)]
+    fn next_short(&mut self) -> Option<Cell<'a>> {
+        let [shared, length, version @ ..] = *self.rest.first_chunk::<10>()?;
+        if self.form != Form::Versions || shared | length >= 0x80 || shared | length == 0 {
+            return None;
+        }
+        let ([lsn, offset, bytes], taken) = varint::several(version)?;
+        let lsn = Lsn::from_raw(self.low.raw().checked_add(lsn)?);
+        let (offset, bytes) = (u32::try_from(offset).ok()?, u32::try_from(bytes).ok()?.rotate_right(1));
+        let (start, shared) = (2 + taken, usize::from(shared));
+        let end = start + usize::from(length);
+        let suffix = self.rest.get(start..end)?;
+        self.pass(end)?;
+        Some(Cell { shared, suffix, version: Packed { lsn, offset, bytes } })
+    }
+
+    #[inline(never)]
+    fn next_slowly(&mut self) -> Option<Cell<'a>> {
+        let cells = self.rest.get(..self.left)?;
+        let (shared, rest) = varint::take(cells)?;
+        let (length, rest) = varint::take(rest)?;
+        if shared | length == 0 {
+            return None; // no key is empty, so these are the zeros behind the last cell
+        }
+        let (version, rest) = self.version(rest)?;
+        let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.pass(cells.len() - rest.len())?;
+        Some(Cell { shared: usize::try_from(shared).ok()?, suffix, version })
+    }
+
     /// Goes on behind a cell of so many bytes, if they all were cells.
     #[inline(always)]
     fn pass(&mut self, bytes: usize) -> Option<()> {
-        self.left = self.left.checked_sub(bytes)?;
+        let left = self.left.checked_sub(bytes)?;
         self.rest = self.rest.get(bytes..)?;
+        self.left = left;
         Some(())
     }
 
@@ -267,16 +300,10 @@ impl<'a> Iterator for Cells<'a> {
     /// ever does.
     #[inline]
     fn next(&mut self) -> Option<Cell<'a>> {
-        let cells = self.rest.get(..self.left)?;
-        let (shared, rest) = varint::take(cells)?;
-        let (length, rest) = varint::take(rest)?;
-        if shared | length == 0 {
-            return None; // no key is empty, so these are the zeros behind the last cell
+        match self.next_short() {
+            Some(cell) => Some(cell),
+            None => self.next_slowly(),
         }
-        let (version, rest) = self.version(rest)?;
-        let (suffix, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        self.pass(cells.len() - rest.len())?;
-        Some(Cell { shared: usize::try_from(shared).ok()?, suffix, version })
     }
 }
 

@@ -189,6 +189,27 @@ impl<'t> Cursor<'t> {
         Ok(if self.settle()? { Some(self.decoded.get(self.at)) } else { None })
     }
 
+    /// The key of the last version that is decoded, where any is that [`Cursor::next`] did not give yet.
+    #[inline]
+    pub fn last_decoded(&self) -> Option<&[u8]> {
+        let last = self.decoded.items[self.at..].last()?;
+        Some(self.decoded.key(last))
+    }
+
+    /// Gives versions as [`Cursor::next`] does, as far as they are decoded and while `take` says that it wants the next one: each
+    /// with whether it is of the same key as the one before it, which is not known of the first.
+    #[inline]
+    pub fn run(&mut self, mut take: impl FnMut(&[u8], VersionRef, bool) -> bool) {
+        let mut before = u32::MAX;
+        while let Some(item) = self.decoded.items.get(self.at) {
+            self.at += 1;
+            if !take(self.decoded.key(item), item.version.into(), item.start == before) {
+                return;
+            }
+            before = item.start;
+        }
+    }
+
     /// Goes on to the restart behind which the next version stands; false where there is none.
     #[inline]
     fn settle(&mut self) -> Result<bool> {
