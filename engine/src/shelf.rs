@@ -321,7 +321,15 @@ pub(crate) fn open_in(
         Access::Pread => None,
     };
     let bytes = map.map_or(Bytes::File(file), Bytes::Mapped);
-    Table::open(bytes, store, named.number, named.random, &path)
+    let table = Table::open(bytes, store, named.number, named.random, &path)?;
+    if table.facts().low < named.low || table.facts().high > named.high {
+        let say = format!(
+            "the index table {} says that it is another: it is made anew from the log",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Corrupt, say));
+    }
+    Ok(table)
 }
 
 /// Removes the files of tables that nothing names; says which number is free, and all that are larger.

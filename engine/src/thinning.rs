@@ -229,12 +229,13 @@ impl Core {
             let (collection, key) = of_key[0].0.split_first_chunk().expect("a collection stands in front");
             let collection = u32::from_be_bytes(*collection);
             let versions = layers.in_tables(collection, key, JUDGED_MAX)?;
+            let Some(last) = versions.len().checked_sub(1) else { continue }; // a table that is damaged, as a merge will tell
             keep.clear();
             keep.resize(versions.len(), true);
             plan.judge(collection, key, &versions, versions.len() < JUDGED_MAX, &mut keep);
             for (_, version) in of_key {
                 // one that stands behind so many newer ones is taken to have lapsed as far as the last of them
-                let at = versions.partition_point(|other| other.lsn > version.lsn).min(keep.len() - 1);
+                let at = versions.partition_point(|other| other.lsn > version.lsn).min(last);
                 share.note(listed_bytes(key, version), !keep[at]);
             }
         }

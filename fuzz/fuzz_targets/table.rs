@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use savehold::ErrorKind;
 use savehold::index::table::{Bytes, Identity, PAGE_BYTES, Page, Point, Table, Writer};
-use savehold::index::{Entry, Kind, Place, VersionRef};
+use savehold::index::{Entry, KeepAll, Kind, Merge, Place, VersionRef};
 use savehold_wal::Lsn;
 use savehold_wal::format::checksum::{Binding, StoreId, Unplaced};
 
@@ -104,6 +105,8 @@ fn forged(model: &Model, mut bytes: Vec<u8>, changes: &[u8]) {
     }
     let Ok(table) = open(&bytes) else { return };
     _ = table.verify();
+    _ = merged(table).map(drop);
+    let table = open(&bytes).expect("it was opened just now");
     for (collection, key, _) in model.keys() {
         for as_of in [Lsn::MAX, Lsn::new(1, 11)] {
             _ = table.at(*collection, key, as_of);
@@ -119,4 +122,22 @@ fn forged(model: &Model, mut bytes: Vec<u8>, changes: &[u8]) {
             }
         }
     }
+}
+
+/// The table, written anew as a merge writes it: in order, or not at all.
+fn merged(table: Table) -> savehold::Result<()> {
+    let facts = *table.facts();
+    let identity = Identity { store: STORE, number: 2, random: RANDOM, low: facts.low, high: facts.high };
+    let mut bytes = Vec::new();
+    let writer = Writer::new(identity, |page: &Page| {
+        bytes.extend_from_slice(page);
+        Ok(())
+    });
+    let tables = [Arc::new(table)];
+    let mut merge = Merge::new(&tables, writer, true)?;
+    while merge.step(&mut KeepAll, 100)? {}
+    drop(merge.finish()?);
+    let written = Table::open(Bytes::Memory(bytes.into()), STORE, 2, RANDOM, Path::new("2.idx"))?;
+    written.verify().expect("what a merge writes is whole");
+    Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use savehold::sim::Sim;
 use savehold::{ErrorKind, Next, Options, Result, Store};
+use savehold_wal::Lsn;
+use savehold_wal::format::checksum::{Binding, StoreId, Unplaced};
 use savehold_wal::sim::{Failure, Fault, SimDisk, When};
 
 const KEYS: u64 = 40;
@@ -128,6 +130,26 @@ fn a_bit_that_goes_bad_anywhere_in_a_table_is_noticed_and_the_table_made_anew() 
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_table_that_says_it_reaches_further_than_it_is_named_for_is_made_anew() -> Result<()> {
+    let mut sim = filled();
+    let disk = sim.disk();
+    let (path, _) = tables(&disk).swap_remove(0);
+    let mut bytes = disk.read(&path).expect("a file");
+    let number = bytes.len() as u64 / 4096 - 1;
+    let footer = bytes.last_chunk_mut::<4096>().expect("a table ends with a page");
+    footer[56..64].copy_from_slice(&u64::MAX.to_le_bytes());
+    let store = StoreId(*footer[16..].first_chunk().expect("16 bytes"));
+    let binding = Binding::new(store, u64::from_le_bytes(*footer[40..].first_chunk().expect("8 bytes")));
+    let crc = Unplaced::of(&footer[..4092]).frame_at(Lsn::from_raw(number), binding);
+    footer[4092..].copy_from_slice(&crc.to_le_bytes());
+    disk.uproot(&path).expect("a file");
+    disk.plant(&path, &bytes).expect("a file");
+    let store = sim.open_with(options())?;
+    assert_eq!(store.stats().tables_remade, 1);
+    expect_all(&mut sim, &store)
 }
 
 #[test]

@@ -62,22 +62,29 @@ impl<'t, S: Sink> Merge<'t, S> {
         self.writer.finish()
     }
 
-    /// The next key and all its versions, newest first; false where there is none.
+    /// The next key and all its versions, newest first; false where there is none. A table whose keys or versions do not stand in
+    /// order is damaged.
     fn gather(&mut self) -> Result<bool> {
-        let mut first: Option<&[u8]> = None;
-        for source in &mut self.sources {
+        let mut first: Option<(&[u8], usize)> = None;
+        for (n, source) in self.sources.iter_mut().enumerate() {
             if let Some((full, _)) = source.peek()?
-                && first.is_none_or(|first| full < first)
+                && first.is_none_or(|(first, _)| full < first)
             {
-                first = Some(full);
+                first = Some((full, n));
             }
         }
-        let Some(first) = first else { return Ok(false) };
+        let Some((first, n)) = first else { return Ok(false) };
+        if first <= &self.full[..] {
+            return Err(self.sources[n].disordered()); // what is out of order may not get into the next table
+        }
         self.full.clear();
         self.full.extend_from_slice(first);
         self.versions.clear();
         for source in &mut self.sources {
             while let Some((_, version)) = source.peek()?.filter(|(full, _)| *full == self.full) {
+                if self.versions.last().is_some_and(|newer| newer.lsn <= version.lsn) {
+                    return Err(source.disordered());
+                }
                 self.versions.push(version);
                 source.next()?;
             }
@@ -85,3 +92,6 @@ impl<'t, S: Sink> Merge<'t, S> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

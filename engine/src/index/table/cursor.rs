@@ -4,10 +4,11 @@
 //! either way, and whoever looks for a few keys decodes little else.
 
 use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 
 use savehold_wal::Lsn;
 
-use super::cell::{Cell, Cells, Form, Point, restart_of};
+use super::cell::{Cell, Cells, FULL_BYTES_MAX, Form, Point, restart_of};
 use super::facts::Shard;
 use super::page::PageKind;
 use super::read::{Table, damaged, no_page};
@@ -16,6 +17,9 @@ use super::source::Got;
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::index::entry::{Packed, VersionRef};
+
+/// Bytes of a collection's number and a key behind it.
+const KEY_BYTES: RangeInclusive<usize> = 5..=FULL_BYTES_MAX;
 
 /// A place between two versions of a table.
 pub struct Cursor<'t> {
@@ -300,7 +304,9 @@ impl<'t> Cursor<'t> {
         decoded.items.clear();
         let Some((page, restarts)) = held else { return Ok(()) };
         let cells = Cells::behind(page, *restarts, restart, Form::Versions, table.facts.low);
-        let push = |cell: Cell<'_>| decoded.push(cell.shared, cell.suffix, cell.version);
+        let high = table.facts.high;
+        let push =
+            |cell: Cell<'_>| cell.version.lsn < high && decoded.push(cell.shared, cell.suffix, cell.version);
         if cells.is_some_and(|mut cells| cells.all(push)) {
             return Ok(());
         }
@@ -308,15 +314,17 @@ impl<'t> Cursor<'t> {
         Err(self.disordered())
     }
 
+    /// What is said of a page whose versions cannot be what was written: its table is made anew.
     #[cold]
-    fn disordered(&self) -> Error {
+    pub fn disordered(&self) -> Error {
         let first = self.shard_here().map_or(0, |shard| shard.first);
         self.table.disordered(first + self.page)
     }
 }
 
 impl Decoded {
-    /// Adds a cell; false where it shares more than the key before it has.
+    /// Adds a cell; false where it shares more than the key before it has, or where no key is as short or as long. Whoever
+    /// goes through a table takes a key for one with a collection in front, and writes it into the next.
     fn push(&mut self, shared: usize, suffix: &[u8], version: Packed) -> bool {
         let start = self.keys.len();
         if shared > 0 {
@@ -332,6 +340,9 @@ impl Decoded {
             self.keys.extend_from_within(from..from + shared);
         }
         self.keys.extend_from_slice(suffix);
+        if !KEY_BYTES.contains(&(self.keys.len() - start)) {
+            return false;
+        }
         self.items.push(Item { start: start as u32, end: self.keys.len() as u32, version });
         true
     }
