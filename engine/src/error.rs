@@ -33,7 +33,7 @@ pub enum ErrorKind {
     /// No disk space was left to prepare; nothing was written, and writing resumes by itself. What removes, releases or unpins,
     /// and settings of history, still have a reserve.
     Full,
-    /// Too much is in flight, or something else holds what is needed; nothing was written.
+    /// Too much is in flight, too many files are open, or something else holds what is needed; nothing was written.
     Busy,
     /// Over a limit; nothing was written.
     TooLarge,

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Io,
     /// No disk space was left to prepare; nothing was written, and writing resumes by itself.
     Full,
-    /// Too much is in flight, or something else holds what is needed; nothing was written.
+    /// Too much is in flight, too many files are open, or something else holds what is needed; nothing was written.
     Busy,
     /// Over a limit; nothing was written.
     TooLarge,
@@ -77,6 +77,11 @@ impl ErrorKind {
             Self::Halted | Self::Unknown | Self::Closed | Self::Forked | Self::ReadOnly => Next::Reopen,
             Self::Corrupt => Next::Restore,
         }
+    }
+
+    /// What is needed to write is not to be had now, space or another open file: nothing was changed, and it is tried again.
+    pub(crate) const fn is_short(self) -> bool {
+        matches!(self, Self::Full | Self::Busy)
     }
 }
 

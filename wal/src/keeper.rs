@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::group::Placed;
 use crate::log::{Log, Order};
 use crate::lsn::Lsn;
@@ -84,7 +84,7 @@ impl Log {
 
     fn tend_segment(&self) -> Option<Duration> {
         match self.prepare_ahead() {
-            Err(e) if e.kind() == ErrorKind::Full => Some(RETRY_AFTER),
+            Err(e) if e.kind().is_short() => Some(RETRY_AFTER),
             _ => None,
         }
     }

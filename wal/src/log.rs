@@ -143,7 +143,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Why ordinary records are refused, and since when (boot clock): the disk is full, and the reserve is gone.
+    /// Why ordinary records are refused, and since when (boot clock): the disk is full, or too many files are open, and no reserve is left.
     pub(crate) fn refusal(&self) -> Option<&(Error, Duration)> {
         if self.frames.next().is_some() { None } else { self.full.as_ref() }
     }

@@ -255,7 +255,7 @@ impl Log {
         named.segments.retain(|e| !is_source(e));
         named.name(entry_of(header));
         if let Err(e) = self.name(&mut catalog, named) {
-            if e.kind() == ErrorKind::Full {
+            if e.kind().is_short() {
                 self.remove_own(&packed.path); // else the catalog on the disk may name it
             }
             return Err(e);

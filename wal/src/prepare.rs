@@ -22,7 +22,7 @@ use crate::segment::fill::{Fill, Steps};
 use crate::segment::manifest::{self, NotReplaced};
 use crate::sync::MutexGuard;
 
-/// A full disk is asked again after this time.
+/// A full disk, or a system that opens no more files, is asked again after this time.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Largest capacity that is zero-written before the first group shows what groups are like.
@@ -95,13 +95,13 @@ impl Log {
 
     fn prepare_next(&self, catalog: &mut MutexGuard<'_, Catalog>, size: Size) -> Result<()> {
         let mut done = self.try_prepare_next(catalog, size);
-        if done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Full) && self.let_removed_go() {
-            done = self.try_prepare_next(catalog, size); // there may be space now
+        if done.as_ref().is_err_and(|e| e.kind().is_short()) && self.let_removed_go() {
+            done = self.try_prepare_next(catalog, size); // there may be space now, and files are closed
         }
         let mut order = self.order.lock();
         match &done {
             Ok(()) => order.full = None,
-            Err(e) if e.kind() == ErrorKind::Full => {
+            Err(e) if e.kind().is_short() => {
                 order.full = Some((e.clone(), self.env.clock.boot()));
             }
             Err(_) => {}
@@ -145,7 +145,7 @@ impl Log {
         named.name(entry_of(&header));
         self.note_ends(&mut named); // while that was made, what stands before may have become durable
         if let Err(e) = self.name(catalog, named) {
-            if e.kind() == ErrorKind::Full {
+            if e.kind().is_short() {
                 self.remove_own(&segment.path); // else the catalog on the disk may name it
             }
             return Err(self.not_prepared(e, too_small, header.capacity));
@@ -242,7 +242,7 @@ impl Log {
                 *catalog = named;
                 Ok(())
             }
-            Err(NotReplaced::Full(e)) => Err(e),
+            Err(NotReplaced::Short(e)) => Err(e),
             Err(NotReplaced::Failed(e)) => Err(self.halt(&e)),
         }
     }
@@ -256,7 +256,7 @@ impl Log {
         let (lane, lanes) = catalog.lanes.give(catalog.timelines.len() == 1, draw);
         named.lanes = lanes;
         match self.name(&mut catalog, named) {
-            Err(e) if e.kind() == ErrorKind::Full => Ok(drawn_lane(draw)),
+            Err(e) if e.kind().is_short() => Ok(drawn_lane(draw)),
             other => other.map(|()| lane),
         }
     }
@@ -278,11 +278,19 @@ impl Log {
         if e.kind() == ErrorKind::Closed {
             return e; // somebody closed the log meanwhile: nothing is wrong, and the next open takes the file away
         }
-        if e.kind() != ErrorKind::Full {
+        if !e.kind().is_short() {
             return if self.failure.get().is_some() { e } else { self.halt(&e) };
         }
         if let Some(small) = too_small {
             self.order.lock().frames.set_next(small);
+        }
+        if e.kind() == ErrorKind::Busy {
+            let say = format!(
+                "too many files are open to go on in the next file of the log: nothing was written; raise the limit \
+                 (`ulimit -n`, `LimitNOFILE`) or close some, writing resumes by itself ({})",
+                e.message()
+            );
+            return Error::new(ErrorKind::Busy, say);
         }
         let free = self.env.vfs.free_bytes(&self.root).unwrap_or(0);
         let say = format!(

@@ -142,6 +142,7 @@ impl Wal {
     /// # Errors
     ///
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::Full`]: nothing was written; the log stays usable.
+    /// - [`ErrorKind::Busy`]: too many files are open to go on in the next one; nothing was written.
     /// - [`ErrorKind::Halted`]: an earlier write or sync failed. Whether the last records survived is known only after
     ///   reopening.
     pub fn append(&self, head: &[u8], body: &[u8]) -> Result<Ticket> {

@@ -8,7 +8,7 @@ use crate::open::open;
 use crate::options::{Durability, Options};
 use crate::place::Urgency;
 use crate::segment::file::Access;
-use crate::sim::{SimDisk, alone};
+use crate::sim::{Choice, Failure, Fault, SimDisk, When, alone};
 use crate::wal::Wal;
 
 const CAPACITY: u64 = 2 << 20;
@@ -86,4 +86,38 @@ fn records_in_front_of_one_that_is_refused_are_written() {
     let end = wal.log.order.lock().frames.tail();
     let asked = wal.log.writing.load(Ordering::SeqCst); // a writer thread was, or is done
     assert!(asked || wal.log.durable.get() >= end);
+}
+
+fn put(log: &Log, head: &[u8], body: &[u8]) -> Result<()> {
+    let mut frame = Frame::record(head, &[body])?;
+    let placed = log.append(&mut frame, Durability::Synced, Urgency::Ordinary)?;
+    log.wait(placed)
+}
+
+fn heads(disk: SimDisk) -> Vec<Vec<u8>> {
+    let wal = Wal::open_in(alone(&disk), Path::new("/store"), Options::default()).unwrap();
+    wal.replay(Lsn::NONE).unwrap().map(|record| record.unwrap().head.to_vec()).collect()
+}
+
+#[test]
+fn too_many_open_files_refuse_a_commit_and_the_next_one_goes_on() {
+    let large = [7; 200_000];
+    let mut kinds = Vec::new();
+    for change in 1.. {
+        let disk = SimDisk::new(3);
+        let log = open(alone(&disk), Path::new("/store"), Options::default()).unwrap().0;
+        put(&log, b"a", &[]).unwrap();
+        disk.order(When::Change(disk.counts().changes + change), Fault::Fail(Failure::Files));
+        let Err(e) = put(&log, b"b", &large) else { break };
+        kinds.push(e.kind());
+        if e.kind() == ErrorKind::Busy {
+            assert!(e.message().contains("ulimit -n"), "{e}");
+            assert_eq!(heads(disk.reboot(Choice::KeepAll)), [b"a"]);
+            put(&log, b"c", &large).unwrap();
+            assert_eq!(heads(disk.reboot(Choice::KeepNone)), [b"a", b"c"]);
+        }
+    }
+    let busy = kinds.iter().take_while(|kind| **kind == ErrorKind::Busy).count();
+    // from the new file to what is written to MANIFEST.next; then its sync, two renames and the sync of their names
+    assert_eq!((busy, &kinds[busy..]), (11, &[ErrorKind::Halted; 4][..]), "{kinds:?}");
 }

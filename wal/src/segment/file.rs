@@ -20,7 +20,7 @@ use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{Map, OpenMode, Vfs, VfsFile, read_exact_at};
+use crate::vfs::{Map, OpenMode, Vfs, VfsFile, lacks_files, read_exact_at};
 
 mod bytes;
 
@@ -74,7 +74,8 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Full`]: no space, nothing was left behind. [`ErrorKind::Halted`]: a write or sync failed.
+    /// [`ErrorKind::Full`]: no space, [`ErrorKind::Busy`]: too many files are open; nothing was left behind.
+    /// [`ErrorKind::Halted`]: a write or sync failed.
     pub fn prepare(
         vfs: &dyn Vfs,
         root: &Path,
@@ -104,6 +105,7 @@ impl Segment {
             Err(e) => {
                 let kind = match e.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                    _ if lacks_files(&e) => ErrorKind::Busy,
                     _ => ErrorKind::Halted,
                 };
                 _ = vfs.remove(&path); // best effort: an unnamed segment without groups is removed at the next open

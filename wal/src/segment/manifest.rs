@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Bad;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Planted};
-use crate::vfs::{OpenMode, Vfs, VfsDir, is_full, read_exact_at};
+use crate::vfs::{OpenMode, Vfs, VfsDir, is_full, lacks_files, read_exact_at};
 
 /// Reads the catalog of the store in `root`; `None` where no store is.
 ///
@@ -36,14 +36,14 @@ pub fn load(vfs: &dyn Vfs, root: &Path) -> Result<Option<Catalog>> {
 ///
 /// # Errors
 ///
-/// [`NotReplaced::Full`]: no space; both catalogs still count. [`NotReplaced::Failed`]: as [`load`], or the system
+/// [`NotReplaced::Short`]: no space; both catalogs still count. [`NotReplaced::Failed`]: as [`load`], or the system
 /// refuses.
 pub fn finish(vfs: &dyn Vfs, root: &Path) -> Result<(), NotReplaced> {
     let (next, now) = (root.join(MANIFEST_NEXT), root.join(MANIFEST));
     let unnamed =
         || Ok(read(vfs, &now)?.is_none() && matches!(newest_of_two(vfs, root)?, Some((_, MANIFEST_NEXT))));
     let refused = |doing, path: &Path, e: io::Error| match is_full(&e) {
-        true => NotReplaced::Full(Error::io(ErrorKind::Full, doing, path, e)),
+        true => NotReplaced::Short(Error::io(ErrorKind::Full, doing, path, e)),
         false => NotReplaced::Failed(Error::io(ErrorKind::Io, doing, path, e)),
     };
     if unnamed().map_err(NotReplaced::Failed)? {
@@ -112,8 +112,8 @@ fn unreadable(path: &Path, bad: Bad) -> Error {
 /// Why a catalog could not be replaced.
 #[derive(Debug)]
 pub enum NotReplaced {
-    /// No space: nothing changed, the same may be tried again.
-    Full(Error),
+    /// No space, or too many files are open: nothing changed, the same may be tried again.
+    Short(Error),
     /// A write, sync or rename failed: which catalog the disk holds is known only after reopening.
     Failed(Error),
 }
@@ -123,7 +123,7 @@ impl NotReplaced {
     #[must_use]
     pub fn into_error(self) -> Error {
         match self {
-            Self::Full(e) | Self::Failed(e) => e,
+            Self::Short(e) | Self::Failed(e) => e,
         }
     }
 }
@@ -139,6 +139,7 @@ pub fn replace(vfs: &dyn Vfs, root: &Path, catalog: &Catalog) -> Result<(), NotR
     let bytes = catalog.encode();
     file.write_at(&mut [io::IoSlice::new(&bytes)], 0).map_err(|e| not_written(&next, e))?;
     file.sync().map_err(|e| failed("syncing", &next, e))?;
+    drop(file); // the directory is opened to be synced: where few files may be open, there is this one
     match vfs.rename(&now, &previous) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("renaming", &now, e)),
         _ => {}
@@ -188,7 +189,10 @@ fn failed(doing: &str, path: &Path, e: io::Error) -> NotReplaced {
 
 fn not_written(path: &Path, e: io::Error) -> NotReplaced {
     if is_full(&e) {
-        return NotReplaced::Full(Error::io(ErrorKind::Full, "no space to write", path, e));
+        return NotReplaced::Short(Error::io(ErrorKind::Full, "no space to write", path, e));
+    }
+    if lacks_files(&e) {
+        return NotReplaced::Short(Error::io(ErrorKind::Busy, "opening", path, e));
     }
     NotReplaced::Failed(Error::io(ErrorKind::Halted, "writing", path, e))
 }

@@ -84,6 +84,8 @@ pub enum Failure {
     Full,
     /// `EDQUOT`: the user's share of the disk is full.
     Quota,
+    /// `EMFILE`: the process has as many files open as it may.
+    Files,
 }
 
 /// Why a disk answers nothing any more.
@@ -161,6 +163,7 @@ impl Failure {
             Self::Io => Errno::IO.into(),
             Self::Full => Errno::NOSPC.into(),
             Self::Quota => Errno::DQUOT.into(),
+            Self::Files => Errno::MFILE.into(),
         }
     }
 }

@@ -19,6 +19,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 pub use latch::Latch;
 pub use os::OsVfs;
 
@@ -306,6 +308,13 @@ impl AsRef<[u8]> for Map {
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// True for an error that says that this process, or the system, has as many files open as it may. No call that opens a file
+/// has done anything then.
+#[must_use]
+pub fn lacks_files(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e))
 }
 
 /// Fills `buf` from `offset`.
