@@ -39,6 +39,12 @@ impl Bell {
         }
     }
 
+    /// When something falls due, as far as it was told of since it looked.
+    #[cfg(test)]
+    pub(crate) fn until(&self) -> Option<Duration> {
+        self.state.lock().until
+    }
+
     /// These are to be called soon.
     pub(crate) fn call(&self, calls: Vec<Call>) {
         self.state.lock().calls.extend(calls);

@@ -224,7 +224,10 @@ impl<T: Playable> Live<T> {
         });
         if let Ok(Ok((value, bytes))) = edited {
             let now = self.ground().boot();
-            _ = turn.install(value, bytes, now, || now); // where the session ended meanwhile, that hook had its say
+            // where the session ended meanwhile, that hook had its say
+            if let Ok(Some(save_at)) = turn.install(value, bytes, now, || self.shared.save_at(now)) {
+                self.ground().ring_by(save_at); // all before was saved meanwhile, and this save may fail
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Autosaves between whose steps the game does something, on a clock that obeys.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use savehold_wal::env::Env;
 use savehold_wal::sim::{SimClock, memory};
@@ -47,5 +48,29 @@ fn a_change_that_came_after_the_save_was_begun_is_not_late() -> Result<()> {
     assert!(!players.is_critical());
     store.tick();
     assert_eq!(player.unsaved_for(), None, "it is tried again");
+    Ok(())
+}
+
+#[test]
+fn what_before_save_changes_while_all_else_is_saved_falls_due_by_itself() -> Result<()> {
+    let (_, store) = world()?;
+    let seat: Arc<OnceLock<Weak<Live<u64>>>> = Arc::default();
+    let saved = seat.clone();
+    let players = store.profiles_with("coins", 0_u64).before_save(move |_, coins| {
+        if let Some(live) = saved.get().and_then(Weak::upgrade) {
+            drop(live.save(Cause::Explicit, live.shared.how())); // another thread does
+        }
+        *coins += 1;
+    });
+    let players = players.open()?;
+    let player = players.start(42)?;
+    let bell = &store.core.bell;
+    player.update(|coins| *coins = 1)?;
+    assert!(bell.wait(Some(Duration::ZERO), None) && bell.until().is_none(), "it looked");
+    assert!(seat.set(Arc::downgrade(player.live())).is_ok());
+    player.live().before_save(SECOND);
+    assert_eq!(*player.read(), 2);
+    assert!(player.unsaved_for().is_some() && bell.until().is_some());
+    assert_eq!(bell.until(), Some(player.live().lock().save_at));
     Ok(())
 }
