@@ -192,7 +192,7 @@ impl Store {
         let chosen = Chosen::new(self, selection, id)?;
         let (mut done, mut far) = (Vec::<Reverted>::new(), Far::default());
         let mut tell = |far| match told(far) {
-            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Continue(()) => self.core.check_closing(),
             ControlFlow::Break(()) => Err(stopped(mode, far)),
         };
         let mut chosen_keys = chosen.keys(selection, &collection)?;
@@ -264,6 +264,7 @@ impl Store {
     ) -> Result<Vec<(Reverted, Vec<VersionRef>)>> {
         let (id, moment, mut back) = (batch.id, batch.moment, Vec::new());
         for key in batch.keys {
+            self.core.check_closing()?; // whoever closes may wait for this
             let undone = self.since(id, key, moment, until)?;
             let Some(newest) = undone.first() else { continue };
             let then = self.core.read(id, key.as_bytes(), moment)?.stored.map(|stored| stored.entry);

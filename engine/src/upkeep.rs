@@ -17,7 +17,7 @@ use crate::bell::Bell;
 use crate::commit::NotCommitted;
 use crate::core::Core;
 use crate::duty::{Duty, Late};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::lease::{Ended, Ending};
 
@@ -183,6 +183,11 @@ impl Core {
         if self.closing.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
+    /// What a work of that kind answers that was stopped: that the store is about to be closed, if it is.
+    pub(crate) fn stopped(&self, e: Error) -> Error {
+        if e.kind() == ErrorKind::Aborted { self.check_closing().err().unwrap_or(e) } else { e }
+    }
+
     /// In a forked child, which touches nothing, and has none of its parent's threads.
     fn is_forked(&self) -> bool {
         self.wal.failure().is_some_and(|e| e.kind() == savehold_wal::ErrorKind::Forked)
@@ -324,9 +329,27 @@ mod tests {
         store.digest_at(now).unwrap();
         store.core.give_up_work();
         assert_eq!(store.digest_at(now).unwrap_err().kind(), ErrorKind::Closed);
-        let reverted = store.revert(crate::Selection::collection("docs"), then);
+        let docs_of = || crate::Selection::collection("docs");
+        let reverted = store.revert(docs_of(), then);
         assert_eq!(reverted.unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(store.revert_preview(docs_of(), then).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(docs.get("a").unwrap().map(|entry| entry.value), Some(2));
+    }
+
+    #[test]
+    fn a_backup_and_keys_out_of_one_stop_where_the_store_closes() {
+        let store = crate::Store::in_memory().unwrap();
+        let then = store.collection::<i64>("docs").unwrap().set("a", &1).unwrap();
+        store.backup("/backup").unwrap();
+        store.collection::<i64>("docs").unwrap().set("a", &2).unwrap();
+        let (docs, how) = (crate::Selection::collection("docs"), crate::backup::Restore::new);
+        store.restore_keys_preview("/backup", &docs, then, how()).unwrap();
+        store.core.give_up_work();
+        assert_eq!(store.backup("/backup").unwrap_err().kind(), ErrorKind::Closed);
+        let looked = store.restore_keys_preview("/backup", &docs, then, how());
+        assert_eq!(looked.unwrap_err().kind(), ErrorKind::Closed);
+        let restored = store.restore_keys("/backup", &docs, then, how());
+        assert_eq!(restored.unwrap_err().kind(), ErrorKind::Closed);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use savehold_wal::Frame;
 use savehold_wal::backup::{Carry, Passing};
 
 use super::restore::{Chosen, Restore, chosen};
-use super::{Tell, go_on};
+use super::{go_on, while_open};
 use crate::at::At;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
@@ -164,6 +164,7 @@ impl Store {
         let id = table.id()?;
         let mut done = KeysRestored { written: 0, removed: 0, unchanged: 0 };
         for (key, then) in &found {
+            self.core.check_closing()?;
             let as_it_is = match id.map(|id| self.core.read(id, key.as_bytes(), self.core.visible())) {
                 None => then.is_none(),
                 Some(Ok(now)) => now.stored.map(|stored| stored.entry) == *then,
@@ -191,15 +192,18 @@ impl Store {
         let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
         let mut wanted = Wanted { selection, keys, id: None, missed: HashSet::new(), found: BTreeMap::new() };
         let mut silent = go_on;
-        let tell: Tell<'_> = progress.unwrap_or(&mut silent);
-        source.rehearse(name, cut, &mut wanted, tell)?;
+        let mut tell = while_open(&self.core, progress.unwrap_or(&mut silent));
+        let mut read = |wanted: &mut Wanted<'_>| {
+            source.rehearse(name, cut, wanted, &mut tell).map_err(|e| self.core.stopped(e.into()))
+        };
+        read(&mut wanted)?;
         let Some(id) = wanted.id else {
             let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
             return Err(Error::new(ErrorKind::Missing, say));
         };
         if wanted.missed.contains(&id) {
             wanted.found.clear(); // its first keys are not among it
-            source.rehearse(name, cut, &mut wanted, tell)?;
+            read(&mut wanted)?;
         }
         Ok(wanted.found.into_iter().collect())
     }

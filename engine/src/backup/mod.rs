@@ -25,10 +25,16 @@ pub use take::{Backup, BackupOptions};
 
 use std::ops::ControlFlow;
 
+use crate::core::Core;
 use crate::options::Progress;
 
 /// Told how far it is, a few times a second at the most; breaking stops it.
 pub(crate) type Tell<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Told and asked as long as the store is open: whoever closes it may wait for this.
+fn while_open<'a>(core: &'a Core, tell: Tell<'a>) -> impl FnMut(Progress) -> ControlFlow<()> + use<'a> {
+    move |at| if core.check_closing().is_ok() { tell(at) } else { ControlFlow::Break(()) }
+}
 
 /// Told and not asked.
 fn go_on(_: Progress) -> ControlFlow<()> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use savehold_wal::backup::{BackupName, Copying, Damaged, Linking, Packing};
 
-use super::{Tell, go_on};
+use super::{Tell, go_on, while_open};
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -130,15 +130,17 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::backup`]; [`ErrorKind::Aborted`]: the progress callback asked to stop.
+    /// As [`Store::backup`]; [`ErrorKind::Aborted`]: the progress callback asked to stop. [`ErrorKind::Closed`]: the store was
+    /// closed meanwhile.
     #[track_caller]
     pub fn backup_with(&self, to: impl AsRef<Path>, options: BackupOptions<'_>) -> Result<Backup> {
         let hold = self.core.hold_now(Location::caller()); // what it copies shows its moment, whatever is given up meanwhile
         hold.name("a backup that is being made".to_owned());
         hold.onward();
         let mut silent = go_on;
-        let tell = options.progress.unwrap_or(&mut silent);
-        let done = self.core.wal.back_up(to.as_ref(), &self.core.noted(), options.copying, tell)?;
+        let mut tell = while_open(&self.core, options.progress.unwrap_or(&mut silent));
+        let done = self.core.wal.back_up(to.as_ref(), &self.core.noted(), options.copying, &mut tell);
+        let done = done.map_err(|e| self.core.stopped(e.into()))?;
         Ok(Backup {
             name: done.name,
             version: Version::from(savehold_wal::Lsn::from_raw(done.through.raw().saturating_sub(1))),
