@@ -36,7 +36,8 @@ pub struct InPlace {
 /// # Errors
 ///
 /// As [`restore`](super::restore); [`ErrorKind::Locked`]: somebody has the store. [`ErrorKind::Invalid`]: it is a mount
-/// point, or this process works in it. The store is then as it was.
+/// point, or this process works in it. The store is then as it was. [`ErrorKind::Io`] may come behind the restore, when the
+/// names are exchanged: the message says what lies where.
 pub fn restore_in_place(
     from: impl AsRef<Path>,
     store: impl AsRef<Path>,
@@ -55,12 +56,7 @@ pub fn restore_in_place(
     let how = how.above(highest(&env, store));
     let restored = restore_in(&env, from.as_ref(), &made, &at.into(), how)?;
     let kept = beside(store, &format!(".before-{}", restored.timeline));
-    exchange(&env, store, &made, &kept).map_err(|e| io("exchanging", store, e))?;
-    let above = match store.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    env.vfs.sync_dir(above).map_err(|e| io("syncing", above, e))?;
+    Names { env: &env, store, made: &made, kept: &kept }.exchange()?;
     Ok(InPlace { restored, kept })
 }
 
@@ -101,14 +97,66 @@ fn check_room(env: &Env, made: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Invalid, say))
 }
 
-fn exchange(env: &Env, store: &Path, made: &Path, kept: &Path) -> io::Result<()> {
-    match env.vfs.exchange(store, made) {
-        Ok(()) => env.vfs.rename(made, kept),
-        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
-            env.vfs.rename(store, kept)?;
-            env.vfs.rename(made, store)
+/// The names that are exchanged; where that fails, a person goes on, and is told what lies where.
+struct Names<'a> {
+    env: &'a Env,
+    store: &'a Path,
+    /// What was restored.
+    made: &'a Path,
+    /// To become the name of the store of before.
+    kept: &'a Path,
+}
+
+impl Names<'_> {
+    fn exchange(&self) -> Result<()> {
+        let Self { env, store, made, kept } = *self;
+        match env.vfs.exchange(store, made) {
+            Ok(()) => env.vfs.rename(made, kept).map_err(|e| self.exchanged_but(made, e))?,
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => self.rename_both()?,
+            Err(e) => return Err(self.as_it_was(e)),
         }
-        Err(e) => Err(e),
+        let above = store.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."));
+        env.vfs.sync_dir(above).map_err(|e| self.exchanged_but(kept, e))
+    }
+
+    /// For a moment nothing has the store's name.
+    fn rename_both(&self) -> Result<()> {
+        let Self { env, store, made, kept } = *self;
+        env.vfs.rename(store, kept).map_err(|e| self.as_it_was(e))?;
+        env.vfs.rename(made, store).map_err(|e| match env.vfs.rename(kept, store) {
+            Ok(()) => self.as_it_was(e),
+            Err(_) => self.failed(
+                e,
+                format!(
+                    "no store lies there now: what was restored is {}, the store of before {}; give one of them the name",
+                    made.display(),
+                    kept.display()
+                ),
+            ),
+        })
+    }
+
+    fn as_it_was(&self, e: io::Error) -> Error {
+        let made = self.made.display();
+        let say = format!(
+            "it is as it was; what was restored lies whole in {made}: open it there, give it the name once the store of before \
+             is moved away, or remove it before the next restore in place"
+        );
+        self.failed(e, say)
+    }
+
+    fn exchanged_but(&self, before: &Path, e: io::Error) -> Error {
+        let say = format!(
+            "it is what was restored, but a power cut may bring the store of before back until the system has written the \
+             names; that one lies in {}: move it away or remove it",
+            before.display()
+        );
+        self.failed(e, say)
+    }
+
+    fn failed(&self, e: io::Error, say: String) -> Error {
+        let say = format!("exchanging {}: {e}; {say}", self.store.display());
+        Error::new(ErrorKind::Io, say).caused_by(e)
     }
 }
 
@@ -141,5 +189,60 @@ mod tests {
             assert_eq!(refused.kind(), ErrorKind::Invalid, "{mount}: {refused}");
             assert!(refused.message().contains("mount point"), "{mount}: {refused}");
         }
+    }
+
+    /// A store of before and a restored one, in a directory of their own.
+    fn names(look: impl FnOnce(&Names<'_>)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let (store, made, kept) = (path("store"), path("store.restoring"), path("store.before-2"));
+        let env = Env::os();
+        for (dir, file) in [(&store, "before"), (&made, "restored")] {
+            env.vfs.create_dir(&dir.join(file)).unwrap();
+        }
+        look(&Names { env: &env, store: &store, made: &made, kept: &kept });
+    }
+
+    fn told(names: &Names<'_>, refused: Result<()>, words: [&str; 2]) {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Io, "{refused}");
+        for word in words.into_iter().chain(names.store.to_str()) {
+            assert!(refused.message().contains(word), "{word}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_failed_exchange_says_what_lies_where() {
+        let is = |names: &Names<'_>, path: &Path, file: &str| {
+            assert_eq!(names.env.vfs.list(path).unwrap(), [file], "{}", path.display());
+        };
+        names(|names| {
+            names.exchange().unwrap();
+            is(names, names.store, "restored");
+            is(names, names.kept, "before");
+        });
+        names(|names| {
+            names.rename_both().unwrap();
+            is(names, names.store, "restored");
+            is(names, names.kept, "before");
+        });
+        names(|names| {
+            let nowhere = names.store.join("before/nothing");
+            let lost = Names { store: &nowhere, ..*names };
+            told(names, lost.exchange(), ["it is as it was", "store.restoring: open it there"]);
+            is(names, names.made, "restored");
+        });
+        names(|names| {
+            names.env.vfs.create_dir(&names.kept.join("taken")).unwrap();
+            told(names, names.exchange(), ["it is what was restored", "lies in "]);
+            is(names, names.store, "restored");
+            is(names, names.made, "before");
+        });
+        names(|names| {
+            let nowhere = names.made.join("nothing");
+            let lost = Names { made: &nowhere, ..*names };
+            told(names, lost.rename_both(), ["it is as it was", "remove it before the next"]);
+            is(names, names.store, "before");
+        });
     }
 }
