@@ -25,6 +25,9 @@ use crate::lease::Ended;
 use crate::planted::{self, Fault};
 use crate::txn::Ran;
 
+/// How soon it is looked again whether the last hook of a profile can have its turn.
+const TURN_AFTER: Duration = Duration::from_millis(20);
+
 /// What closing came to.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -94,6 +97,12 @@ impl<T: Playable> Live<T> {
     /// Tries again to place the last record.
     pub(crate) fn finish_leaving(self: Arc<Self>, leaving: Leaving<T>, time: Duration) {
         if !leaving.hooked {
+            // the closure perhaps that let the last handle go, which takes as long as it takes: nobody waits for it here, and
+            // the hook waits for its turn
+            if self.has_last_hook() && self.is_taken() {
+                let retry_at = self.ground().boot() + TURN_AFTER;
+                return self.shared.leave(Leaving { retry_at, ..leaving });
+            }
             self.run_last_hook(&leaving.why, HookTime::AtMost(time));
         }
         match self.place_last(&leaving.why) {
@@ -183,8 +192,7 @@ impl<T: Playable> Live<T> {
     /// `before_release` and `before_save` have the last word; what they make that may not be stored is left out. `false`:
     /// they did not come back in time, or panicked, or an update was still at it.
     fn run_last_hook(&self, why: &Ended, time: HookTime) -> bool {
-        let rules = &self.shared.rules;
-        if rules.before_release.is_none() && rules.before_save.is_none() {
+        if !self.has_last_hook() {
             return true;
         }
         let Some((turn, time)) = self.turn_for_hook(time) else { return false };
@@ -208,6 +216,10 @@ impl<T: Playable> Live<T> {
             }
             Err(_) => false,
         }
+    }
+
+    fn has_last_hook(&self) -> bool {
+        self.shared.rules.before_release.is_some() || self.shared.rules.before_save.is_some()
     }
 
     /// `before_save` may edit what is saved.

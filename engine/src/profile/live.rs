@@ -244,6 +244,12 @@ impl<T: Playable> Live<T> {
         Some(Turn { live: self, value: state.value.clone() })
     }
 
+    /// Whether somebody has the turn, or a transaction the profile to itself.
+    pub(crate) fn is_taken(&self) -> bool {
+        let state = self.state.lock();
+        state.busy != Busy::Nobody || state.reserved > 0
+    }
+
     /// Under the commit lock: takes hold of the revision `seen` for a commit that replaces it.
     pub(crate) fn hold(&self, seen: u64) -> bool {
         let mut state = self.state.lock();

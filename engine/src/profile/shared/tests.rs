@@ -74,3 +74,27 @@ fn what_before_save_changes_while_all_else_is_saved_falls_due_by_itself() -> Res
     assert_eq!(bell.until(), Some(player.live().lock().save_at));
     Ok(())
 }
+
+/// A transaction that is run again has its profiles to itself, and takes as long as it takes.
+#[test]
+fn a_last_handle_that_goes_inside_a_long_transaction_has_its_hook_behind_it() -> Result<()> {
+    let (clock, store) = world()?;
+    let players = store.profiles_with("coins", 0_u64).before_release(|_, coins, _| *coins += 1).open()?;
+    let player = players.start(42)?;
+    player.update(|coins| *coins = 7)?;
+    let (shared, live) = (&players.0, player.live().clone());
+    drop(live.picture(true, true));
+    let inside = shared.ground.enter();
+    drop(player);
+    drop(inside);
+    for _ in 0..3 {
+        clock.advance(shared.rules.hook_time);
+        store.tick();
+        assert!(live.ended().is_some() && *live.value() == 7);
+    }
+    live.share(); // the closure has returned
+    clock.advance(SECOND);
+    store.tick();
+    assert_eq!(*players.start(42)?.read(), 8);
+    Ok(())
+}
