@@ -73,6 +73,7 @@ impl<T: Playable> Live<T> {
     ///
     /// [`ErrorKind::Ended`](crate::ErrorKind::Ended): it had ended. Otherwise it is tried again later.
     pub(crate) fn end(self: &Arc<Self>, why: Ended, time: HookTime) -> Result<Placed> {
+        let _on_the_way = self.shared.go_out();
         self.check()?;
         if !self.begin_end(&why) {
             return Err(self.over(&why)); // somebody else ends it right now
@@ -122,6 +123,7 @@ impl<T: Playable> Live<T> {
     /// the closure has returned, so that no hook would ever get its turn. The store's own thread does the rest.
     pub(crate) fn end_unwatched(self: &Arc<Self>, why: Ended, time: HookTime) {
         if self.ground().check_outside().is_err() {
+            let _on_the_way = self.shared.go_out();
             if self.check().is_ok() && self.begin_end(&why) {
                 let retry_at = self.ground().boot();
                 self.shared.leave(Leaving { live: self.clone(), why, retry_at, hooked: false });
@@ -274,18 +276,20 @@ impl<T: Playable> Live<T> {
 }
 
 impl<T: Playable> Shared<T> {
-    /// Ends all sessions: hooks while there is time, then all last saves one behind the other, then one wait for all.
+    /// Ends all sessions, behind those that are ending: hooks while there is time, then all last saves one behind the other, then one wait for all.
     pub(crate) fn close_all(&self, deadline: Duration) -> CloseReport {
         self.closed.store(true, Ordering::Release);
         let ground = &self.ground;
         let until = ground.boot().saturating_add(deadline);
         let mut report = CloseReport::default();
-        let mut leaving = self.take_leaving(Duration::MAX);
+        let mut leaving = Vec::new();
         for live in self.lives() {
             if live.begin_end(&Ended::Closed) {
                 leaving.push(Leaving { live, why: Ended::Closed, retry_at: Duration::ZERO, hooked: false });
             }
         }
+        self.await_leavers(until);
+        leaving.extend(self.take_leaving(Duration::MAX));
         let hooks_until = ground.boot().saturating_add(deadline / 4 * 3); // the saves get the rest
         for one in leaving.iter().filter(|one| !one.hooked) {
             let time = HookTime::AtMost(hooks_until.saturating_sub(ground.boot()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use savehold_wal::Placed;
 use savehold_wal::env::Threads;
-use savehold_wal::sync::Mutex;
+use savehold_wal::sync::{Condvar, Mutex};
 
 use super::critical::Critical;
 use super::events::{Event, Queue};
@@ -49,8 +49,9 @@ pub(crate) struct Shared<T: Playable> {
 
     /// In play. A session that is over or ending is not here.
     seats: Mutex<HashMap<Key, Seat<T>>>,
-    /// Sessions whose last record is still to be placed.
-    leaving: Mutex<Vec<Leaving<T>>>,
+    leavers: Mutex<Leavers<T>>,
+    /// Rung when nobody is on his way out.
+    left: Condvar,
     /// Sessions whose last record has its place and perhaps not its answer.
     pub(crate) gone: Mutex<Vec<Gone>>,
     pub(crate) queue: Arc<Queue>,
@@ -62,6 +63,26 @@ pub(crate) struct Shared<T: Playable> {
 struct Seat<T: Playable> {
     live: Arc<Live<T>>,
     handle: Weak<Handle<T>>,
+}
+
+/// Who leaves.
+struct Leavers<T: Playable> {
+    /// Sessions whose last record is still to be placed.
+    leaving: Vec<Leaving<T>>,
+    /// Threads that end a session right now: it is neither in play nor among these.
+    on_the_way: usize,
+    /// The store is closed: nothing is tried again.
+    over: bool,
+}
+
+/// A thread ends a session, until this is dropped.
+pub(crate) struct OnTheWay<'a, T: Playable>(&'a Shared<T>);
+
+impl<T: Playable> Drop for OnTheWay<'_, T> {
+    fn drop(&mut self) {
+        self.0.leavers.lock().on_the_way -= 1;
+        self.0.left.notify_all();
+    }
 }
 
 /// A session whose last record is still to be placed.
@@ -90,7 +111,8 @@ impl<T: Playable> Shared<T> {
             holder,
             rules: Arc::new(rules),
             seats: Mutex::default(),
-            leaving: Mutex::default(),
+            leavers: Mutex::new(Leavers { leaving: Vec::new(), on_the_way: 0, over: false }),
+            left: Condvar::default(),
             gone: Mutex::default(),
             queue: Arc::default(),
             critical: Mutex::default(),
@@ -168,10 +190,39 @@ impl<T: Playable> Shared<T> {
         self.critical.lock().is_raised()
     }
 
-    /// The end of a session is to be tried again.
+    /// The end of a session is to be tried again. Where the store is closed it is lost: nobody would take it off this list,
+    /// and it would keep the store in memory.
     pub(crate) fn leave(&self, leaving: Leaving<T>) {
-        self.leaving.lock().push(leaving);
+        let mut leavers = self.leavers.lock();
+        if leavers.over {
+            drop(leavers);
+            return leaving.live.lose(Ended::Closed);
+        }
+        leavers.leaving.push(leaving);
+        drop(leavers);
         self.ground.ring();
+    }
+
+    /// This thread is about to end a session: whoever closes waits for it.
+    pub(crate) fn go_out(&self) -> OnTheWay<'_, T> {
+        self.leavers.lock().on_the_way += 1;
+        OnTheWay(self)
+    }
+
+    /// Waits until nobody ends a session, up to `until`. Not inside a closure that the store runs, which somebody may be
+    /// waiting for who does, and not where the store has no threads.
+    pub(crate) fn await_leavers(&self, until: Duration) {
+        if self.ground.env().threads == Threads::None || self.ground.check_outside().is_err() {
+            return;
+        }
+        let mut leavers = self.leavers.lock();
+        while leavers.on_the_way > 0 {
+            let left = until.saturating_sub(self.ground.boot());
+            if left.is_zero() {
+                return;
+            }
+            self.left.wait_for(&mut leavers, left);
+        }
     }
 
     /// A session has its last record: sees to it that it gets its answer and the game is told. Nobody waits for it, but
@@ -216,13 +267,13 @@ impl<T: Playable> Shared<T> {
 
     /// Takes those whose last record is still to be placed and may be tried again by `now`.
     pub(crate) fn take_leaving(&self, now: Duration) -> Vec<Leaving<T>> {
-        self.leaving.lock().extract_if(.., |leaving| leaving.retry_at <= now).collect()
+        self.leavers.lock().leaving.extract_if(.., |leaving| leaving.retry_at <= now).collect()
     }
 
     /// When ends are to be looked at again.
     fn ends_at(&self, now: Duration) -> Option<Duration> {
         let waits = !self.gone.lock().is_empty();
-        let retry = self.leaving.lock().iter().map(|leaving| leaving.retry_at).min();
+        let retry = self.leavers.lock().leaving.iter().map(|leaving| leaving.retry_at).min();
         retry.into_iter().chain(waits.then(|| now + LOOK_AFTER)).min()
     }
 }
@@ -343,7 +394,10 @@ impl<T: Playable> Duty for Shared<T> {
 
     fn end(&self) {
         _ = self.close_all(self.rules.hook_time);
-        let given_up = self.take_leaving(Duration::MAX); // nothing is tried again: they would keep the store
+        let mut leavers = self.leavers.lock();
+        leavers.over = true;
+        let given_up = std::mem::take(&mut leavers.leaving); // nothing is tried again: they would keep the store
+        drop(leavers);
         drop(given_up);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::mpsc::channel;
 
 use savehold_wal::env::Env;
 use savehold_wal::sim::{SimClock, memory};
@@ -96,5 +97,50 @@ fn a_last_handle_that_goes_inside_a_long_transaction_has_its_hook_behind_it() ->
     clock.advance(SECOND);
     store.tick();
     assert_eq!(*players.start(42)?.read(), 8);
+    Ok(())
+}
+
+#[test]
+fn closing_waits_for_the_last_save_of_a_handle_that_goes_meanwhile() -> Result<()> {
+    let env = memory();
+    let open = || Options::new().open_in(env.clone(), Path::new("/store"));
+    let store = open()?;
+    let ((in_hook, hook), (closed, close)) = (channel(), channel());
+    let close = Mutex::new(close);
+    let players = store.profiles_with("coins", 0_u64).before_release(move |_, coins, _| {
+        in_hook.send(()).unwrap();
+        _ = close.lock().recv_timeout(Duration::from_millis(200)); // time for whoever would not wait
+        *coins += 1;
+    });
+    let players = players.hook_time(Duration::from_secs(600)).open()?;
+    let player = players.start(42)?;
+    player.update(|coins| *coins = 7)?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(player));
+        hook.recv().unwrap();
+        let answer = store.close();
+        _ = closed.send(());
+        answer
+    })?;
+    drop(players);
+    let players = open()?.profiles_with("coins", 0_u64).open()?;
+    assert_eq!(*players.start(42)?.read(), 8);
+    Ok(())
+}
+
+#[test]
+fn an_end_that_is_to_be_tried_again_once_the_store_is_closed_keeps_nothing() -> Result<()> {
+    let (_, store) = world()?;
+    let players = store.profiles_with("coins", 0_u64).open()?;
+    let player = players.start(42)?;
+    let (live, core) = (player.live().clone(), Arc::downgrade(&store.core));
+    assert!(live.begin_end(&Ended::Released), "another thread does, and is slow");
+    store.close()?;
+    let leaving =
+        Leaving { live: live.clone(), why: Ended::Released, retry_at: Duration::ZERO, hooked: true };
+    players.0.leave(leaving);
+    assert_eq!(live.ended(), Some(Ended::Closed));
+    drop((player, players, live));
+    assert!(core.upgrade().is_none());
     Ok(())
 }
