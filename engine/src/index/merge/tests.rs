@@ -39,7 +39,7 @@ fn written(keys: &[&[u8]], numbers: &[u64]) -> Vec<u8> {
             writer.push(Entry { collection: 0, key, version }).unwrap();
         }
     }
-    drop(writer.finish().unwrap());
+    _ = writer.finish().unwrap();
     bytes
 }
 
@@ -63,7 +63,7 @@ fn merged(tables: &[Arc<Table>]) -> Result<Vec<u8>> {
     });
     let mut merge = Merge::new(tables, writer, true)?;
     while merge.step(&mut KeepAll, 10)? {}
-    drop(merge.finish()?);
+    _ = merge.finish()?;
     Ok(bytes)
 }
 
@@ -87,7 +87,7 @@ fn what_cannot_be_a_key_or_a_version_of_a_table_is_damage() {
         ("a version behind an older one", changed(written(&[b"a"], &[6, 5]), 2, 4)),
     ] {
         let table = forged(bytes).unwrap();
-        let e = merged(&[table.clone()]).map(drop).expect_err(name);
+        let e = merged(std::slice::from_ref(&table)).map(drop).expect_err(name);
         assert_eq!((e.kind(), table.is_damaged()), (ErrorKind::Corrupt, true), "{name}: {e}");
     }
 }
