@@ -92,6 +92,9 @@ impl Core {
                 Ok(ran) => return ran,
                 Err(conflict) => {
                     drop(turns);
+                    if let Some(failure) = self.wal.failure() {
+                        return Ran::Failed(failure.into()); // what was placed is never seen: it would go on for ever
+                    }
                     if let Some(key) = conflict.overtaken(&met.in_memory) {
                         return Ran::Failed(self.overtaken(key));
                     }
@@ -115,6 +118,9 @@ impl Core {
             match self.run_once(author, how, met.run(), &mut f) {
                 Ok(ran) => return ran,
                 Err(conflict) => {
+                    if let Some(failure) = self.wal.failure() {
+                        return Ran::Failed(failure.into());
+                    }
                     if let Some(key) = conflict.overtaken(&in_memory) {
                         return Ran::Failed(self.overtaken(key));
                     }

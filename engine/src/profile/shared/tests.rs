@@ -144,3 +144,20 @@ fn an_end_that_is_to_be_tried_again_once_the_store_is_closed_keeps_nothing() -> 
     assert!(core.upgrade().is_none());
     Ok(())
 }
+
+/// What closing placed last is never seen, so that a run of a transaction met it again and again.
+#[test]
+fn a_last_save_that_comes_once_the_store_is_closed_is_refused() -> Result<()> {
+    let (_, store) = world()?;
+    let players = store.profiles_with("coins", 0_u64).open()?;
+    let player = players.start(42)?;
+    player.update(|coins| *coins = 7)?;
+    let live = player.live().clone();
+    assert!(live.begin_end(&Ended::Released), "another thread does, and is slow");
+    store.close()?;
+    let leaving =
+        Leaving { live: live.clone(), why: Ended::Released, retry_at: Duration::ZERO, hooked: true };
+    live.clone().finish_leaving(leaving, SECOND);
+    assert_eq!(live.ended(), Some(Ended::Closed));
+    Ok(())
+}
