@@ -20,6 +20,7 @@ use crate::debt::{Due, Size};
 use crate::draft::{Draft, FullKey, Write};
 use crate::error::{Error, Result};
 use crate::index::TailIndex;
+use crate::inner_key::is_wiped;
 use crate::lease::{Barred, Noted};
 use crate::planted::{self, Fault};
 
@@ -197,8 +198,9 @@ impl From<Refused> for NotCommitted {
 }
 
 /// What ends leases, and what only removes, makes room: it may use the reserve of a full disk, as may what was asked for so.
+/// The mark of a wipe is part of a removal.
 fn urgency_of(draft: &Draft<'_>, how: How) -> Urgency {
-    let removes = |(_, write): &(FullKey, Write)| matches!(write, Write::Remove);
+    let removes = |(key, write): &(FullKey, Write)| matches!(write, Write::Remove) || is_wiped(key);
     let ends = draft.claim.is_some_and(|claim| !claim.ends.is_empty());
     if ends || draft.writes.iter().all(removes) { Urgency::Reserve } else { how.urgency }
 }

@@ -16,6 +16,9 @@
 //!                 | user len | user id | collection | key | key: to the end
 //!                 | u8       |         | varint     |     |
 //!                 +----------+---------+------------+-----+
+//! $set, wiped     +----------+--------+---+-----+
+//!                 | "wiped/" | number | / | key |           number of the collection, decimal; key: to the end
+//!                 +----------+--------+---+-----+
 //! ```
 //!
 //! Varints in their shortest form only. No mailbox's key is the beginning of another's, and in the order of bytes a
@@ -23,15 +26,19 @@
 //! 1 ≤ key len ≤ 1024, 1 ≤ user len ≤ 64: so such a key has at most `RESERVED_KEY_BYTES_MAX` bytes.
 
 use crate::ids::CollectionId;
-use crate::key::Key;
+use crate::key::{FullKey, Key};
 use crate::limits::{KEY_BYTES_MAX, RESERVED_KEY_BYTES_MAX, USER_ID_BYTES_MAX};
 use crate::varint;
 
 /// Bytes of a message's number.
 const SEQ_BYTES: usize = size_of::<u64>();
 
+/// What keys of `$set` begin with that are marks of wiped profiles.
+const WIPED: &[u8] = b"wiped/";
+
 const _: () = assert!(5 + 2 + KEY_BYTES_MAX + SEQ_BYTES <= RESERVED_KEY_BYTES_MAX);
 const _: () = assert!(1 + USER_ID_BYTES_MAX + 5 + KEY_BYTES_MAX <= RESERVED_KEY_BYTES_MAX);
+const _: () = assert!(WIPED.len() + 10 + 1 + KEY_BYTES_MAX <= RESERVED_KEY_BYTES_MAX);
 
 /// The key in `$lease` of the lease on a key.
 pub(crate) fn lease(collection: CollectionId, key: &Key) -> Key {
@@ -102,6 +109,16 @@ pub(crate) fn tagged(bytes: &[u8]) -> Option<(&str, CollectionId, Key)> {
     let (user, rest) = rest.split_at_checked(len)?;
     let (collection, key) = varint::take_u32(rest)?;
     Some((std::str::from_utf8(user).ok()?, CollectionId(collection), Key::new(key).ok()?))
+}
+
+/// The key in `$set` of the mark that the profile of a key was wiped.
+pub(crate) fn wiped(collection: CollectionId, key: &Key) -> Key {
+    Key::of_reserved(&[WIPED, collection.0.to_string().as_bytes(), b"/", key.as_bytes()].concat())
+}
+
+/// Whether a key is such a mark.
+pub(crate) fn is_wiped((collection, key): &FullKey) -> bool {
+    *collection == CollectionId::SET && key.as_bytes().starts_with(WIPED)
 }
 
 fn begun(collection: CollectionId, key: &Key) -> Vec<u8> {

@@ -31,6 +31,7 @@ mod leases;
 mod memory;
 pub(crate) mod mail;
 mod run;
+mod wiped;
 
 #[cfg(test)]
 pub(crate) use run::RANGE_CONFLICTS_MAX;

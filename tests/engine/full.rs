@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::sim::Sim;
-use savehold::{Change, Collection, ErrorKind, Moments, Next, Options, Outcome, Result, Retention, Store};
+use savehold::{
+    At, Change, Collection, ErrorKind, Map, Moments, Next, Options, Outcome, Result, Retention, Store, Value,
+};
 
 /// A store that was killed with commits that nothing proves yet, on a disk without space.
 fn killed_on_a_full_disk() -> Sim {
@@ -127,5 +129,18 @@ fn on_a_full_disk_a_new_build_may_remove_as_the_one_before_did() -> Result<()> {
     assert!(store.unpin("before")?);
     let gone = coins.versions("anna")?.next().expect("the removal")?;
     assert_eq!(gone.origin.as_deref(), Some("build 2"));
+    store.close()
+}
+
+#[test]
+fn on_a_full_disk_a_profile_may_be_wiped() -> Result<()> {
+    let mut sim = Sim::new(10);
+    let store = sim.open()?;
+    let players = store.profiles_with::<Value>("players", Map::from([("coins", 0)]).into()).open()?;
+    players.start("42")?.release()?;
+    sim.fill();
+    write_until_full(&store.collection("coins")?);
+    assert!(players.wipe("42")?);
+    assert_eq!(players.view("42", At::Now)?, None);
     store.close()
 }

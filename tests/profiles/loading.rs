@@ -3,12 +3,16 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use savehold::control::answer;
 use savehold::sim::Sim;
-use savehold::{At, Compatible, ErrorKind, Key, Map, Mismatch, Result, Store, Value};
+use savehold::{
+    At, Compatible, ErrorKind, Key, Map, Mismatch, Moments, Profiles, Result, Retention, Store, Value,
+    VersionsKept,
+};
 
-use crate::world::{Player, coins, rich};
+use crate::world::{Gift, Player, coins, rich};
 
 fn old_player(store: &Store, key: &str) -> Result<()> {
     let old = Map::from([("gold", Value::from(7)), ("level", Value::from("3"))]);
@@ -83,6 +87,107 @@ fn on_absent_is_asked_once_and_its_document_comes_with_the_lease() -> Result<()>
     assert_eq!(asked.load(Ordering::Relaxed), 3, "never again about a key that was");
     players.start(3).unwrap_err();
     assert_eq!(asked.load(Ordering::Relaxed), 4, "but again where it failed");
+    Ok(())
+}
+
+/// Profiles whose keys that never were have 100 coins from elsewhere, and how often that was asked.
+fn imported(store: &Store) -> Result<(Profiles<Player>, Arc<AtomicU32>)> {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let import = move |_: &Key| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, String>(Some(Player { coins: 100, ..Player::default() }))
+    };
+    Ok((store.profiles::<Player>("players").on_absent(import).open()?, asked))
+}
+
+/// Gives all history up: what was removed is in no table and in no file any more.
+fn forget(store: &Store, sim: &mut Sim) -> Result<()> {
+    store.set_moments(Moments::NONE)?;
+    let none = VersionsKept { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: 1 };
+    store.set_retention("players", Retention::History(none))?;
+    let ballast = store.raw("ballast")?;
+    for _ in 0..20 {
+        sim.advance(Duration::from_secs(1));
+        ballast.set("key", &vec![7; 200_000].into())?;
+    }
+    store.set_retention("ballast", Retention::NewestOnly)?;
+    sim.advance(Duration::from_secs(1));
+    store.compact(|_| ControlFlow::Continue(())).map(drop)
+}
+
+#[test]
+fn a_key_that_was_wiped_is_never_imported_again() -> Result<()> {
+    let mut sim = Sim::new(3);
+    let store = sim.open()?;
+    let (players, asked) = imported(&store)?;
+    for key in ["started", "edited", "again", "removed", "twice"] {
+        let player = players.start(key)?;
+        player.update(|p| p.coins = 1)?;
+        player.release()?;
+        assert!(players.wipe(key)?);
+    }
+    players.start("again")?.release()?;
+    store.collection::<Player>("players")?.remove("again")?;
+    players
+        .restore("removed", At::Version(players.versions("removed")?.nth(1).expect("it stood")?.version))?;
+    store.collection::<Player>("players")?.remove("removed")?;
+    assert!(!players.wipe("twice")?);
+    forget(&store, &mut sim)?;
+    for key in ["started", "edited", "again", "removed", "twice"] {
+        assert_eq!(players.versions(key)?.count(), 0, "{key}: nothing says that it ever was");
+    }
+    assert!(!players.wipe("twice")?);
+    store.close()?;
+
+    let store = sim.open()?;
+    let (players, again) = imported(&store)?;
+    for key in ["started", "again", "removed", "twice"] {
+        assert_eq!(players.start(key)?.read().coins, 0, "{key}");
+    }
+    assert_eq!(players.edit("edited", |p| p.coins)?.value, 0);
+    assert_eq!((asked.load(Ordering::Relaxed), again.load(Ordering::Relaxed)), (5, 0));
+    Ok(())
+}
+
+#[test]
+fn wiping_a_key_that_never_was_leaves_nothing() -> Result<()> {
+    let mut sim = Sim::new(4);
+    let store = sim.open()?;
+    let (players, asked) = imported(&store)?;
+    players.start("other")?.release()?;
+    let commits = store.stats().commits;
+    assert!(!players.wipe("new")?);
+    assert_eq!(store.stats().commits, commits, "nothing was written");
+    players.send("new", &Gift { coins: 5 })?;
+    assert!(players.wipe("new")?, "there was mail");
+    assert_eq!(players.start("new")?.read().coins, 100);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_wiped_while_its_import_is_under_way_is_not_imported() -> Result<()> {
+    let mut sim = Sim::new(5);
+    let store = sim.open()?;
+    let (plain, asked) = (crate::world::players(&store)?, Arc::new(AtomicU32::new(0)));
+    let (other, counted) = (plain.clone(), asked.clone());
+    let players = store
+        .profiles::<Player>("players")
+        .on_absent(move |key: &Key| -> std::result::Result<_, String> {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                let (other, key) = (&other, key.clone());
+                let wiped = scope.spawn(move || {
+                    other.edit(&key, |p| p.coins = 7).and_then(|_| other.wipe(&key)).expect("nobody plays it")
+                });
+                assert!(wiped.join().expect("it ends"));
+            });
+            Ok(Some(Player { coins: 100, ..Player::default() }))
+        })
+        .open()?;
+    assert_eq!(players.edit("42", |p| p.coins)?.value, 0);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ fn bytes_are_as_drawn() {
     assert_eq!(mailbox(collection, &key).as_bytes(), b"\xac\x02\x0242");
     assert_eq!(message(collection, &key, 258).as_bytes(), b"\xac\x02\x0242\0\0\0\0\0\0\x01\x02");
     assert_eq!(tag("ann", collection, &key).as_bytes(), b"\x03ann\xac\x0242");
+    assert_eq!(wiped(collection, &key).as_bytes(), b"wiped/300/42");
 }
 
 #[test]
@@ -41,7 +42,13 @@ fn the_longest_inner_key_is_within_its_limit() {
     let key = Key::new(&[7; KEY_BYTES_MAX]).unwrap();
     let collection = CollectionId(u32::MAX);
     let user = "u".repeat(USER_ID_BYTES_MAX);
-    for inner in [lease(collection, &key), message(collection, &key, 1), tag(&user, collection, &key)] {
+    let longest = [
+        lease(collection, &key),
+        message(collection, &key, 1),
+        tag(&user, collection, &key),
+        wiped(collection, &key),
+    ];
+    for inner in longest {
         assert!((KEY_BYTES_MAX + 1..=RESERVED_KEY_BYTES_MAX).contains(&inner.as_bytes().len()));
     }
 }

@@ -218,6 +218,10 @@ impl<T: Playable> Profiles<T> {
     /// Removes a profile and the messages that wait for it; its history stays readable. A session on it ends with
     /// [`Ended::Erased`], in the same commit. Durable on return; answers whether there was anything.
     ///
+    /// Where there ever was a profile, a mark that it was wiped stays for good, when all of its history has lapsed too: whoever
+    /// comes back begins with the template, and [`on_absent`](super::Builder::on_absent) is not asked. The mark holds the key
+    /// and the time, and nothing of the document.
+    ///
     /// # Errors
     ///
     /// As [`Collection::remove`](crate::Collection::remove).
@@ -228,6 +232,7 @@ impl<T: Playable> Profiles<T> {
         let done = ground.transaction(None, |tx| -> Result<bool> {
             self.0.end_session_in(tx, &key, Ended::Erased)?;
             let mut any = ground.remove(tx, &key)?;
+            ground.mark_wiped(tx, &key)?;
             while let Some(message) = ground.first_mail(tx, &key)? {
                 any |= ground.discard_mail(tx, &key, message.seq, "the profile was wiped")?;
             }
@@ -312,7 +317,7 @@ impl<T: Playable> Shared<T> {
         let standing = self.ground.standing(tx, key)?;
         let loaded = match &standing.stored {
             Some(stored) => self.rules.load(&stored.entry),
-            None => self.first(&self.ground.key(key)?, standing.lsn, asked),
+            None => self.first(tx, &self.ground.key(key)?, standing.lsn, asked),
         };
         loaded.map_err(|e| self.ground.named(key, e))
     }

@@ -122,6 +122,12 @@ pub(super) trait Ground: Clone + Send + Sync + 'static {
     /// Removes a key by a transaction; answers whether anything stood there.
     fn remove(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<bool>;
 
+    /// Notes by a transaction that the profile of a key was wiped, where there ever was one.
+    fn mark_wiped(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<()>;
+
+    /// Whether the profile of a key was ever wiped, to a transaction.
+    fn was_wiped(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<bool>;
+
     // --- answers
 
     /// Waits until what was placed is as durable as the store's level says, and longer where commits are held back.
@@ -301,6 +307,14 @@ impl Ground for Engine {
 
     fn remove(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<bool> {
         tx.remove_from(&self.0, key)
+    }
+
+    fn mark_wiped(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<()> {
+        tx.mark_wiped(&self.0, key)
+    }
+
+    fn was_wiped(&self, tx: &Tx<'_>, key: &KeyRef<'_>) -> Result<bool> {
+        tx.was_wiped(&self.0, key)
     }
 
     fn answer(&self, placed: Placed) -> Result<()> {

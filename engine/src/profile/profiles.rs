@@ -131,6 +131,10 @@ impl<T: Playable> Builder<T> {
     /// Asked once about a key that never was: its first document, or `None` for the template. Document, user tag and the
     /// mark that it was imported stand in the commit that starts the session. An error refuses the session; the template
     /// never takes its place.
+    ///
+    /// A key whose profile was [wiped](Profiles::wipe) is never asked about again. One that only
+    /// [`Collection::remove`](crate::Collection::remove) took away, or [`Store::revert`], counts as one that was for as long
+    /// as its history is kept.
     pub fn on_absent<E: Into<Boxed>>(
         mut self,
         ask: impl Fn(&Key) -> std::result::Result<Option<T>, E> + Send + Sync + 'static,

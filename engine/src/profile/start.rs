@@ -99,10 +99,10 @@ impl<T: Playable> Shared<T> {
         let standing = self.ground.standing(tx, &KeyRef::from(key))?;
         let loaded = match &standing.stored {
             Some(stored) => match self.rules.load(&stored.entry) {
-                Err(_) if planted::has(Fault::TemplateOver) => self.first(key, standing.lsn, asked)?,
+                Err(_) if planted::has(Fault::TemplateOver) => self.first(tx, key, standing.lsn, asked)?,
                 loaded => loaded?,
             },
-            None => self.first(key, standing.lsn, asked)?,
+            None => self.first(tx, key, standing.lsn, asked)?,
         };
         let mut head = standing.head().cloned().unwrap_or_else(|| EntryHead {
             created_us: self.ground.time_us(),
@@ -127,12 +127,17 @@ impl<T: Playable> Shared<T> {
         Ok(Found { loaded, head, lsn, full, bytes, has_mail })
     }
 
-    /// The first document of a key; `on_absent` is asked once, and only about a key that never was.
-    pub(crate) fn first(&self, key: &Key, was: Lsn, asked: &mut Asked<T>) -> Result<Loaded<T>> {
-        if asked.is_none() {
-            *asked = Some(if was == Lsn::NONE { self.rules.ask(key)? } else { None });
+    /// The first document of a key; `on_absent` is asked once, and only about a key that never was. That one was is said by
+    /// its newest version `was`, or by the mark of a wipe where its history lapsed; what was answered before it came to be is
+    /// not given then.
+    pub(crate) fn first(&self, tx: &Tx<'_>, key: &Key, was: Lsn, asked: &mut Asked<T>) -> Result<Loaded<T>> {
+        let asks = was == Lsn::NONE && self.rules.on_absent.is_some();
+        let never_was = asks && !self.ground.was_wiped(tx, &KeyRef::from(key))?;
+        if never_was && asked.is_none() {
+            *asked = Some(self.rules.ask(key)?);
         }
-        self.rules.first(asked.clone().flatten(), self.ground.time_us())
+        let given = asked.clone().flatten().filter(|_| never_was);
+        self.rules.first(given, self.ground.time_us())
     }
 
     /// Writes what loading made; answers what stands beside it.
