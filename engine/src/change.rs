@@ -129,6 +129,7 @@ pub enum Outcome {
     NotCommitted,
     /// Nobody knows any more: it is older than what is kept.
     Forgotten,
-    /// It was in the log as this version, and a restore undid it, together with its effects: a retry applies again.
+    /// It was in the log as this version, and a restore undid it, together with its effects: a retry applies again. Of an id
+    /// that is told until outcomes of commits behind the restore are forgotten.
     Undone(Version),
 }

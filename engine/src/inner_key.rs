@@ -33,6 +33,9 @@ use crate::varint;
 /// Bytes of a message's number.
 const SEQ_BYTES: usize = size_of::<u64>();
 
+/// What keys of `$set` begin with that note an id which a restore undid; the id follows.
+pub(crate) const UNDONE: &[u8] = b"undone/";
+
 /// What keys of `$set` begin with that are marks of wiped profiles.
 const WIPED: &[u8] = b"wiped/";
 
@@ -119,6 +122,11 @@ pub(crate) fn wiped(collection: CollectionId, key: &Key) -> Key {
 /// Whether a key is such a mark.
 pub(crate) fn is_wiped((collection, key): &FullKey) -> bool {
     *collection == CollectionId::SET && key.as_bytes().starts_with(WIPED)
+}
+
+/// Whether a key says what became of a commit with an id: all such keys lapse together.
+pub(crate) fn is_outcome(collection: u32, key: &[u8]) -> bool {
+    collection == CollectionId::ONCE.0 || collection == CollectionId::SET.0 && key.starts_with(UNDONE)
 }
 
 fn begun(collection: CollectionId, key: &Key) -> Vec<u8> {

@@ -21,6 +21,7 @@ use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, KeyRange, Kind};
+use crate::inner_key::UNDONE;
 use crate::key::Key;
 use crate::name::CollectionName;
 use crate::range::OwnRange;
@@ -29,8 +30,6 @@ use crate::value::{Map, Value, codec};
 
 pub(crate) const COLLECTION: &str = "collection/";
 const ORIGIN: &str = "origin/";
-/// Ids that a restore undid.
-pub(crate) const UNDONE: &[u8] = b"undone/";
 const PAGE: usize = 256;
 
 impl Core {
@@ -110,12 +109,16 @@ impl Core {
         Ok(all.into_iter().find(|(_, n)| *n == number).map(|(text, _)| text))
     }
 
-    /// The version that a commit with this idempotency id had, in a future that a restore undid.
+    /// The version that a commit with this idempotency id had, in a future that a restore undid. None once an outcome behind
+    /// the restore was forgotten: it may have been of this id, applied again.
     pub(crate) fn undone_id(&self, id: &[u8]) -> Result<Option<Version>> {
         let key = [UNDONE, id].concat();
         let Some(stored) = self.read(CollectionId::SET, &key, self.visible())?.stored else {
             return Ok(None);
         };
+        if self.forgotten().is_some_and(|forgotten| forgotten >= stored.lsn) {
+            return Ok(None);
+        }
         let value: Value = codec::decode(stored.entry.head.format, &stored.entry.value)?;
         let version = value.get("version").and_then(Value::as_str).map(str::parse);
         let say = "an undone receipt in $set names no version: run `savehold verify`, then `savehold repair`";

@@ -6,8 +6,8 @@
 use savehold_wal::Lsn;
 use savehold_wal::format::frame::PART_HEADER_BYTES;
 
-use crate::ids::CollectionId;
 use crate::index::{Judge, Kind, VersionRef};
+use crate::inner_key::is_outcome;
 
 /// Bytes that an entry takes in the head of its record besides its key, about.
 const ENTRY_BYTES: u64 = 12;
@@ -36,9 +36,9 @@ impl Tally {
         *bytes += listed_bytes(key, version);
     }
 
-    fn leave(&mut self, collection: u32, version: &VersionRef) {
+    fn leave(&mut self, collection: u32, key: &[u8], version: &VersionRef) {
         self.dropped += 1;
-        if collection == CollectionId::ONCE.0 {
+        if is_outcome(collection, key) {
             self.forgotten = self.forgotten.max(version.lsn);
         }
     }
@@ -75,7 +75,7 @@ impl Judge for Counting<'_> {
     ) {
         self.judge.judge(collection, key, versions, oldest, keep);
         for (version, keep) in versions.iter().zip(keep) {
-            if *keep { self.tally.keep(key, version) } else { self.tally.leave(collection, version) }
+            if *keep { self.tally.keep(key, version) } else { self.tally.leave(collection, key, version) }
         }
     }
 }
@@ -83,6 +83,7 @@ impl Judge for Counting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::CollectionId;
     use crate::index::{KeepAll, Place};
     use crate::record::Cause;
 

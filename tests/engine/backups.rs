@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use savehold::backup::{BackupName, backups_in, restore_in};
-use savehold::{At, ErrorKind, Options, Restore, Result, Store, Token, Version};
+use savehold::{At, ErrorKind, Once, Options, Outcome, Restore, Result, Store, Token, Version};
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::sim::{Choice, Failure, Fault, SimDisk, SimEntropy, When};
@@ -307,4 +307,50 @@ fn no_version_and_no_token_repeats_after_restores_from_overlapping_archives() {
     assert!(store.stats().archive.expect("there is one").is_superseded(), "the old store archives no more");
     let listed = backups_in(&machine.env(), Path::new(ARCHIVE)).expect("lists");
     assert!(listed.iter().any(|held| held.as_ref().is_ok_and(|held| held.name == BackupName::Archive)));
+}
+
+/// What was undone and done again stands, whatever is forgotten of it: who is told `Undone` grants it a second time.
+#[test]
+fn a_receipt_that_was_applied_again_is_never_undone_and_marks_lapse_as_outcomes_do() -> Result<()> {
+    let machine = Machine { disk: SimDisk::new(1), clock: Arc::new(SimClock::default()) };
+    let store = machine.open()?;
+    let numbers = store.collection::<i64>("numbers")?;
+    let before = numbers.set("k", &1)?;
+    numbers.set_once("again", "k", &2)?;
+    let Once::Now(never) = numbers.set_once("never again", "k", &3)? else { panic!("it is new") };
+    store.backup(BACKUPS)?;
+    store.close()?;
+    restore_in(
+        &machine.env(),
+        Path::new(BACKUPS),
+        Path::new(RESTORED),
+        &At::Version(before),
+        Restore::new(),
+    )?;
+    let open = || Options::new().open_in(machine.env(), Path::new(RESTORED));
+    let later = || machine.clock.advance(Duration::from_secs(60));
+
+    let store = open()?;
+    let numbers = store.collection::<i64>("numbers")?;
+    later();
+    assert!(matches!(store.outcome("again")?, Outcome::Undone(_)));
+    let Once::Now(done) = numbers.set_once("again", "k", &2)? else { panic!("it was undone") };
+    assert_eq!(store.outcome("again")?, Outcome::Committed(done));
+    later();
+    numbers.set("other", &4)?;
+    assert!(store.thin()?);
+    assert_eq!(store.outcome("never again")?, Outcome::Undone(never), "nothing is forgotten yet");
+    let versions = store.stats().versions;
+    store.set_outcomes_kept(Duration::ZERO)?;
+    later();
+    assert!(store.thin()?);
+    assert_eq!(store.outcome("again")?, Outcome::Forgotten);
+    assert_eq!(store.outcome("never again")?, Outcome::Forgotten);
+    assert!(store.stats().versions + 3 <= versions + 1, "two marks and an outcome went, a setting came");
+    assert!(store.forgotten_through().is_some_and(|through| through >= done));
+    store.close()?;
+    let store = open()?;
+    assert_eq!(store.outcome("again")?, Outcome::Forgotten);
+    assert_eq!(store.outcome("never again")?, Outcome::Forgotten);
+    Ok(())
 }

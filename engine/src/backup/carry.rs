@@ -15,8 +15,8 @@ use crate::attributes::Attributes;
 use crate::entry::{Entry, EntryHead};
 use crate::error::Result;
 use crate::ids::{CollectionId, Version};
+use crate::inner_key::UNDONE;
 use crate::load::unreadable;
-use crate::naming::UNDONE;
 use crate::record::{Author, Effect, Head, HeadWriter, Part};
 use crate::value::{Map, Value, codec};
 

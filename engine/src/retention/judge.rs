@@ -6,7 +6,9 @@ use std::time::Duration;
 use savehold_wal::Lsn;
 
 use super::settings::{Retention, VersionsKept};
+use crate::ids::CollectionId;
 use crate::index::{Judge, Kind, VersionRef};
+use crate::inner_key::is_outcome;
 use crate::record::Cause;
 
 /// The moments that are kept, as places.
@@ -195,12 +197,24 @@ impl Plan {
     pub fn rule(&self, collection: u32) -> &Rule {
         self.rules.get(&collection).unwrap_or(&self.usual)
     }
+
+    /// The rule of a key: that a restore undid an id is noted in `$set`, and lapses as outcomes do.
+    fn rule_of(&self, collection: u32, key: &[u8]) -> &Rule {
+        self.rule(if is_outcome(collection, key) { CollectionId::ONCE.0 } else { collection })
+    }
 }
 
 impl Judge for Plan {
-    fn judge(&mut self, collection: u32, _: &[u8], versions: &[VersionRef], oldest: bool, keep: &mut [bool]) {
+    fn judge(
+        &mut self,
+        collection: u32,
+        key: &[u8],
+        versions: &[VersionRef],
+        oldest: bool,
+        keep: &mut [bool],
+    ) {
         let reach = if oldest { Reach::All(self.settled) } else { Reach::Part };
-        let rule = self.rule(collection);
+        let rule = self.rule_of(collection, key);
         if let [VersionRef { kind: Kind::Put, .. }] = versions
             && !matches!(rule, Rule::Passing(_))
         {
