@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use savehold::sim::Sim;
 use savehold::{
-    At, Attributes, Change, ErrorKind, Key, Next, Options, Restore, Result, Selection, Store, Version,
+    At, Attributes, Change, ErrorKind, Key, Map, Next, Options, Restore, Result, Selection, Store, Value,
+    Version,
 };
 
 /// A store with one value damaged on the medium, of which an older version can be read.
@@ -265,5 +266,26 @@ fn users_named_in_a_write_over_a_damaged_value_and_its_removal_leave_no_tag_behi
     let found = [7, 8, 9, 10].map(|user| keys_of(&store, user).expect("readable"));
     assert_eq!(found.each_ref().map(Vec::len), [0, 1, 0, 1]);
     assert!(raw.get_at("kept", At::Now)?.is_some());
+    Ok(())
+}
+
+#[test]
+fn a_profile_with_a_damaged_letter_is_wiped_with_all_its_mail() -> Result<()> {
+    for hurt in 0..3 {
+        let mut sim = Sim::new(6);
+        let store = sim.open()?;
+        let players = store.profiles_with::<Value>("players", Map::from([("coins", 0)]).into()).open()?;
+        players.start("42")?.release()?;
+        for n in 0..3 {
+            players.send("42", if n == hurt { "the letter that is hurt" } else { "another letter" })?;
+        }
+        hurt_where(&mut sim, b"letter that");
+        assert!(players.wipe("42")?, "letter {hurt}");
+        assert_eq!((players.view("42", At::Now)?, players.mail_count("42")?), (None, 0));
+        assert!(!players.wipe("42")?);
+        players.send("42", "a new one")?;
+        let next = players.next_letter("42")?.expect("it was sent");
+        assert_eq!((next.value, next.number), (Value::from("a new one"), 4), "numbers go on");
+    }
     Ok(())
 }

@@ -233,9 +233,7 @@ impl<T: Playable> Profiles<T> {
             self.0.end_session_in(tx, &key, Ended::Erased)?;
             let mut any = ground.remove(tx, &key)?;
             ground.mark_wiped(tx, &key)?;
-            while let Some(message) = ground.first_mail(tx, &key)? {
-                any |= ground.discard_mail(tx, &key, message.seq, "the profile was wiped")?;
-            }
+            any |= ground.clear_mail(tx, &key, "the profile was wiped")?;
             Ok(any)
         })?;
         Ok(matches!(done, Once::Now(Done { value: true, .. })))

@@ -174,6 +174,9 @@ pub(super) trait Ground: Clone + Send + Sync + 'static {
     /// Takes one out by hand, and notes why.
     fn discard_mail(&self, tx: &Tx<'_>, key: &KeyRef<'_>, number: u64, reason: &str) -> Result<bool>;
 
+    /// Takes all out by hand, damaged ones too; answers whether any was there.
+    fn clear_mail(&self, tx: &Tx<'_>, key: &KeyRef<'_>, reason: &str) -> Result<bool>;
+
     // --- changes, and time
 
     /// Has `who` told of mail, and looked after as long as somebody else keeps it.
@@ -374,6 +377,10 @@ impl Ground for Engine {
 
     fn discard_mail(&self, tx: &Tx<'_>, key: &KeyRef<'_>, number: u64, reason: &str) -> Result<bool> {
         tx.discard_mail(&self.0, key, number, reason)
+    }
+
+    fn clear_mail(&self, tx: &Tx<'_>, key: &KeyRef<'_>, reason: &str) -> Result<bool> {
+        tx.clear_mail(&self.0, key, reason)
     }
 
     fn attend(&self, who: &Arc<impl Duty + Hears + 'static>) -> Result<()> {

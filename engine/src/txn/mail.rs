@@ -225,6 +225,28 @@ impl Tx<'_> {
         self.put(mailbox).map(|()| true)
     }
 
+    /// Takes every message out by hand, damaged ones too, and notes why of the last; answers whether any stood there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::discard_mail`].
+    pub(crate) fn clear_mail(&self, table: &Table, key: &KeyRef<'_>, reason: &str) -> Result<bool> {
+        if reason.len() > MAIL_REASON_BYTES_MAX {
+            return Err(table.named(key, wordy(reason.len())));
+        }
+        let Some(mut mailbox) = self.known_mailbox(table, key)? else { return Ok(false) };
+        let mut last = None;
+        while let Some(seq) = self.first_number(&mailbox, table)? {
+            self.drop_message(mailbox.message(seq));
+            mailbox.state.first = seq;
+            last = Some(seq);
+        }
+        let Some(seq) = last else { return Ok(false) };
+        let next = mailbox.state.next;
+        mailbox.state = State { next, first: next, count: 0, discarded: Some((seq, reason.to_owned())) };
+        self.put(mailbox).map(|()| true)
+    }
+
     /// The mailbox of a key of a collection that was ever written to.
     fn known_mailbox(&self, table: &Table, key: &KeyRef<'_>) -> Result<Option<Mailbox>> {
         table.check_of(self.core)?;
