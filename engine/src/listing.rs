@@ -49,6 +49,14 @@ impl Iterator for KeysOf {
 /// Versions of a key, newest first.
 pub struct Versions(pub(crate) VersionRefs);
 
+impl Versions {
+    /// The same, with what the index knows of those whose record cannot be read.
+    pub(crate) fn described(self) -> impl Iterator<Item = Result<VersionInfo>> {
+        let core = self.0.core.clone();
+        self.0.map(move |version| core.described(version?))
+    }
+}
+
 impl Iterator for Versions {
     type Item = Result<VersionInfo>;
 

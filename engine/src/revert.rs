@@ -24,7 +24,7 @@ use crate::record::Head;
 use crate::selection::Selection;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
-use crate::table::VersionInfo;
+use crate::table::{VersionInfo, is_unreadable};
 use crate::txn::Tx;
 use crate::value::Value;
 
@@ -242,14 +242,9 @@ impl Store {
     /// What is known of all that was undone. It was undone whether its record can be read or not: of one whose record is
     /// damaged, or went since, stands there what the index knows.
     fn described(&self, looked: Vec<(Reverted, Vec<VersionRef>)>) -> Result<Vec<Reverted>> {
-        let describe = |version: VersionRef| match self.core.describe(version) {
-            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Damaged | ErrorKind::Gone) => {
-                Ok(self.core.describe_unread(version))
-            }
-            described => described,
-        };
         let one = |(back, undone): (Reverted, Vec<VersionRef>)| {
-            let undone = undone.into_iter().map(describe).collect::<Result<_>>()?;
+            let undone =
+                undone.into_iter().map(|version| self.core.described(version)).collect::<Result<_>>()?;
             Ok(Reverted { undone, ..back })
         };
         looked.into_iter().map(one).collect()
@@ -317,6 +312,10 @@ fn stopped(mode: Mode, far: Far) -> Error {
     Error::new(ErrorKind::Aborted, say)
 }
 
+fn origin_of(store: &Store, lsn: Lsn) -> Result<u32> {
+    Ok(Head::decode(&store.core.wal.read_head(lsn)?)?.author.origin)
+}
+
 /// Which of the keys are meant.
 struct Chosen {
     id: CollectionId,
@@ -378,8 +377,10 @@ impl Chosen {
         let since = self.since.unwrap_or(Lsn::NONE);
         for version in store.since(self.id, key, since, store.core.visible())? {
             let Some(origins) = &self.origins else { return Ok(true) };
-            if origins.contains(&Head::decode(&store.core.wal.read_head(version.lsn)?)?.author.origin) {
-                return Ok(true);
+            match origin_of(store, version.lsn) {
+                Ok(origin) if origins.contains(&origin) => return Ok(true),
+                Err(e) if !is_unreadable(&e) => return Err(e),
+                _ => {} // another's, or whose it is nobody knows
             }
         }
         Ok(false)

@@ -60,7 +60,8 @@ impl Selection {
         Ok(self)
     }
 
-    /// Only keys that a process of this origin wrote; `*` stands for any text: `build 813*`.
+    /// Only keys that a process of this origin wrote; `*` stands for any text: `build 813*`. A
+    /// version whose record cannot be read is of none.
     pub fn origin(mut self, pattern: impl Into<String>) -> Self {
         self.origin = Some(Pattern::new(pattern));
         self

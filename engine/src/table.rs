@@ -430,6 +430,14 @@ impl Core {
         }
     }
 
+    /// Who wrote a version, and when; of one whose record is damaged, or went, what is [known](Core::describe_unread).
+    pub(crate) fn described(&self, version: VersionRef) -> Result<VersionInfo> {
+        match self.describe(version) {
+            Err(e) if is_unreadable(&e) => Ok(self.describe_unread(version)),
+            described => described,
+        }
+    }
+
     /// Who wrote a version, and when.
     pub(crate) fn describe(&self, version: VersionRef) -> Result<VersionInfo> {
         let head = self.wal.read_head(version.lsn)?;
@@ -445,4 +453,9 @@ impl Core {
             token: author.token,
         })
     }
+}
+
+/// Whether an error says that a record is damaged, or gone.
+pub(crate) fn is_unreadable(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Damaged | ErrorKind::Gone)
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use savehold::control::answer;
 use savehold::sim::Sim;
 use savehold::{
-    At, Attributes, Change, ErrorKind, Key, Map, Next, Options, Restore, Result, Selection, Store, Value,
-    Version,
+    At, Attributes, Change, ErrorKind, Key, Map, Next, Once, Options, Restore, Result, Selection, Store,
+    Value, Version,
 };
 
 /// A store with one value damaged on the medium, of which an older version can be read.
@@ -287,5 +288,67 @@ fn a_profile_with_a_damaged_letter_is_wiped_with_all_its_mail() -> Result<()> {
         let next = players.next_letter("42")?.expect("it was sent");
         assert_eq!((next.value, next.number), (Value::from("a new one"), 4), "numbers go on");
     }
+    Ok(())
+}
+
+/// A key with three versions, of which nobody can tell who wrote the middle one, and a removal of which nobody can tell it.
+fn records_that_cannot_be_read() -> Result<(Sim, Store, [Version; 4])> {
+    let mut sim = Sim::new(7);
+    let store = sim.open_with(Options::new().origin("build 1"))?;
+    let numbers = store.collection::<i64>("numbers")?;
+    let before = numbers.set("gone", &1)?;
+    let one = numbers.set("k", &1)?;
+    numbers.update_once("an id that is hurt", "k", |_| Change::write(2))?;
+    let two = numbers.get("k")?.expect("written").version;
+    let three = numbers.set("k", &3)?;
+    numbers.remove_once("an id that is hurt too", "gone")?;
+    hurt_where(&mut sim, b"id that is");
+    assert_eq!(numbers.versions("k")?.filter(Result::is_err).count(), 1, "the damage must hit the record");
+    Ok((sim, store, [before, one, two, three]))
+}
+
+#[test]
+fn a_record_that_cannot_be_read_closes_no_page_of_a_history() -> Result<()> {
+    let (_sim, store, [_, one, two, three]) = records_that_cannot_be_read()?;
+    let ask = |of: &str, key: &str| {
+        answer(&store, &Map::from([("do", of), ("collection", "numbers"), ("key", key)]))
+    };
+    let said = ask("versions", "k")?;
+    let versions = said.get("versions").and_then(Value::as_list).expect("a list");
+    let text = |version: &Value, name: &str| version.get(name).and_then(Value::as_str).map(str::to_owned);
+    let told: Vec<_> =
+        versions.iter().map(|version| (text(version, "version"), text(version, "origin"))).collect();
+    let expected = [(three, Some("build 1")), (two, None), (one, Some("build 1"))]
+        .map(|(version, origin)| (Some(version.to_string()), origin.map(str::to_owned)));
+    assert_eq!(told, expected);
+    let absent = ask("get", "gone")?;
+    assert_eq!(absent.get("entry"), Some(&Value::Nil));
+    assert_eq!(absent.get("newest").and_then(|newest| newest.get("removed")), Some(&Value::from(true)));
+    Ok(())
+}
+
+#[test]
+fn a_revert_of_what_an_origin_wrote_passes_over_a_record_that_cannot_be_read() -> Result<()> {
+    let (_sim, store, [before, one, two, three]) = records_that_cannot_be_read()?;
+    let of = |origin: &str| Selection::collection("numbers").origin(origin);
+    let done = store.revert(of("build 1").since(before), one)?;
+    let [only] = &done[..] else { panic!("{done:?}") };
+    let undone: Vec<Version> = only.undone.iter().map(|info| info.version).collect();
+    assert_eq!((only.key.to_string(), undone), ("k".to_owned(), vec![three, two]));
+    assert_eq!(store.revert(of("build 2"), one)?, [], "whose it is nobody knows");
+    Ok(())
+}
+
+#[test]
+fn a_profile_is_restored_and_told_of_though_a_record_that_it_undoes_cannot_be_read() -> Result<()> {
+    let mut sim = Sim::new(8);
+    let store = sim.open()?;
+    let players = store.profiles_with::<Value>("players", Map::from([("coins", 0)]).into()).open()?;
+    let then = players.edit("42", |_| ())?.version;
+    let one = |value: &mut Value| _ = value.as_map_mut().map(|map| map.insert("coins", 1));
+    let Once::Now(hurt) = players.edit_once("an id that is hurt", "42", one)? else { panic!("it is new") };
+    hurt_where(&mut sim, b"id that is");
+    let done = players.restore("42", then)?;
+    assert_eq!(done.undone.iter().map(|info| info.version).collect::<Vec<_>>(), [hurt.version]);
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::collection::Collection;
 use crate::error::Result;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
+use crate::listing::Versions;
 use crate::moments::Hold;
 use crate::range::Range;
 use crate::store::{Doubt, Store};
@@ -58,7 +59,7 @@ pub(super) fn get(store: &Store, asked: Asked<'_>) -> Result<Map> {
         said.insert("time_us", store.time_of(version)?);
         return Ok(Map::from([("entry", said)]));
     }
-    let newest = documents.versions(&key)?.next().transpose()?;
+    let newest = documents.versions(&key)?.described().next().transpose()?;
     let mut said = Map::from([("entry", Value::Nil)]);
     said.insert("newest", newest.map(version_of));
     said.insert("collection", is_there(store, documents.name())?);
@@ -102,7 +103,7 @@ pub(super) fn scan(store: &Store, asked: Asked<'_>) -> Result<Map> {
 }
 
 /// `{"do": "versions", "collection": c, "key": k, "below": version, "since_us": time, "limit": n}` → `versions`,
-/// newest first, with who wrote them; `more`.
+/// newest first, with who wrote them; `more`. Of one whose record cannot be read, what the index knows.
 pub(super) fn versions(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["collection", "key", "below", "since_us", "limit"])?;
     let (documents, key) = place(store, asked)?;
@@ -113,9 +114,9 @@ pub(super) fn versions(store: &Store, asked: Asked<'_>) -> Result<Map> {
         refs = refs.below(below.lsn());
     }
     let (mut versions, mut more): (Vec<Value>, bool) = (Vec::new(), false);
-    for version in refs {
-        let info = store.core.describe(version?)?;
-        if info.time_us < since_us {
+    for info in Versions(refs).described() {
+        let info = info?;
+        if (1..since_us).contains(&info.time_us) {
             break;
         }
         if versions.len() as u64 == most {

@@ -61,7 +61,8 @@ pub struct RestoredProfile {
     pub version: Version,
     /// The version whose state it is.
     pub from: Version,
-    /// What came between and is undone, newest first: whose idempotency ids say which receipts to grant again by hand.
+    /// What came between and is undone, newest first: whose idempotency ids say which receipts to grant again by hand. Of one
+    /// whose record cannot be read stand there version, size and, where another tells it, the time.
     pub undone: Vec<VersionInfo>,
     /// The holder whose session ended by it.
     pub ended: Option<String>,
@@ -211,7 +212,7 @@ impl<T: Playable> Profiles<T> {
         let newer = |info: &Result<VersionInfo>| {
             info.as_ref().map_or(true, |info| info.version > Version::from(then.lsn))
         };
-        let undone = ground.versions(&key)?.skip_while(between).take_while(newer);
+        let undone = ground.versions(&key)?.described().skip_while(between).take_while(newer);
         Ok(RestoredProfile { version, from: then.lsn.into(), undone: undone.collect::<Result<_>>()?, ended })
     }
 
