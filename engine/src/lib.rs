@@ -40,6 +40,7 @@ mod apply;
 mod estimate;
 mod debt;
 mod waste;
+mod drops;
 mod manifest;
 mod noted;
 mod tiers;

@@ -7,22 +7,27 @@
 //! | 2      |      | ps      | ps  | µs      | ps       |       |                      |        |           | µs    |       |
 //! +--------+------+---------+-----+---------+----------+-------+----------------------+--------+-----------+-------+-------+
 //! table    number, random, low, high, versions, pages, judged, count, listed: base, bytes
+//! drops    behind the terms, where a table was made by a merge that dropped: count, of each table: count, place and judged of each
 //! ```
 //!
 //! As all small records of the store (see `meta`). next: no table has this number or a larger one. Each table holds every
 //! version v with low ≤ v < high that was not dropped by retention; the first begins where the log does, each next
 //! one where the one before ends, so the log need be replayed only from the last one's high on. listed: how many bytes of
 //! the log it lists, by the base that each segment had when it was written. judged counts the merges by which something may
-//! have been dropped, and says of a table which of them made it, 0: none. forgotten: the newest outcome that was dropped.
+//! have been dropped, and says of a table which of them made it, 0: none. drops: from each place on, up to the next, the newest of
+//! those that dropped a value there, 0: none did; where no table has any, each may lack values anywhere that such a merge
+//! made. forgotten: the newest outcome that was dropped.
 //! leapt: engine time at which an opening found the clock more than a day ahead of the log, 0 once that is settled. The
 //! terms are drawn in `retention/terms`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use savehold_wal::Lsn;
 
+use crate::drops::Drops;
 use crate::estimate::Rates;
-use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
+use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta, goes_on};
 use crate::retention::Terms;
 
 /// What the engine keeps in MANIFEST.
@@ -63,12 +68,19 @@ pub(crate) struct Named {
     pub(crate) judged: u64,
     /// Bytes of the log that it lists, by segment, in order.
     pub(crate) listed: Vec<(Lsn, u64)>,
+    /// Where merges dropped values that it, or what it was made of, held.
+    pub(crate) drops: Drops,
 }
 
 impl Manifest {
     /// Everything older is in a table.
     pub(crate) fn through(&self) -> Lsn {
         self.tables.last().map_or(Lsn::NONE, |table| table.high)
+    }
+
+    /// The number of the newest merge that dropped a value which lies in these places; 0: the tables list every value there.
+    pub(crate) fn newest_drop(&self, places: &Range<Lsn>) -> u64 {
+        self.tables.iter().map(|table| table.drops.newest_in(places)).max().unwrap_or(0)
     }
 }
 
@@ -96,7 +108,17 @@ impl Encode for Manifest {
         self.rates.rest_kib_ps.encode(encoder)?;
         self.tables.encode(encoder)?;
         [self.judged, self.forgotten.raw(), self.leapt_us].encode(encoder)?;
-        self.terms.encode(encoder)
+        self.terms.encode(encoder)?;
+        if self.tables.iter().any(|table| table.judged > 0) {
+            let steps =
+                |drops: &Drops| drops.steps().iter().map(|(at, number)| (at.raw(), *number)).collect();
+            self.tables
+                .iter()
+                .map(|table| steps(&table.drops))
+                .collect::<Vec<Vec<(u64, u64)>>>()
+                .encode(encoder)?;
+        }
+        Ok(())
     }
 }
 
@@ -109,15 +131,31 @@ impl<C> Decode<C> for Manifest {
             judging_us: Decode::decode(decoder)?,
             rest_kib_ps: Decode::decode(decoder)?,
         };
-        let tables: Vec<Named> = Decode::decode(decoder)?;
+        let mut tables: Vec<Named> = Decode::decode(decoder)?;
         let in_order = tables.windows(2).all(|pair| pair[0].high == pair[1].low);
         if !in_order || tables.iter().any(|table| table.number >= next || table.low > table.high) {
             return Err(DecodeError::Other("tables that do not follow one another"));
         }
         let [judged, forgotten, leapt_us]: [u64; 3] = Decode::decode(decoder)?;
         let (forgotten, terms) = (Lsn::from_raw(forgotten), Arc::new(Terms::decode(decoder)?));
+        match goes_on(decoder) {
+            true => decode_drops(&mut tables, decoder)?,
+            false => tables.iter_mut().for_each(|table| table.drops = Drops::anywhere(table.judged)),
+        }
         Ok(Self { next, rates, tables, judged, forgotten, leapt_us, terms })
     }
+}
+
+fn decode_drops<D: Decoder>(tables: &mut [Named], decoder: &mut D) -> Result<(), DecodeError> {
+    let all: Vec<Vec<(u64, u64)>> = Decode::decode(decoder)?;
+    if all.len() != tables.len() {
+        return Err(DecodeError::Other("drops of other tables"));
+    }
+    for (table, steps) in tables.iter_mut().zip(all) {
+        let steps = steps.into_iter().map(|(at, number)| (Lsn::from_raw(at), number)).collect();
+        table.drops = Drops::of(steps).ok_or(DecodeError::Other("drops that do not ascend"))?;
+    }
+    Ok(())
 }
 
 impl Encode for Named {
@@ -148,6 +186,7 @@ impl<C> Decode<C> for Named {
                 let listed: Vec<(u64, u64)> = Decode::decode(decoder)?;
                 listed.into_iter().map(|(base, bytes)| (Lsn::from_raw(base), bytes)).collect()
             },
+            drops: Drops::default(), // they stand behind all else
         })
     }
 }
@@ -165,7 +204,8 @@ mod tests {
     fn table(number: u64, low: u64, high: u64) -> Named {
         let (low, high) = (Lsn::from_raw(low), Lsn::from_raw(high));
         let listed = vec![(low, 1 << 20), (high, number)];
-        Named { number, random: 1 << (40 + number), low, high, versions: 9, pages: 5, judged: number, listed }
+        let (random, drops) = (1 << (40 + number), Drops::anywhere(number));
+        Named { number, random, low, high, versions: 9, pages: 5, judged: number, listed, drops }
     }
 
     #[test]
@@ -175,6 +215,26 @@ mod tests {
         assert_eq!(meta::decode::<Manifest>(&meta::encode(&manifest).unwrap()).unwrap(), manifest);
         assert_eq!(manifest.through(), Lsn::from_raw(1 << 50));
         assert_eq!(Manifest::default().through(), Lsn::NONE);
+    }
+
+    /// Without drops, as programs wrote it that did not know them, a table that a merge made may lack anything.
+    #[test]
+    fn drops_are_read_and_where_there_are_none_values_may_be_lacking_anywhere() {
+        let at = |place| Lsn::from_raw(place);
+        let some = Drops::of(vec![(at(100), 7), (at(200), 0)]).unwrap();
+        let tables = vec![table(0, 0, 300), Named { drops: some, ..table(7, 300, 900) }];
+        let manifest = Manifest { next: 8, tables, judged: 7, ..Manifest::default() };
+        let drops = |manifest: &Manifest| {
+            [0..100, 100..101, 200..900].map(|r: Range<u64>| manifest.newest_drop(&(at(r.start)..at(r.end))))
+        };
+        let bytes = meta::encode(&manifest).unwrap();
+        let read = meta::decode::<Manifest>(&bytes).unwrap();
+        assert_eq!((&read, drops(&read)), (&manifest, [0, 7, 0]));
+        let none = Manifest { tables: Vec::new(), ..manifest.clone() };
+        assert_eq!(drops(&meta::decode(&meta::encode(&none).unwrap()).unwrap()), [0; 3]);
+        let before = &bytes[..bytes.len() - 7]; // two lists: none, and two pairs
+        assert_eq!(drops(&meta::decode(before).unwrap()), [7; 3]);
+        assert!((1..7).all(|cut| meta::decode::<Manifest>(&bytes[..bytes.len() - cut]).is_err()));
     }
 
     #[test]

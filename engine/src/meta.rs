@@ -14,6 +14,7 @@
 //! add, never renumber. This is the only room that knows bincode. Values of users never come here.
 
 use bincode::config::{self, Config};
+use bincode::de::read::Reader as _;
 pub(crate) use bincode::de::{Decode, Decoder};
 pub(crate) use bincode::enc::{Encode, Encoder};
 pub(crate) use bincode::error::{DecodeError, EncodeError};
@@ -68,6 +69,11 @@ pub(crate) fn decode<T: Meta>(bytes: &[u8]) -> Result<T> {
         Ok((record, read)) if read == fields.len() && bytes.len() <= BYTES_MAX => Ok(record),
         _ => Err(malformed(T::WHAT)),
     }
+}
+
+/// Whether more fields follow: what was written by a program that did not know them ends before.
+pub(crate) fn goes_on<D: Decoder>(decoder: &mut D) -> bool {
+    decoder.reader().peek_read(1).is_some()
 }
 
 #[cold]

@@ -25,6 +25,8 @@ pub(crate) struct Packer {
     pub(crate) failure: Mutex<Option<Error>>,
     /// The store is about to be closed: what packs gives up.
     ending: AtomicBool,
+    /// Many endings stay in the index because files are not settled.
+    waiting: AtomicBool,
     files: AtomicU64,
     written: AtomicU64,
     freed: AtomicU64,
@@ -67,6 +69,16 @@ impl Packer {
         self.files.fetch_add(packed.segments, Ordering::Relaxed);
         self.written.fetch_add(packed.bytes_after, Ordering::Relaxed);
         self.freed.fetch_add(packed.bytes_before.saturating_sub(packed.bytes_after), Ordering::Relaxed);
+    }
+
+    /// Notes whether many endings wait for files to be settled.
+    pub(crate) fn note_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    /// Whether many endings wait for files to be settled.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Has whoever packs give up: the store is about to be closed.

@@ -121,7 +121,8 @@ impl Shelf {
         let named = |facts: Facts| {
             let (versions, pages, listed) = (facts.versions, facts.pages, tally.listed());
             let judged = if tally.dropped > 0 { self.manifest.lock().judged + 1 } else { 0 };
-            Named { number, random, low, high, versions, pages, judged, listed }
+            let drops = tally.drops(judged);
+            Named { number, random, low, high, versions, pages, judged, listed, drops }
         };
         let opened =
             written.map(named).and_then(|named| open(wal, &named).map(|table| (named, Arc::new(table))));

@@ -1,4 +1,5 @@
-//! Pure: what is counted of a table while it is written: how many bytes of each segment of the log it lists.
+//! Pure: what is counted of a table while it is written: how many bytes of each segment of the log it lists, and of which
+//! it leaves values out.
 //!
 //! What a segment holds and no table lists is dead. Every table says what it lists, and is written as a whole: so nothing
 //! is ever added up or taken off, and nothing drifts.
@@ -6,6 +7,7 @@
 use savehold_wal::Lsn;
 use savehold_wal::format::frame::PART_HEADER_BYTES;
 
+use crate::drops::Drops;
 use crate::index::{Judge, Kind, VersionRef};
 use crate::inner_key::is_outcome;
 
@@ -15,29 +17,43 @@ const ENTRY_BYTES: u64 = 12;
 /// What a table lists.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Where the segments of the log begin, in order, and the bytes of each that are listed.
-    segments: Vec<(Lsn, u64)>,
+    /// Of the log, in order.
+    segments: Vec<Segment>,
     /// The newest outcome of a commit that was left out.
     pub(crate) forgotten: Lsn,
     /// Versions that were left out.
     pub(crate) dropped: u64,
 }
 
+/// What is counted of a segment of the log.
+#[derive(Debug, Default)]
+struct Segment {
+    /// Where it begins.
+    base: Lsn,
+    /// Its bytes that are listed.
+    listed: u64,
+    /// A value in it was left out.
+    lacks: bool,
+}
+
 impl Tally {
     /// Nothing yet, of a log whose segments begin at `bases`.
     pub(crate) fn new(bases: Vec<Lsn>) -> Self {
-        let segments = bases.into_iter().map(|base| (base, 0)).collect();
+        let segments = bases.into_iter().map(|base| Segment { base, ..Segment::default() }).collect();
         Self { segments, ..Self::default() }
     }
 
     fn keep(&mut self, key: &[u8], version: &VersionRef) {
-        let after = self.segments.partition_point(|(base, _)| *base <= version.lsn);
-        let Some((_, bytes)) = after.checked_sub(1).and_then(|at| self.segments.get_mut(at)) else { return };
-        *bytes += listed_bytes(key, version);
+        if let Some(segment) = self.of(version) {
+            segment.listed += listed_bytes(key, version);
+        }
     }
 
     fn leave(&mut self, collection: u32, key: &[u8], version: &VersionRef) {
         self.dropped += 1;
+        if let Some(segment) = self.of(version) {
+            segment.lacks |= version.kind == Kind::Put;
+        }
         if is_outcome(collection, key) {
             self.forgotten = self.forgotten.max(version.lsn);
         }
@@ -45,7 +61,23 @@ impl Tally {
 
     /// The segments of which anything is listed, and how many bytes.
     pub(crate) fn listed(&self) -> Vec<(Lsn, u64)> {
-        self.segments.iter().copied().filter(|(_, bytes)| *bytes > 0).collect()
+        let some = self.segments.iter().filter(|segment| segment.listed > 0);
+        some.map(|segment| (segment.base, segment.listed)).collect()
+    }
+
+    /// Where values were left out, by the merge of this number.
+    pub(crate) fn drops(&self, number: u64) -> Drops {
+        let mut drops = Drops::default();
+        for segment in &self.segments {
+            drops.go_on(segment.base, if segment.lacks { number } else { 0 });
+        }
+        drops
+    }
+
+    /// The segment in which a version lies.
+    fn of(&mut self, version: &VersionRef) -> Option<&mut Segment> {
+        let after = self.segments.partition_point(|segment| segment.base <= version.lsn);
+        after.checked_sub(1).and_then(|at| self.segments.get_mut(at))
     }
 }
 

@@ -14,7 +14,10 @@
 //! What is lost is made anew from the log: a table passes the terms in MANIFEST, which are as old as any merge. Where
 //! MANIFEST itself is lost, so are the terms and every table, and the log says everything that was not compacted; what was
 //! compacted comes with the terms by which it was judged. An ending is dropped only where no table and no file of
-//! the log can hold anything older of its key, so nothing that ended begins again.
+//! the log can hold anything older of its key, so nothing that ended begins again: where every file up to it is *settled*,
+//! which is to say that the index lists every value in it. MANIFEST says where in the log merges dropped values, and which was
+//! the last to (`drops`). A file that was packed says by which of them it was judged: it is settled by that merge or a later
+//! one. A file from which none dropped a value is settled however old it is, and nobody ever packs it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +26,7 @@ use std::time::Duration;
 use savehold_wal::Lsn;
 
 use crate::core::Core;
+use crate::drops::Drops;
 use crate::error::{Error, ErrorKind, Result};
 use crate::horizon::before;
 use crate::index::table::Table;
@@ -72,6 +76,7 @@ impl Core {
         let next = self.next_terms(&layers)?;
         let mut plan = next.as_ref().map(|next| self.plan(next, self.moments.held()));
         let share = plan.as_mut().map_or(Ok(Share::default()), |plan| self.lapsed(&layers, plan))?;
+        self.packer.note_waiting(share.waits());
         self.waste.note_lapsed(extent.log_bytes, share.of(extent.log_bytes), layers.floor);
         if let Some(next) = next
             && self.looked.lock().worth(now, share, extent)
@@ -168,19 +173,20 @@ impl Core {
     }
 
     fn plan(&self, terms: &Terms, held: Holds) -> Plan {
-        let last = self.shelf.manifest.lock().tables.iter().map(|table| table.judged).max();
-        terms.plan(held, self.wal.settled(last.unwrap_or(0)))
+        let manifest = self.shelf.manifest.lock();
+        terms.plan(held, self.wal.settled(|places| manifest.newest_drop(&places)))
     }
 
     /// Merges `tables`, neighbours, newest first, into one.
     fn merge_these(&self, tables: &[Arc<Table>], oldest: bool, plan: Option<Plan>) -> Result<()> {
         let numbers: Vec<u64> = tables.iter().map(|table| table.facts().number).collect();
-        let (range, judged) = {
+        let (range, judged, drops) = {
             let manifest = self.shelf.manifest.lock();
             let merged = || manifest.tables.iter().filter(|table| numbers.contains(&table.number));
             let (Some(first), Some(last)) = (merged().next(), merged().next_back()) else { return Ok(()) };
             let judged = merged().map(|table| table.judged).max().unwrap_or(0);
-            ((first.low, last.high), judged)
+            let drops = merged().fold(Drops::default(), |all, table| all.with(&table.drops));
+            ((first.low, last.high), judged, drops)
         };
         let low = tables.iter().map(|table| table.facts().low).min().unwrap_or(range.0);
         let mut forgotten = Lsn::NONE;
@@ -204,6 +210,7 @@ impl Core {
         })?;
         named.judged = named.judged.max(judged); // by this merge, where it dropped anything
         let judged = named.judged;
+        named.drops = drops.with(&named.drops); // what went before may lie in files still
         self.shelf.name(&self.wal, |manifest| {
             let gone = |table: &crate::manifest::Named| numbers.contains(&table.number);
             let at = manifest.tables.iter().position(gone).expect("only one merges at a time");
@@ -216,6 +223,15 @@ impl Core {
         Ok(())
     }
 
+    /// Whether many endings stay only because files of the log are not settled, by a sample.
+    pub(crate) fn endings_wait(&self) -> Result<bool> {
+        let _work = self.shelf.work.lock();
+        let layers = self.index.layers();
+        let Some(next) = self.next_terms(&layers)? else { return Ok(false) };
+        let mut plan = self.plan(&next, self.moments.held());
+        Ok(self.lapsed(&layers, &mut plan)?.waits())
+    }
+
     /// How much of the tables has lapsed, by a sample: versions on pages that are drawn, each judged among all of its key.
     fn lapsed(&self, layers: &Layers, plan: &mut Plan) -> Result<Share> {
         let pages: u64 = layers.tables.iter().map(|table| table.cell_pages()).sum();
@@ -224,7 +240,7 @@ impl Core {
             drawn.extend(self.drawn(layers, pages)?);
         }
         drawn.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let (mut share, mut keep) = (Share::default(), Vec::new());
+        let (mut share, mut keep, mut once_settled) = (Share::default(), Vec::new(), Vec::new());
         for of_key in drawn.chunk_by(|a, b| a.0 == b.0) {
             let (collection, key) = of_key[0].0.split_first_chunk().expect("a collection stands in front");
             let collection = u32::from_be_bytes(*collection);
@@ -232,11 +248,17 @@ impl Core {
             let Some(last) = versions.len().checked_sub(1) else { continue }; // a table that is damaged, as a merge will tell
             keep.clear();
             keep.resize(versions.len(), true);
-            plan.judge(collection, key, &versions, versions.len() < JUDGED_MAX, &mut keep);
+            once_settled.clone_from(&keep);
+            let whole = versions.len() < JUDGED_MAX;
+            plan.judge(collection, key, &versions, whole, &mut keep);
+            let settled = std::mem::replace(&mut plan.settled, Lsn::MAX);
+            plan.judge(collection, key, &versions, whole, &mut once_settled);
+            plan.settled = settled;
             for (_, version) in of_key {
                 // one that stands behind so many newer ones is taken to have lapsed as far as the last of them
                 let at = versions.partition_point(|other| other.lsn > version.lsn).min(last);
                 share.note(listed_bytes(key, version), !keep[at]);
+                share.waiting += u64::from(keep[at] && !once_settled[at]);
             }
         }
         Ok(share)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::{Break, Continue};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,6 +222,117 @@ fn what_was_removed_stays_so_when_tables_are_lost_twice() -> Result<()> {
     let store = lose_tables(&mut sim, store)?;
     stays.extend(goes);
     assert_eq!(shown(&store)?, stays, "nothing that was removed is there again");
+    Ok(())
+}
+
+/// Loses all tables of a store: the next opening makes them anew from the log.
+fn lose_tables(sim: &mut Sim, store: Store) -> Result<Store> {
+    store.close()?;
+    let disk = sim.disk();
+    for (name, _) in disk.files().iter().filter(|(name, _)| name.contains("/index/")) {
+        disk.uproot(Path::new(name)).unwrap();
+    }
+    sim.open()
+}
+
+/// Makes keys that go again, so many in each round, and removes them.
+fn come_and_go(store: &Store, rounds: Range<u64>, keys: u64) -> Result<()> {
+    let world = store.raw("world")?;
+    for round in rounds {
+        let key = |n: u64| format!("goes {round} {n}");
+        let value = |n| Bytes::from(value("goes", n, 400_000 / keys as usize));
+        (0..keys).try_for_each(|n| world.set(key(n), &value(n)).map(drop))?;
+        (0..keys).try_for_each(|n| world.remove(key(n)).map(drop))?;
+    }
+    Ok(())
+}
+
+/// The files of what stays are never packed again: nothing in them lapses, so no removal waits for them.
+#[test]
+fn removals_are_forgotten_beside_data_that_stays() -> Result<()> {
+    let (mut sim, mut state) = (Sim::new(3), State::new());
+    let mut store = sim.open()?;
+    newest_only(&store)?;
+    overwrite(&store, 1_000, 1, 4_000, &mut state)?;
+    for turn in 0..4 {
+        come_and_go(&store, turn * 10..turn * 10 + 10, 100)?;
+        sim.advance(Duration::from_secs(60));
+        store.compact(|_| Continue(()))?;
+        let stats = store.stats();
+        assert!(stats.versions < 1_100, "{} versions after turn {turn}", stats.versions);
+        assert!(stats.log_bytes < 6 << 20, "{stats:?}");
+        assert_eq!(shown(&store)?, state, "turn {turn}");
+        store = match turn % 2 {
+            0 => {
+                store.close()?;
+                sim.open()?
+            }
+            _ => lose_tables(&mut sim, store)?,
+        };
+        assert_eq!(shown(&store)?, state, "opened after turn {turn}");
+    }
+    Ok(())
+}
+
+/// Nobody asks for it.
+#[test]
+fn removals_are_forgotten_beside_data_that_stays_as_time_goes_by() -> Result<()> {
+    let (mut sim, mut state) = (Sim::new(3), State::new());
+    let mut store = sim.open()?;
+    newest_only(&store)?;
+    overwrite(&store, 1_000, 1, 4_000, &mut state)?;
+    for turn in 0..6 {
+        come_and_go(&store, turn * 10..turn * 10 + 10, 100)?;
+        for _ in 0..120 {
+            sim.advance(Duration::from_secs(60));
+            store.tick();
+        }
+        let versions = store.stats().versions;
+        assert!(versions < 1_150, "{versions} versions after turn {turn}");
+        assert_eq!(shown(&store)?, state, "turn {turn}");
+        if turn == 3 {
+            store = lose_tables(&mut sim, store)?;
+        }
+    }
+    drop(store);
+    sim.kill();
+    let store = sim.open()?;
+    assert_eq!(shown(&lose_tables(&mut sim, store)?)?, state);
+    Ok(())
+}
+
+/// `k` was put in a file of which so little is dead that it is not packed, and removed in one that is: the removal stays, or
+/// what it ended would come back with the next tables, however often the store is opened and its tables are lost.
+#[test]
+fn a_removal_stays_as_long_as_a_file_holds_what_it_ended() -> Result<()> {
+    for lost in 0..3 {
+        let (mut sim, mut state) = (Sim::new(7), State::new());
+        let mut store = sim.open()?;
+        let world = newest_only(&store)?;
+        world.set("k", &Bytes::from_static(b"put"))?;
+        drop(world);
+        overwrite(&store, 1_600, 1, 1_000, &mut state)?; // so many that few endings wait for the file of `k`
+        come_and_go(&store, 0..2, 10)?;
+        sim.advance(Duration::from_secs(60));
+        store.compact(|_| Continue(()))?;
+        store.raw("world")?.remove("k")?;
+        for round in 2..5 {
+            come_and_go(&store, round..round + 1, 10)?;
+            sim.advance(Duration::from_secs(60));
+            store.compact(|_| Continue(()))?;
+            store = match lost {
+                0 => store,
+                1 => {
+                    store.close()?;
+                    sim.open()?
+                }
+                _ => lose_tables(&mut sim, store)?,
+            };
+            assert_eq!(shown(&store)?, state, "case {lost}, round {round}");
+        }
+        let store = lose_tables(&mut sim, store)?;
+        assert_eq!(shown(&store)?, state, "case {lost}: nothing that was removed is there again");
+    }
     Ok(())
 }
 

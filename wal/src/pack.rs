@@ -84,6 +84,8 @@ pub struct Sealed {
     pub packed: Option<u64>,
     /// The newest judgement by which nothing in it was to be dropped.
     pub judged: u64,
+    /// Where the log was when it was judged; of a segment as it was written, its end.
+    pub judged_at: Lsn,
     /// It may be the first of those that are packed.
     pub first: bool,
 }
@@ -135,13 +137,15 @@ impl Log {
         for entry in self.sealed_entries() {
             let Some(segment) = segments.iter().find(|s| same(&entry, s)) else { continue };
             let packed = segment.kind == SegmentKind::Packed;
+            let footer = packed.then(|| segment.footer()).transpose()?;
             sealed.push(Sealed {
                 base: entry.base,
                 end: entry.end.unwrap_or(entry.base),
                 space_end: entry.capacity_end(),
                 bytes: segment.disk_bytes(),
-                packed: packed.then(|| segment.footer()).transpose()?.map(|footer| footer.records),
+                packed: footer.as_ref().map(|footer| footer.records),
                 judged: segment.judged(),
+                judged_at: footer.map_or(entry.end.unwrap_or(entry.base), |footer| footer.judged),
                 first: self.begins_alone(&entry),
             });
         }

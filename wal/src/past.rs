@@ -1,6 +1,6 @@
 //! Corridor: what an open log answers about its past: following it, and what of it is whole.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -78,13 +78,19 @@ impl Wal {
         self.log.pack(packing, &mut judge, &mut pace)
     }
 
-    /// Where the first segment begins that was not judged by the number `judgement` or a larger one: before it nothing
-    /// stands in any file that was not kept by such a judgement.
+    /// Where the first segment begins that was not judged by the number that `least` says of its places, or a larger one:
+    /// before it nothing stands in any file that was not kept by such a judgement. A segment as it was written counts as
+    /// judged by 0. Its places go up to where the next one begins.
     #[must_use]
-    pub fn settled(&self, judgement: u64) -> Lsn {
+    pub fn settled(&self, least: impl Fn(Range<Lsn>) -> u64) -> Lsn {
         let segments = self.log.segments.read();
-        let open = segments.iter().find(|segment| segment.judged() < judgement.max(1));
-        open.map_or(self.log.accepted.get(), |segment| segment.base)
+        let places = |at: usize| {
+            let base = segments[at].base;
+            let next = segments[at..].iter().map(|segment| segment.base).find(|next| *next > base);
+            base..next.unwrap_or(Lsn::MAX)
+        };
+        let open = (0..segments.len()).find(|at| segments[*at].judged() < least(places(*at)));
+        open.map_or(self.log.accepted.get(), |at| segments[at].base)
     }
 
     /// The largest number by which a packed file was judged, with the note that its judge left in it.
@@ -97,16 +103,6 @@ impl Wal {
         let packed = segments.iter().filter(|segment| segment.kind == SegmentKind::Packed);
         let last = packed.max_by_key(|segment| segment.judged());
         last.map(|segment| Ok((segment.judged(), segment.note()?))).transpose()
-    }
-
-    /// Notes that nothing in the sealed segment that begins at `base` is to be dropped by a judgement. Until it is closed:
-    /// only packed files say so themselves.
-    pub fn note_judged(&self, base: Lsn, judgement: u64) {
-        let sealed = self.sealed().is_ok_and(|sealed| sealed.iter().any(|file| file.base == base));
-        let segments = self.log.segments.read();
-        if let Some(segment) = segments.iter().rfind(|segment| segment.base == base && sealed) {
-            segment.set_judged(judgement);
-        }
     }
 
     /// Ends the segment that is being written and goes on in a small one, so that all that was written can be packed, and

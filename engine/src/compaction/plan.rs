@@ -6,6 +6,10 @@
 //! for little. Files that are packed and small are packed together eight at a time, so that a byte is seldom copied for the
 //! sake of their number. A packed file stays small enough that what is packed and what it was packed from take little
 //! more than what they are.
+//!
+//! A file that holds a value which merges dropped keeps the endings behind it in the index (see `thinning`), and may be worth
+//! nothing by all of this. Where many endings wait, such files are packed too, each once as much was logged since the last time
+//! as all of them have: no more is copied for endings than is written.
 
 use std::ops::Range;
 
@@ -26,6 +30,8 @@ pub(crate) struct File {
     pub(crate) dead: u64,
     /// It is packed already.
     pub(crate) packed: bool,
+    /// It is not settled, and so many bytes were logged since it was judged, or written.
+    pub(crate) unsettled: Option<u64>,
 }
 
 impl File {
@@ -75,11 +81,32 @@ pub(crate) fn due(files: &[File]) -> Option<Range<usize>> {
 /// Runs of files that a person asks to be packed: all of which more than a little is dead.
 pub(crate) fn all_due(files: &[File]) -> Vec<Range<usize>> {
     let worth = |file: &File| file.dead > 0 && file.is_dead_by((1, 16)) || file.bytes <= SMALL_BYTES;
+    runs(files, |file| file.is_dead_by((1, 16)), worth)
+}
+
+/// The first run of files that are to be settled, where endings wait for it.
+pub(crate) fn settling_due(files: &[File]) -> Option<Range<usize>> {
+    let all = files.iter().filter(|file| file.unsettled.is_some()).map(|file| file.bytes).sum();
+    settling(files, all).into_iter().next()
+}
+
+/// Runs of files that are to be settled where somebody asks for it: those behind which at least so many bytes were logged.
+pub(crate) fn settling(files: &[File], least: u64) -> Vec<Range<usize>> {
+    let open = |file: &File| file.unsettled.is_some_and(|since| since >= least);
+    runs(files, open, open)
+}
+
+/// Neighbours that go together: each that is worth it, with those that go along.
+fn runs(
+    files: &[File],
+    worth: impl Fn(&File) -> bool,
+    along: impl Fn(&File) -> bool + Copy,
+) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for seed in 0..files.len() {
         if runs.last().is_none_or(|run| run.end <= seed)
-            && files[seed].is_dead_by((1, 16))
-            && let Some(run) = grown(files, seed, worth)
+            && worth(&files[seed])
+            && let Some(run) = grown(files, seed, along)
         {
             let from = runs.last().map_or(0, |run| run.end);
             runs.push(run.start.max(from)..run.end);

@@ -2,7 +2,7 @@
 //!
 //! 1. Look: files that are sealed, whose versions all stand in tables, that the archive has, and that lie before the time of
 //!    which every moment is kept; what of each is dead.
-//! 2. Plan: which neighbours become one (`plan`).
+//! 2. Plan: which neighbours become one (`plan`); those too for which endings wait.
 //! 3. Pack them: of every record what the index lists stays (`cull`). A crash, an error or a close before MANIFEST names the
 //!    packed file leaves everything as it was; after it the new file, whole.
 //! 4. Again, until nothing is worth it.
@@ -36,8 +36,9 @@ const RECORD_BYTES: u64 = 72;
 const PREPARED_BYTES: u64 = 1 << 20;
 /// Less than this of what is being written is left as it is.
 const OPEN_BYTES: u64 = 256 << 10;
-/// Rounds of packing everything that somebody asked for: endings go a round after what they ended.
-const ROUNDS_MAX: usize = 4;
+/// Rounds of packing everything that somebody asked for: endings go once the files of what they ended were packed, and their
+/// files after that.
+const ROUNDS_MAX: usize = 5;
 
 /// What packing all that is dead came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +97,9 @@ impl Core {
                 let (dead, filed) =
                     look.files.iter().fold((0, 0), |(d, l), file| (d + file.dead, l + file.live()));
                 self.waste.note_dead(dead, filed);
-                match plan::due(&look.files) {
+                let settling =
+                    || self.packer.is_waited_for().then(|| plan::settling_due(&look.files)).flatten();
+                match plan::due(&look.files).or_else(settling) {
                     Some(run) => self.pack_in_background(&mut left, &look, run).map(|_| true),
                     None => Ok(self.reach_further(&mut left, &look)? || self.roll_if_wasteful(&look)?),
                 }
@@ -125,7 +128,10 @@ impl Core {
         for _ in 0..ROUNDS_MAX {
             self.thin_now()?;
             let look = self.look(&mut left, Reach::Into)?;
-            let runs = plan::all_due(&look.files);
+            let mut runs = plan::all_due(&look.files);
+            if runs.is_empty() && self.endings_wait()? {
+                runs = plan::settling(&look.files, 0);
+            }
             let bytes =
                 |run: &Range<usize>| look.files[run.clone()].iter().map(|file| file.bytes).sum::<u64>();
             let mut meter = Meter::new(self, runs.iter().map(bytes).sum());
@@ -199,7 +205,10 @@ impl Core {
                 .map(|(_, bytes)| bytes)
                 .sum()
         };
+        let accepted = self.wal.accepted();
         let of = |file: &Sealed| {
+            let settled = file.judged >= manifest.newest_drop(&(file.base..file.space_end));
+            let since = || accepted.bytes_since(file.judged_at).unwrap_or(u64::MAX);
             let own = file.packed.map_or(0, |records| FILE_BYTES + records * RECORD_BYTES);
             let dead = file.bytes.saturating_sub(listed(file) + own);
             File {
@@ -208,6 +217,7 @@ impl Core {
                 bytes: file.bytes,
                 dead,
                 packed: file.packed.is_some(),
+                unsettled: (!settled).then(since),
             }
         };
         sealed.iter().map(of).collect()

@@ -7,6 +7,8 @@ const WORTH: u64 = 4;
 /// …and the part of the bytes of log, where these are so many times what the tables take.
 const WORTH_OF_LOG: u64 = 10;
 const TIMES_TABLES: u64 = 2;
+/// The part of all versions that endings are which wait, for which files are settled.
+const WORTH_SETTLING: u64 = 8;
 /// By such a part the tables have grown when it is looked again.
 const GROWN: u64 = 8;
 /// At the latest after this time what has lapsed goes, however little it is.
@@ -51,9 +53,17 @@ pub struct Share {
     pub versions: (u64, u64),
     /// Their bytes.
     pub bytes: (u64, u64),
+    /// Endings that were looked at and could go, were all files of the log settled.
+    pub waiting: u64,
 }
 
 impl Share {
+    /// Whether so many endings wait that files are settled for them.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        self.waiting > 0 && self.waiting >= self.versions.0 / WORTH_SETTLING
+    }
+
     /// Counts a version of `bytes` bytes.
     pub fn note(&mut self, bytes: u64, lapsed: bool) {
         self.versions.0 += 1;

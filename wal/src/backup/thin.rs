@@ -42,6 +42,7 @@ pub(super) fn sealed(own: &Inventory) -> Vec<Sealed> {
         bytes: held.bytes(),
         packed: held.is_packed().then_some(held.records),
         judged: held.judgement,
+        judged_at: if held.is_packed() { held.judged } else { held.end.unwrap_or(held.base) },
         first: begins_alone(own, held),
     };
     ended.map(of).collect()

@@ -140,7 +140,8 @@ fn what_stays_is_read_by_its_address_and_what_goes_is_gone() {
         let log = open(&mut sim);
         assert!(log.report().clean && log.complete() == end);
         assert_eq!(log.judgement().unwrap(), Some((7, b"by the seventh".to_vec())));
-        assert!(log.settled(7) >= end && log.settled(8) == log.span().start);
+        assert!(log.settled(|_| 7) >= end && log.settled(|_| 8) == log.span().start);
+        assert_eq!(log.settled(|places| if places.start < end { 7 } else { 0 }), log.accepted());
         check(&log, &left);
     }
 }

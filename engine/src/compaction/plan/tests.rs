@@ -9,7 +9,7 @@ const MIB: u64 = 1 << 20;
 
 fn file(n: u64, mib: u64, dead_mib: u64) -> File {
     let base = Lsn::new(1 + (n / 100) as u16, n * 64 * MIB);
-    File { base, first: true, bytes: mib * MIB, dead: dead_mib * MIB, packed: false }
+    File { base, first: true, bytes: mib * MIB, dead: dead_mib * MIB, packed: false, unsettled: None }
 }
 
 fn files(all: &[(u64, u64)]) -> Vec<File> {
@@ -54,6 +54,31 @@ fn small_packed_files_become_few() {
     all.push(File { packed: true, ..file(7, 1, 0) });
     all.push(file(8, 1, 0));
     assert_eq!(due(&all), Some(0..8));
+}
+
+#[test]
+fn files_for_which_endings_wait_are_packed_once_as_much_was_logged_as_they_have() {
+    let of = |all: &[Option<u64>]| -> Vec<File> {
+        let one = |(since, n): (&Option<u64>, u64)| File {
+            unsettled: since.map(|mib| mib * MIB),
+            ..file(n, 16, 0)
+        };
+        all.iter().zip(0..).map(one).collect()
+    };
+    for (all, due, asked) in [
+        (&[][..], None, &[][..]),
+        (&[None, None], None, &[]),
+        (&[None, Some(15), None], None, &[(1, 2)]),
+        (&[None, Some(16), None], Some(1..2), &[(1, 2)]),
+        (&[Some(0), None, Some(31)], None, &[(0, 1), (2, 3)]),
+        (&[Some(0), None, Some(32)], Some(2..3), &[(0, 1), (2, 3)]),
+        (&[Some(32), Some(32), None], Some(0..2), &[(0, 2)]),
+    ] {
+        let files = of(all);
+        let runs: Vec<_> = settling(&files, 0).iter().map(|run| (run.start, run.end)).collect();
+        assert_eq!((settling_due(&files), &runs[..]), (due, asked), "{all:?}");
+        assert_eq!((super::due(&files), all_due(&files)), (None, vec![]), "worth nothing else");
+    }
 }
 
 #[test]
@@ -194,7 +219,8 @@ impl Overwritten {
             }
             None if self.looked.next(now, extent(self.listed)).is_zero() => {
                 let (all, lapsed) = (self.listed as u64, (self.listed - KEYS) as u64);
-                let share = Share { versions: (all, lapsed), bytes: (all * RECORD, lapsed * RECORD) };
+                let share =
+                    Share { versions: (all, lapsed), bytes: (all * RECORD, lapsed * RECORD), waiting: 0 };
                 self.looked.note(now, extent(self.listed), Duration::ZERO);
                 self.waste.note_lapsed(all * RECORD, lapsed * RECORD, place(self.floor));
                 if self.looked.worth(now, share, extent(self.listed)) {
@@ -246,7 +272,14 @@ impl Overwritten {
         let judged = file.records.last().is_none_or(|last| *last < self.judged);
         let dead = file.records.iter().filter(|n| !self.lists(**n)).count() as u64 * RECORD;
         let bytes = file.records.len() as u64 * RECORD;
-        judged.then_some(File { base: place(first), first: true, bytes, dead, packed: file.packed })
+        judged.then_some(File {
+            base: place(first),
+            first: true,
+            bytes,
+            dead,
+            packed: file.packed,
+            unsettled: None,
+        })
     }
 
     /// Everything that stands on the disk, for each byte of live payload.

@@ -145,7 +145,11 @@ fn it_is_looked_as_tables_grow_and_as_time_goes_by() {
     assert!(looked.next(6 * second, heavy).is_zero(), "few versions, and large ones");
     looked.note(6 * second, extent(1300), Duration::ZERO);
     assert_eq!(looked.next(6 * second, extent(1300)), 10 * second);
-    let share = |all: u64, lapsed: u64| Share { versions: (all, lapsed), bytes: (all * 100, lapsed * 100) };
+    let share = |all: u64, lapsed: u64| Share {
+        versions: (all, lapsed),
+        bytes: (all * 100, lapsed * 100),
+        waiting: 0,
+    };
     for (share, worth) in [(share(0, 0), false), (share(100, 24), false), (share(100, 25), true)] {
         assert_eq!(looked.worth(100 * second, share, extent(1300)), worth, "{share:?}");
     }
@@ -160,10 +164,17 @@ fn it_is_looked_as_tables_grow_and_as_time_goes_by() {
     assert!(looked.worth(second, large, extent(1300)));
 }
 
+#[test]
+fn files_are_settled_once_an_eighth_of_all_versions_are_endings_that_wait_for_it() {
+    let waits = |all, waiting| Share { versions: (all, 0), waiting, ..Share::default() }.waits();
+    assert!(!waits(0, 0) && !waits(256, 0) && !waits(256, 31));
+    assert!(waits(256, 32) && waits(1, 1));
+}
+
 /// Writing tables costs little where values are large, and gives much space back.
 #[test]
 fn the_less_tables_take_of_the_log_the_sooner_they_are_merged() {
-    let share = |lapsed: u64| Share { versions: (100, 0), bytes: (100_000, lapsed) };
+    let share = |lapsed: u64| Share { versions: (100, 0), bytes: (100_000, lapsed), waiting: 0 };
     let of_log = |part: u64| Extent { versions: 1000, log_bytes: 1 << 30, table_bytes: (1 << 30) / part };
     for (lapsed, part, worth) in [
         (10_000, 30, true),
