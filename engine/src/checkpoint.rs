@@ -52,11 +52,13 @@ impl Core {
             .and_then(|()| self.thin_if_due());
         match tended {
             Err(e) if e.kind() == ErrorKind::Closed => None,
-            Err(_) => {
+            Err(e) => {
                 self.waste.note_tables_stuck();
+                *self.tending_failure.lock() = Some(e);
                 Some(RETRY_AFTER)
             }
             Ok(look) => {
+                *self.tending_failure.lock() = None;
                 self.waste.note_tables_tended();
                 let idle = self.is_worth_a_table_when_idle(self.debt.total().replay_ps).then_some(IDLE);
                 look.into_iter().chain(idle).min()

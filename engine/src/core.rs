@@ -83,6 +83,8 @@ pub(crate) struct Core {
     /// It was closed.
     pub(crate) closed: AtomicBool,
     pub(crate) checkpoints: AtomicU64,
+    /// Why what was due for tables was not done the last time, if so.
+    pub(crate) tending_failure: Mutex<Option<Error>>,
     /// Tables that were made anew since open.
     pub(crate) remade: AtomicU64,
     /// What could go of the log, and commits that were held back: for the index, and for space.
@@ -175,6 +177,7 @@ impl Core {
             shares: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),
+            tending_failure: Mutex::default(),
             remade: AtomicU64::new(damage.len() as u64),
             waste,
             held_back: AtomicU64::new(0),

@@ -5,7 +5,8 @@
 //! collection/<name>/<number>       {retention: {explicit_us, autosaves_us, newest}}   or   {retention: "newest only"}
 //! ```
 //!
-//! What is missing has its default. A time of all ones means for ever.
+//! What is missing has its default. A time of all ones means for ever. By a setting that cannot be read nothing more is given
+//! up: everything of its collection is kept, and the terms of the store stay as they are, until it is set again.
 
 use std::time::Duration;
 
@@ -17,12 +18,16 @@ use crate::ids::Version;
 use crate::name::CollectionName;
 use crate::naming::COLLECTION;
 use crate::retention::{Moments, OUTCOMES, Retention, VersionsKept};
-use crate::setting::Setting;
+use crate::setting::{Setting, is_unread};
 use crate::value::{Map, Value};
 
 const STORE: &str = "retention";
 const OF_COLLECTION: &str = "retention";
 const NEWEST_ONLY: &str = "newest only";
+
+/// What is kept of a collection of which nobody can tell what is to be kept.
+const EVERYTHING: Retention =
+    Retention::History(VersionsKept { explicit: Duration::MAX, autosaves: Duration::MAX, newest: 1 });
 
 /// The settings of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,24 +39,19 @@ pub(crate) struct Keeping {
 impl Core {
     /// The settings of the store at a moment.
     pub(crate) fn keeping(&self, moment: Lsn) -> Result<Keeping> {
-        let setting = self.setting(STORE, "", moment)?;
-        let none = Map::new();
-        let value = setting.as_ref().and_then(|setting| setting.value.as_map()).unwrap_or(&none);
-        let usual = Moments::default();
-        Ok(Keeping {
-            moments: Moments {
-                every: time(value, "every_us", usual.every),
-                minutes: time(value, "minutes_us", usual.minutes),
-                hours: time(value, "hours_us", usual.hours),
-            },
-            outcomes: time(value, "outcomes_us", OUTCOMES),
-        })
+        let setting = self.setting(STORE, "", moment).map_err(of_store)?;
+        Ok(keeping_of(setting.as_ref()))
+    }
+
+    /// The settings of the store now, or what can be known of them, to be changed.
+    pub(crate) fn known_keeping(&self) -> Result<Keeping> {
+        Ok(keeping_of(self.known_setting(STORE, "", self.visible())?.1.as_ref()))
     }
 
     /// Lets `change` say what the settings of the store become, on a full disk too: less history frees it. Durable on return.
     pub(crate) fn change_keeping(&self, change: impl Fn(&mut Keeping)) -> Result<Version> {
-        self.change_setting(STORE, "", Urgency::Reserve, |_| {
-            let mut keeping = self.keeping(Lsn::MAX)?;
+        self.change_setting(STORE, "", Urgency::Reserve, |stands| {
+            let mut keeping = keeping_of(stands);
             change(&mut keeping);
             let Keeping { moments: Moments { every, minutes, hours }, outcomes } = keeping;
             let mut value = Map::new();
@@ -67,20 +67,45 @@ impl Core {
     /// The setting of a collection; the usual one where there is none.
     pub(crate) fn retention(&self, name: &CollectionName, moment: Lsn) -> Result<Retention> {
         let Some(id) = self.collection_id(name, moment)? else { return Ok(Retention::default()) };
-        let setting = self.setting(COLLECTION, &format!("{name}/{}", id.0), moment)?;
-        Ok(setting.as_ref().map_or_else(|| Ok(None), retention_of)?.unwrap_or_default())
+        let key = format!("{name}/{}", id.0);
+        let retention = match self.setting(COLLECTION, &key, moment) {
+            Ok(setting) => setting.as_ref().map_or(Ok(None), retention_of),
+            Err(e) => Err(e),
+        };
+        Ok(retention.map_err(|e| of_collection(&key, e))?.unwrap_or_default())
     }
 
-    /// Settings of collections, by number, where they have one of their own.
+    /// The setting of a collection now, or what can be known of it, to be changed.
+    pub(crate) fn known_retention(&self, name: &CollectionName) -> Result<Retention> {
+        let moment = self.visible();
+        let Some(id) = self.collection_id(name, moment)? else { return Ok(Retention::default()) };
+        let (_, setting) = self.known_setting(COLLECTION, &format!("{name}/{}", id.0), moment)?;
+        Ok(setting.and_then(|setting| retention_of(&setting).ok().flatten()).unwrap_or_default())
+    }
+
+    /// Settings of collections, by number, where they have one of their own; where that cannot be read, everything is kept.
     pub(crate) fn retentions(&self, moment: Lsn) -> Result<Vec<(u32, Retention)>> {
         let mut all = Vec::new();
-        for setting in self.settings(COLLECTION, moment)? {
-            let number = setting.name.rsplit_once('/').and_then(|(_, number)| number.parse().ok());
-            if let (Some(number), Some(retention)) = (number, retention_of(&setting)?) {
-                all.push((number, retention));
-            }
+        for (name, setting) in self.settings(COLLECTION, moment)? {
+            let number = name.rsplit_once('/').and_then(|(_, number)| number.parse().ok());
+            let retention = setting.and_then(|setting| retention_of(&setting)).unwrap_or(Some(EVERYTHING));
+            all.extend(number.zip(retention));
         }
         Ok(all)
+    }
+
+    /// Why a setting of history cannot be read, if one cannot, and what to do about it.
+    pub(crate) fn unread(&self) -> Option<Error> {
+        let moment = self.visible();
+        let collections = || {
+            let mut all = self.settings(COLLECTION, moment).ok()?.into_iter();
+            all.find_map(|(key, setting)| {
+                let e = setting.and_then(|setting| retention_of(&setting)).err()?;
+                Some(of_collection(&key, e))
+            })
+        };
+        let store = self.keeping(moment).err().filter(is_unread);
+        store.or_else(|| self.listed_pins().ok()?.into_iter().find_map(Result::err)).or_else(collections)
     }
 
     /// Gives a collection a setting of its own. Durable on return.
@@ -92,6 +117,44 @@ impl Core {
             Ok(Some(Value::Map(value)))
         })
     }
+}
+
+/// What a setting of the store says.
+fn keeping_of(setting: Option<&Setting>) -> Keeping {
+    let none = Map::new();
+    let value = setting.and_then(|setting| setting.value.as_map()).unwrap_or(&none);
+    let usual = Moments::default();
+    Keeping {
+        moments: Moments {
+            every: time(value, "every_us", usual.every),
+            minutes: time(value, "minutes_us", usual.minutes),
+            hours: time(value, "hours_us", usual.hours),
+        },
+        outcomes: time(value, "outcomes_us", OUTCOMES),
+    }
+}
+
+#[cold]
+fn of_store(e: Error) -> Error {
+    if !is_unread(&e) {
+        return e;
+    }
+    e.within(
+        "what is kept of the store's history cannot be read, so nothing more of it is given up: set both again with \
+         `savehold retention --moments … --outcomes …`",
+    )
+}
+
+#[cold]
+fn of_collection(key: &str, e: Error) -> Error {
+    if !is_unread(&e) {
+        return e;
+    }
+    let name = key.rsplit_once('/').map_or(key, |(name, _)| name);
+    e.within(format!(
+        "what is kept of the history of {name} cannot be read, so all of it is: set it again with `savehold retention \
+         {name} …`"
+    ))
 }
 
 fn value_of(retention: Retention) -> Value {
@@ -121,10 +184,7 @@ fn retention_of(setting: &Setting) -> Result<Option<Retention>> {
             }),
         }))),
         Some(_) => {
-            let say = format!(
-                "the retention of {} is none that this program knows: set it again with `savehold retention`",
-                setting.name
-            );
+            let say = "it is none that this program knows";
             Err(Error::new(ErrorKind::Format, say).at(setting.version))
         }
     }
@@ -157,7 +217,8 @@ mod tests {
             let mut value = Map::new();
             value.insert(OF_COLLECTION, value_of(retention));
             let version = "1.1".parse().expect("a version");
-            let setting = Setting { name: "a/16".into(), version, made_us: 0, value: value.into() };
+            let setting =
+                Setting { name: "a/16".into(), version, made_us: 0, value: value.into(), unread: false };
             assert_eq!(retention_of(&setting).expect("one of ours"), Some(retention));
         }
     }

@@ -25,7 +25,8 @@ impl Core {
     ///
     /// [`ErrorKind::Ended`]: another life followed it.
     pub(crate) fn begin_life(&self, name: &str, life: u64) -> Result<Vec<u64>> {
-        if let Some(stands) = self.setting(LIFE, name, self.visible())?
+        if let (_, Some(stands)) = self.known_setting(LIFE, name, self.visible())?
+            && !stands.unread
             && let Some((newest, former)) = lives_of(&stands).split_last()
             && *newest == life
         {
@@ -36,7 +37,10 @@ impl Core {
         self.change_setting(LIFE, name, Urgency::Reserve, |stands| {
             former = stands.map(lives_of).unwrap_or_default();
             match former.iter().position(|known| *known == life) {
-                Some(at) if at + 1 < former.len() => return Err(former_life(name)),
+                // of an entry that cannot be read: those of the one before, which another followed
+                Some(at) if at + 1 < former.len() || stands.is_some_and(|stands| stands.unread) => {
+                    return Err(former_life(name));
+                }
                 Some(_) => _ = former.pop(), // somebody else noted it just now
                 None => {}
             }

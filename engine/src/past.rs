@@ -103,7 +103,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
+    /// [`ErrorKind::Damaged`]: one cannot be read, which the message names; no moment is given up before it is unpinned.
+    /// [`ErrorKind::Io`].
     pub fn pins(&self) -> Result<Vec<Pin>> {
         self.core.pins()
     }

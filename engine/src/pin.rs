@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
 use crate::limits::PIN_BYTES_MAX;
 use crate::noted::Noted;
-use crate::setting::Setting;
+use crate::setting::{Setting, is_unread};
 use crate::value::{Map, Value};
 
 const PIN: &str = "pin/";
@@ -58,22 +58,35 @@ impl Core {
 
     /// Every pin, by name.
     pub(crate) fn pins(&self) -> Result<Vec<Pin>> {
-        self.settings(PIN, self.visible())?.into_iter().map(pin_of).collect()
+        self.listed_pins()?.into_iter().collect()
+    }
+
+    /// Every pin, by name; for each that cannot be read, why, and what to do about it.
+    pub(crate) fn listed_pins(&self) -> Result<Vec<Result<Pin>>> {
+        let all = self.settings(PIN, self.visible())?.into_iter();
+        Ok(all.map(|(name, pin)| pin.and_then(pin_of).map_err(|e| unread(&name, e))).collect())
+    }
+
+    /// Every pin that can be read.
+    pub(crate) fn known_pins(&self) -> Vec<Pin> {
+        self.listed_pins().unwrap_or_default().into_iter().flatten().collect()
     }
 
     /// What a backup notes of the store.
     pub(crate) fn noted(&self) -> Vec<u8> {
-        let pins = self.pins().unwrap_or_default(); // one that cannot be read is one that cannot be gone back to
+        let pins = self.known_pins(); // one that cannot be read is one that cannot be gone back to
         Noted { pins: pins.into_iter().map(|pin| (pin.name, pin.version)).collect() }.to_bytes()
     }
 
     /// The moment of a pin.
     pub(crate) fn pinned(&self, name: &str) -> Result<Lsn> {
         check(name)?;
-        match self.setting(PIN, name, self.visible())? {
-            Some(setting) => Ok(pin_of(setting)?.version.lsn()),
-            None => Err(absent(name)),
-        }
+        let pin = match self.setting(PIN, name, self.visible()) {
+            Ok(Some(setting)) => pin_of(setting),
+            Ok(None) => return Err(absent(name)),
+            Err(e) => Err(e),
+        };
+        Ok(pin.map_err(|e| unread(name, e))?.version.lsn())
     }
 }
 
@@ -82,13 +95,20 @@ fn pin_of(setting: Setting) -> Result<Pin> {
     match version {
         Some(version) => Ok(Pin { name: setting.name, version, pinned_us: setting.made_us }),
         None => {
-            let say = format!(
-                "the pin {:?} names no version: run `savehold verify`, then `savehold repair`",
-                setting.name
-            );
+            let say = "it names no version";
             Err(Error::new(ErrorKind::Corrupt, say).at(setting.version))
         }
     }
+}
+
+#[cold]
+fn unread(name: &str, e: Error) -> Error {
+    if !is_unread(&e) {
+        return e;
+    }
+    e.within(format!(
+        "the pin {name:?} cannot be read, so no moment is given up that it may hold: give it up with `savehold unpin`"
+    ))
 }
 
 fn check(name: &str) -> Result<()> {

@@ -120,6 +120,10 @@ pub struct Stats {
     pub freed_bytes: u64,
     /// Why compaction failed the last time, if it did; it tries again.
     pub packing_failure: Option<Error>,
+    /// Why history is not thinned as it should be, if so. A setting of it or a pin cannot be read: then nothing more is given
+    /// up by it, and the message says how to set it again. Or index tables could not be written, merged or thinned the last
+    /// time; that is tried again.
+    pub thinning_failure: Option<Error>,
     /// Snapshots that are open.
     pub snapshots: u64,
     /// Which snapshots are open, the oldest moment first: each keeps what it shows on the disk.

@@ -311,6 +311,7 @@ impl Store {
             packed_bytes,
             freed_bytes,
             packing_failure: core.packer.failure.lock().clone(),
+            thinning_failure: core.unread().or_else(|| core.tending_failure.lock().clone()),
             snapshots: core.moments.count() as u64,
             open_snapshots: core.moments.open(core.wal.env().clock.monotonic()),
             every_moment_from: core.moments.terms().every.into(),

@@ -33,6 +33,7 @@ use crate::index::table::Table;
 use crate::index::{Judge, KeepAll, Layers, Merge, VersionRef};
 use crate::planted::{self, Fault};
 use crate::retention::{Asked, Extent, Holds, Plan, Share, Terms};
+use crate::setting::is_unread;
 use crate::stats::OldestMoment;
 use crate::tally::{Counting, listed_bytes};
 use crate::tiers;
@@ -53,7 +54,9 @@ impl Core {
             let layers = self.index.layers();
             let versions: Vec<u64> = layers.tables.iter().map(|table| table.facts().versions).collect();
             let Some(count) = tiers::due(&versions) else { return Ok(()) };
-            let plan = self.next_terms(&layers)?.map(|next| self.enforce(next)).transpose()?;
+            let next = self.next_terms(&layers);
+            let plan = next.and_then(|next| next.map(|next| self.enforce(next)).transpose());
+            let plan = plan.unwrap_or(None); // who cannot tell what goes drops nothing, and merges all the same
             self.merge_these(&layers.tables[..count], count == layers.tables.len(), plan)?;
             self.looked.lock().note_changed();
         }
@@ -71,9 +74,8 @@ impl Core {
         if !left.is_zero() {
             return Ok(Some(left));
         }
-        let every = self.keeping(self.visible())?.moments.every;
+        let (every, next) = (self.known_keeping()?.moments.every, self.next_terms(&layers)?);
         self.looked.lock().note(now, extent, every);
-        let next = self.next_terms(&layers)?;
         let mut plan = next.as_ref().map(|next| self.plan(next, self.moments.held()));
         let share = plan.as_mut().map_or(Ok(Share::default()), |plan| self.lapsed(&layers, plan))?;
         self.packer.note_waiting(share.waits());
@@ -121,8 +123,8 @@ impl Core {
         Ok(())
     }
 
-    /// The terms that time and settings make of those in force, for merges of `layers`. `None`: nothing may be dropped.
-    /// Whoever asks has the index to work on.
+    /// The terms that time and settings make of those in force, for merges of `layers`: the same, where a setting of the
+    /// store or a pin cannot be read. `None`: nothing may be dropped. Whoever asks has the index to work on.
     pub(crate) fn next_terms(&self, layers: &Layers) -> Result<Option<Terms>> {
         let (leapt_us, now_us) = (self.shelf.manifest.lock().leapt_us, self.wal.time_us());
         if self.wal.read_only().is_some() || leapt_us > 0 && now_us < leapt_us.saturating_add(LEAP_US) {
@@ -132,7 +134,14 @@ impl Core {
         let visible = self.visible();
         // Whatever is granted from now on is no older; and what is not durable may be lost, but the terms would stay.
         let newest = self.sequenced().min(before(self.wal.durable()));
-        let (keeping, collections) = (self.keeping(visible)?, self.retentions(visible)?);
+        let in_force = self.moments.terms();
+        let unchanged = || Ok(Some(Terms::clone(&in_force)));
+        let Some(pins) = self.pinned_moments()? else { return unchanged() };
+        let keeping = match self.keeping(visible) {
+            Err(e) if is_unread(&e) => return unchanged(),
+            keeping => keeping?,
+        };
+        let collections = self.retentions(visible)?;
         let asked = Asked {
             moments: keeping.moments,
             outcomes: keeping.outcomes,
@@ -140,17 +149,17 @@ impl Core {
             now_us,
             through: layers.floor.min(Lsn::from_raw(newest.raw() + 1)),
         };
-        let in_force = self.moments.terms();
         let next =
             in_force.advanced(&asked, |time_us| self.place_at(time_us).map(|place| place.min(newest)))?;
-        Ok(Some(next.with_pins(&in_force, &self.pinned_moments()?, Vec::new())))
+        Ok(Some(next.with_pins(&in_force, &pins, Vec::new())))
     }
 
     /// Brings terms into force and makes them durable; says by what merges go now: by the terms, and by whoever holds a
     /// moment.
     pub(crate) fn enforce(&self, next: Terms) -> Result<Plan> {
         let (terms, held) = self.moments.change(|before, pinning| -> Result<_> {
-            let next = next.with_pins(before, &self.pinned_moments()?, pinning);
+            let Some(pins) = self.pinned_moments()? else { return Ok(before.clone()) };
+            let next = next.with_pins(before, &pins, pinning);
             Ok(if next.keeps_as(before) { before.clone() } else { Arc::new(next) })
         })?;
         self.say_terms()?;
@@ -168,8 +177,10 @@ impl Core {
         Ok(())
     }
 
-    fn pinned_moments(&self) -> Result<Vec<Lsn>> {
-        Ok(self.pins()?.iter().map(|pin| pin.version.lsn()).collect())
+    /// The moments of all pins; `None`: one cannot be read, and may hold any.
+    fn pinned_moments(&self) -> Result<Option<Vec<Lsn>>> {
+        let pins: Result<Vec<_>> = self.listed_pins()?.into_iter().collect();
+        Ok(pins.ok().map(|pins| pins.iter().map(|pin| pin.version.lsn()).collect()))
     }
 
     fn plan(&self, terms: &Terms, held: Holds) -> Plan {
@@ -316,7 +327,7 @@ impl Core {
     /// The oldest moment that somebody keeps, where time alone no longer keeps every moment.
     pub(crate) fn oldest_moment(&self) -> Option<OldestMoment> {
         let every = self.moments.terms().every;
-        let pins = self.pins().unwrap_or_default().into_iter();
+        let pins = self.known_pins().into_iter();
         let pins = pins.map(|pin| (pin.version, format!("pin {:?}", pin.name)));
         let open = self.moments.open(self.wal.env().clock.monotonic()).into_iter();
         let open = open.map(|open| {

@@ -1,13 +1,14 @@
 //! Absent, deleted and damaged are three answers, and a damaged value closes one version, not the store.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::control::answer;
 use savehold::sim::Sim;
 use savehold::{
-    At, Attributes, Change, ErrorKind, Key, Map, Next, Once, Options, Restore, Result, Selection, Store,
-    Value, Version,
+    At, Attributes, Change, ErrorKind, Key, Map, Moments, Next, Once, Options, Restore, Result, Retention,
+    Selection, Store, Value, Version, VersionsKept,
 };
 
 /// A store with one value damaged on the medium, of which an older version can be read.
@@ -38,6 +39,21 @@ pub(crate) fn hurt_where(sim: &mut Sim, bytes: &[u8]) {
         }
     }
     assert!(hits > 0, "nothing stands there to be hurt");
+}
+
+/// Flips a bit of the last place in the log where these bytes stand.
+fn hurt_last(sim: &mut Sim, bytes: &[u8]) {
+    let disk = sim.disk();
+    let of = |path: &PathBuf| {
+        let text = disk.read(path).expect("a file");
+        (0..text.len()).rfind(|at| text[*at..].starts_with(bytes))
+    };
+    let mut logs: Vec<PathBuf> = disk.files().into_iter().map(|(path, _)| PathBuf::from(path)).collect();
+    logs.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    logs.sort();
+    let last = logs.iter().rev().find_map(|path| Some((path, of(path)?)));
+    let (path, at) = last.expect("they stand somewhere");
+    disk.flip_bit(path, at as u64, 3).expect("it has that byte");
 }
 
 #[test]
@@ -139,6 +155,123 @@ fn a_collection_and_an_origin_are_reached_by_their_names_though_what_is_said_of_
         assert_eq!(store.collections()?, ["guilds", "houses", "players"]);
         assert_eq!(players.keys("").count(), 1, "a new collection is not the old one");
     }
+    Ok(())
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const BRIEF: Moments = Moments { every: MINUTE, ..Moments::NONE };
+
+/// A store that keeps each moment for a minute and nothing else, with three versions of a key in each of two collections.
+fn brief(sim: &mut Sim) -> Result<Store> {
+    let store = sim.open()?;
+    store.set_moments(BRIEF)?;
+    let none = VersionsKept { explicit: Duration::ZERO, ..VersionsKept::default() };
+    store.set_retention("counts", Retention::History(none))?;
+    store.set_retention("cache", Retention::NewestOnly)?;
+    for n in 0..3 {
+        store.collection::<i64>("counts")?.set("a", &n)?;
+        store.collection::<i64>("cache")?.set("a", &n)?;
+    }
+    Ok(store)
+}
+
+fn versions(store: &Store) -> Result<[usize; 2]> {
+    let count = |name| -> Result<usize> { Ok(store.collection::<i64>(name)?.versions("a")?.count()) };
+    Ok([count("counts")?, count("cache")?])
+}
+
+#[test]
+fn a_collection_whose_setting_is_damaged_keeps_everything_until_it_is_set_again_and_all_else_is_thinned()
+-> Result<()> {
+    let mut sim = Sim::new(5);
+    brief(&mut sim)?.close()?;
+    hurt_where(&mut sim, b"newest only");
+    let store = sim.open()?;
+    sim.advance(5 * MINUTE);
+    assert_eq!(store.retention("cache").unwrap_err().kind(), ErrorKind::Damaged);
+    assert!(store.thin()?);
+    store.compact(|_| std::ops::ControlFlow::Continue(()))?;
+    assert_eq!(versions(&store)?, [1, 3]);
+    let failure = store.stats().thinning_failure.expect("said");
+    assert_eq!(failure.kind(), ErrorKind::Damaged);
+    assert!(failure.message().contains("`savehold retention cache "), "{failure}");
+    store.set_retention("cache", Retention::NewestOnly)?;
+    assert_eq!(
+        (store.retention("cache")?, store.stats().thinning_failure.is_none()),
+        (Retention::NewestOnly, true)
+    );
+    assert!(store.thin()?);
+    assert_eq!(versions(&store)?, [1, 1]);
+    Ok(())
+}
+
+#[test]
+fn while_the_settings_of_the_store_are_damaged_no_moment_is_given_up_and_setting_one_keeps_what_is_known()
+-> Result<()> {
+    let mut sim = Sim::new(6);
+    let store = brief(&mut sim)?;
+    store.set_outcomes_kept(MINUTE)?;
+    store.close()?;
+    hurt_last(&mut sim, b"outcomes_us");
+    let store = sim.open()?;
+    sim.advance(5 * MINUTE);
+    assert_eq!(store.moments().unwrap_err().kind(), ErrorKind::Damaged);
+    assert!(store.thin()?);
+    store.compact(|_| std::ops::ControlFlow::Continue(()))?;
+    assert_eq!(versions(&store)?, [3, 3]);
+    let failure = store.stats().thinning_failure.expect("said");
+    assert!(failure.message().contains("`savehold retention --moments "), "{failure}");
+    store.set_outcomes_kept(2 * MINUTE)?;
+    assert_eq!((store.moments()?, store.outcomes_kept()?), (BRIEF, 2 * MINUTE), "of the version before");
+    assert!(store.stats().thinning_failure.is_none() && store.thin()?);
+    assert_eq!(versions(&store)?, [1, 1]);
+    Ok(())
+}
+
+#[test]
+fn while_a_pin_is_damaged_no_moment_is_given_up_and_it_can_be_unpinned() -> Result<()> {
+    let mut sim = Sim::new(7);
+    let store = brief(&mut sim)?;
+    store.pin("hurt")?;
+    store.pin("well")?;
+    store.close()?;
+    hurt_value_of_set(&mut sim, b"pin/hurt");
+    let store = sim.open()?;
+    sim.advance(5 * MINUTE);
+    let counts = store.collection::<i64>("counts")?;
+    counts.set("a", &3)?;
+    sim.advance(5 * MINUTE);
+    assert!(store.thin()?);
+    assert_eq!(versions(&store)?, [4, 3]);
+    assert_eq!(counts.get_at("a", At::Pin("well".into()))?.map(|e| e.value), Some(2));
+    let failure = store.stats().thinning_failure.expect("said");
+    assert!(failure.message().contains("the pin \"hurt\""), "{failure}");
+    assert_eq!(store.pin("hurt").unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(store.unpin("hurt")?);
+    assert!(store.stats().thinning_failure.is_none() && store.thin()?);
+    assert_eq!(versions(&store)?, [2, 1], "the newest, and what is pinned");
+    Ok(())
+}
+
+#[test]
+fn a_holder_whose_lives_are_damaged_begins_another_and_those_that_are_known_stay_over() -> Result<()> {
+    let mut sim = Sim::new(8);
+    let store = sim.open()?;
+    for life in 1..=3 {
+        store.external_holder("eu-1", life)?;
+    }
+    store.close()?;
+    hurt_last(&mut sim, b"lives");
+    let store = sim.open()?;
+    for former in [1, 2] {
+        let e = store.external_holder("eu-1", former).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Ended, "{former}: {e}");
+    }
+    store.external_holder("eu-1", 4)?;
+    store.close()?;
+    let store = sim.open()?;
+    assert_eq!(store.external_holder("eu-1", 2).unwrap_err().kind(), ErrorKind::Ended);
+    store.external_holder("eu-1", 4)?;
     Ok(())
 }
 

@@ -215,8 +215,8 @@ pub(super) fn digest(store: &Store, asked: Asked<'_>) -> Result<Map> {
     Ok(Map::from([("digest", format!("{:032x}", store.digest_at(version)?))]))
 }
 
-/// `{"do": "health"}` → the newest `version`, `free_bytes` on the store's disk, `estimated_recovery_us`, and how the `archive` fares, if there
-/// is one.
+/// `{"do": "health"}` → the newest `version`, `free_bytes` on the store's disk, `estimated_recovery_us`, `thinning_failure`: why
+/// history is not thinned as it should be, and how the `archive` fares, if there is one.
 pub(super) fn health(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&[])?;
     let (stats, log) = (store.stats(), store.log());
@@ -224,6 +224,7 @@ pub(super) fn health(store: &Store, asked: Asked<'_>) -> Result<Map> {
     let mut said = Map::from([("version", store.version().to_string())]);
     said.insert("free_bytes", log.env().vfs.free_bytes(log.root()).ok());
     said.insert("estimated_recovery_us", micros(stats.estimated_recovery));
+    said.insert("thinning_failure", stats.thinning_failure.map(|e| e.message().to_owned()));
     said.insert(
         "archive",
         stats.archive.map(|archive| {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::wire::{Asked, wrong};
 use crate::error::Result;
+use crate::keeping::Keeping;
+use crate::name::CollectionName;
 use crate::retention::{Moments, Retention, VersionsKept};
 use crate::store::Store;
 use crate::value::{Map, Value};
@@ -24,8 +26,8 @@ pub(super) fn retention(store: &Store, asked: Asked<'_>) -> Result<Map> {
         return Err(wrong("versions are kept by collection: name one".to_owned()));
     }
     if changes(&OF_STORE) {
-        let outcomes = time(asked, "outcomes_us", store.outcomes_kept()?)?;
-        let stands = store.moments()?;
+        let Keeping { moments: stands, outcomes } = store.core.known_keeping()?;
+        let outcomes = time(asked, "outcomes_us", outcomes)?;
         let moments = Moments {
             every: time(asked, "every_us", stands.every)?,
             minutes: time(asked, "minutes_us", stands.minutes)?,
@@ -39,15 +41,21 @@ pub(super) fn retention(store: &Store, asked: Asked<'_>) -> Result<Map> {
     if let Some(name) = collection
         && changes(&OF_COLLECTION)
     {
-        store.set_retention(name, changed(asked, store.retention(name)?)?)?;
+        let stands = store.core.known_retention(&CollectionName::new(name)?)?;
+        store.set_retention(name, changed(asked, stands)?)?;
     }
     if asked.flag("trust_clock")? {
         store.trust_clock()?;
     }
-    said(store, collection)
+    // what was changed is changed, whatever else cannot be read
+    let keeping = match changes(&OF_COLLECTION) {
+        true => store.core.known_keeping()?,
+        false => store.core.keeping(store.core.visible())?,
+    };
+    said(store, collection, keeping)
 }
 
-fn said(store: &Store, collection: Option<&str>) -> Result<Map> {
+fn said(store: &Store, collection: Option<&str>, keeping: Keeping) -> Result<Map> {
     let mut said = Map::new();
     if let Some(name) = collection {
         said.insert("collection", name);
@@ -61,11 +69,11 @@ fn said(store: &Store, collection: Option<&str>) -> Result<Map> {
             }
         }
     }
-    let Moments { every, minutes, hours } = store.moments()?;
+    let Keeping { moments: Moments { every, minutes, hours }, outcomes } = keeping;
     said.insert("every_us", micros(every));
     said.insert("minutes_us", micros(minutes));
     said.insert("hours_us", micros(hours));
-    said.insert("outcomes_us", micros(store.outcomes_kept()?));
+    said.insert("outcomes_us", micros(outcomes));
     said.insert("nothing_until_us", store.nothing_goes_until());
     Ok(said)
 }

@@ -48,6 +48,7 @@ pub(super) fn stat(store: &Store, asked: Asked<'_>) -> Result<Map> {
     said.insert("packed_bytes", stats.packed_bytes);
     said.insert("freed_bytes", stats.freed_bytes);
     said.insert("packing_failure", stats.packing_failure.map(|e| e.message().to_owned()));
+    said.insert("thinning_failure", stats.thinning_failure.map(|e| e.message().to_owned()));
     said.insert("snapshots", stats.snapshots);
     said.insert("every_moment_from", wire::version(stats.every_moment_from.lsn()));
     said.insert("oldest_moment", stats.oldest_moment.map(oldest));

@@ -15,14 +15,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a collection. [`ErrorKind::Format`]: a newer program
-    /// set it. [`ErrorKind::Io`].
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a collection. [`ErrorKind::Damaged`]: everything of it is
+    /// kept until it is set again. [`ErrorKind::Format`]: a newer program set it; as damaged. [`ErrorKind::Io`].
     pub fn retention(&self, collection: &str) -> Result<Retention> {
         self.core.retention(&CollectionName::new(collection)?, self.core.visible())
     }
 
     /// Says what is kept of the history of a collection from now on. What is given up goes in the background, and what is
-    /// gone does not come back where a later setting keeps more. Durable on return.
+    /// gone does not come back where a later setting keeps more. Mends a setting that cannot be read. Durable on return.
     ///
     /// ```
     /// # fn main() -> savehold::Result<()> {
@@ -50,13 +50,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Damaged`], [`ErrorKind::Io`].
+    /// [`ErrorKind::Damaged`]: no moment is given up until they are set again. [`ErrorKind::Io`].
     pub fn moments(&self) -> Result<Moments> {
         Ok(self.core.keeping(self.core.visible())?.moments)
     }
 
     /// Says which moments of the past are kept from now on. What is given up goes in the background, and does not come
     /// back. Durable on return.
+    ///
+    /// Mends settings that cannot be read. Outcomes of ids stand beside them: set those too, for they are kept from then on as
+    /// the newest older settings say that can be read, or for the usual time.
     ///
     /// # Errors
     ///
@@ -85,7 +88,8 @@ impl Store {
     }
 
     /// Says how long outcomes of idempotency ids are kept from now on; afterwards [`Store::outcome`] answers `Forgotten`, and
-    /// a call that is repeated is done again. Durable on return.
+    /// a call that is repeated is done again. Mends settings that cannot be read, as [`Store::set_moments`] does. Durable on
+    /// return.
     ///
     /// # Errors
     ///
@@ -96,7 +100,8 @@ impl Store {
 
     /// Drops from the index what is no longer kept, now and not when it falls due. False: nothing is dropped for now,
     /// because the clock stood more than a day ahead of the log when the store was opened; see
-    /// [`Store::nothing_goes_until`].
+    /// [`Store::nothing_goes_until`]. What a setting gives up that cannot be read stays
+    /// ([`Stats::thinning_failure`](crate::Stats::thinning_failure)).
     ///
     /// # Errors
     ///

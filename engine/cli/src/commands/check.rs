@@ -124,6 +124,10 @@ fn of_store(health: Said<'_>, check: &Check) -> Vec<Finding> {
             Finding { urgency: Urgency::LookToday, about: "disk", what }
         }
     });
+    findings.extend(health.text("thinning_failure").ok().map(|why| {
+        let what = format!("it is not thinned as it should be: {why}");
+        Finding { urgency: Urgency::LookToday, about: "history", what }
+    }));
     findings.extend(health.object("archive").map(of_archive));
     findings
 }

@@ -53,7 +53,7 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         Some(file) => Cell::Text(format!("{}, held by {}", file.text("version")?, file.text("held_by")?)),
         None => Cell::Nothing,
     };
-    let failed = said.text("packing_failure").map_or(Cell::Nothing, |why| Cell::Text(why.to_owned()));
+    let failed = |name| said.text(name).map_or(Cell::Nothing, |why| Cell::Text(why.to_owned()));
     let recovered = |of: fn(Said<'_>) -> savehold::Result<Cell>| last.map_or(Ok(Cell::Nothing), of);
     let column = |title, name| Column { title, name };
     Ok(vec![
@@ -67,7 +67,8 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         (column("Oldest segment", "oldest_file"), held),
         (column("Packed since open", "packed_segments"), Cell::Count(said.count("packed_segments")?)),
         (column("Given back since open", "freed_bytes"), Cell::Bytes(said.count("freed_bytes")?)),
-        (column("Packing failed", "packing_failure"), failed),
+        (column("Packing failed", "packing_failure"), failed("packing_failure")),
+        (column("Thinning failed", "thinning_failure"), failed("thinning_failure")),
         (column("Index tables", "tables"), Cell::Count(said.count("tables")?)),
         (column("Index on disk", "table_bytes"), Cell::Bytes(said.count("table_bytes")?)),
         (column("Index in memory", "index_bytes"), Cell::Bytes(said.count("index_bytes")?)),
