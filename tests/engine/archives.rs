@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use savehold::backup::{KeptMoment, backups_in, restore_in};
-use savehold::{At, Create, ErrorKind, Moments, Options, Restore, Store, Version};
+use savehold::{At, Create, ErrorKind, Moments, Options, Restore, Retention, Selection, Store, Version};
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::sim::{Draw, SimDisk, SimEntropy};
@@ -246,6 +246,87 @@ fn an_archive_is_thinned_by_the_plan_of_the_store_and_restores_what_was_or_says_
         assert!(restored(&world, &At::Now, world.commits.last().expect("many").0).0);
         world.store.clone().close().expect("closes");
     }
+}
+
+/// What a restored store has of the numbers in `cache`, after it said whether that is what stood at the moment: `set` are all
+/// versions of each of its keys.
+fn check_cache(world: &World, at: &At, set: &[BTreeMap<Version, u64>; 2]) -> bool {
+    let disk = world.disk.fork();
+    let env = env(&disk, &world.clock);
+    let done =
+        restore_in(&env, Path::new(ARCHIVE), Path::new("/restored"), at, Restore::new()).expect("kept");
+    let store = open(&env, "/restored", None);
+    let cache = store.collection::<u64>("cache").expect("opens");
+    for (key, set) in ["often", "seldom"].into_iter().zip(set) {
+        let found = cache.get(key).expect("reads").map(|entry| (entry.version, entry.value));
+        let stood = set.range(..=done.version).next_back().map(|(version, n)| (*version, *n));
+        let known = found.is_none_or(|(version, n)| set.get(&version) == Some(&n));
+        assert!(known && found <= stood, "{at:?}: {key} is {found:?}, and was {stood:?}");
+        assert!(
+            !done.not_whole.is_empty() || found == stood,
+            "{at:?}: {key} is {found:?}, and was {stood:?}"
+        );
+    }
+    let past = store.snapshot_at(done.version).and_then(|then| then.get(&cache, "often"));
+    match done.not_whole.as_slice() {
+        [] => assert!(past.is_ok(), "{at:?}: {past:?}"),
+        [name] => assert_eq!((&**name, past.unwrap_err().kind()), ("cache", ErrorKind::Gone), "{at:?}"),
+        more => panic!("{at:?}: {more:?}"),
+    }
+    done.not_whole.is_empty()
+}
+
+#[test]
+fn a_collection_without_history_takes_no_moment_from_the_others_and_is_named_where_it_is_not_whole() {
+    let mut world = World::new(3);
+    world.store.set_retention("cache", Retention::NewestOnly).expect("sets");
+    let mut set = [BTreeMap::new(), BTreeMap::new()];
+    for n in 0..600 {
+        world.commit();
+        let cache = world.store.collection::<u64>("cache").expect("opens");
+        set[0].insert(cache.set("often", &n).expect("writes"), n);
+        if n % 200 == 50 {
+            set[1].insert(cache.set("seldom", &n).expect("writes"), n);
+        }
+        let time = Duration::from_secs(world.draw.below(40));
+        world.pass(time);
+        if n % 150 == 149 {
+            world.store.compact(|_| std::ops::ControlFlow::Continue(())).expect("compacts");
+        }
+    }
+    (0..5).for_each(|_| world.pass(Duration::from_secs(61)));
+    let kept = kept(&world);
+    assert!(kept.len() > 20, "{} kept moments", kept.len());
+    let mut torn = 0;
+    for kept in kept.iter().step_by(5) {
+        assert!(restored(&world, &At::Version(kept.version), kept.version).0, "{kept:?} is kept");
+        torn += u32::from(!check_cache(&world, &At::Version(kept.version), &set));
+    }
+    assert!(torn > 2, "{torn} moments at which it is not whole");
+    let recent = world.store.time_us() - 19 * 60_000_000; // every moment is kept for twenty minutes
+    let times: Vec<(Version, u64)> =
+        world.commits.iter().map(|(version, time_us, _)| (*version, *time_us)).collect();
+    let newest = |time_us: u64| times.iter().rfind(|(_, at)| *at <= time_us).expect("one").0;
+    let mut before = 0;
+    for (version, time_us) in times.iter().filter(|(_, at)| *at >= recent) {
+        assert!(restored(&world, &At::Version(*version), *version).0, "{version} is kept");
+        assert!(restored(&world, &At::Time(*time_us), newest(*time_us)).0, "{time_us} is kept");
+        before += u32::from(!check_cache(&world, &At::Time(*time_us), &set));
+    }
+    assert!(before > 2, "{before} of the last twenty minutes are before what is whole");
+    assert!(check_cache(&world, &At::Now, &set), "now all of it stands");
+
+    let at = At::Version(kept[kept.len() / 2].version);
+    let keys = |name| {
+        let planned = world.store.restore_keys_preview(
+            ARCHIVE,
+            &Selection::collection(name),
+            at.clone(),
+            Restore::new(),
+        );
+        planned.map(drop).map_err(|e| e.kind())
+    };
+    assert_eq!((keys("players"), keys("cache")), (Ok(()), Err(ErrorKind::Gone)));
 }
 
 #[test]

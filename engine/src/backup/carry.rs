@@ -1,15 +1,17 @@
 //! Pure: what goes over into a restored store besides its past: leases that end, receipts that are undone.
 //!
 //! The first commits of the new timeline remove every lease that stood at the moment, so that a token of before is
-//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows.
+//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows. Where a
+//! collection is not whole at the moment there is a first commit in any case: the present lies behind the moment then.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use savehold_wal::Frame;
-use savehold_wal::backup::{Carry, Passing};
+use savehold_wal::backup::{Carry, Cut, Passing};
 use savehold_wal::format::frame::{FrameWriter, PART_HEADER_BYTES};
 
+use super::kept::{Between, Thinned, not_whole_at};
 use super::lost::{Receipt, Tally};
 use crate::attributes::Attributes;
 use crate::entry::{Entry, EntryHead};
@@ -17,6 +19,7 @@ use crate::error::Result;
 use crate::ids::{CollectionId, Version};
 use crate::inner_key::UNDONE;
 use crate::load::unreadable;
+use crate::naming::collection_in;
 use crate::record::{Author, Effect, Head, HeadWriter, Part};
 use crate::value::{Map, Value, codec};
 
@@ -29,13 +32,25 @@ pub(super) struct Gather {
     /// Keys of `$lease` that stand at the moment.
     leases: BTreeMap<Vec<u8>, ()>,
     pub(super) tally: Tally,
+    thinned: Vec<Thinned>,
+    cut: Cut,
+    between: Between,
+    /// Collections, as the backup names them.
+    names: BTreeMap<u32, String>,
     now_us: u64,
 }
 
 impl Gather {
-    /// Nothing yet; the time is that of the first commits.
-    pub(super) fn new(now_us: u64) -> Self {
-        Self { leases: BTreeMap::new(), tally: Tally::default(), now_us }
+    /// Nothing yet of a moment where a backup whose files were `thinned` is cut; the time is that of the first commits.
+    pub(super) fn new(thinned: Vec<Thinned>, cut: Cut, now_us: u64) -> Self {
+        let (leases, tally, names) = (BTreeMap::new(), Tally::default(), BTreeMap::new());
+        Self { leases, tally, thinned, cut, between: Between::UNKNOWN, names, now_us }
+    }
+
+    /// The names of the collections that are not whole, or their numbers where the backup has no name.
+    pub(super) fn not_whole(&self) -> Vec<String> {
+        let name = |number: &u32| self.names.get(number).cloned().unwrap_or_else(|| format!("#{number}"));
+        not_whole_at(&self.thinned, self.cut, self.between).iter().map(name).collect()
     }
 
     /// Leases that end.
@@ -45,6 +60,7 @@ impl Gather {
 
     fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
         let head = Head::decode(passing.head())?;
+        self.between.note(passing.lsn, passing.kept);
         if !passing.kept {
             self.tally.commit(passing.time_us);
             if let Some(id) = head.author.id {
@@ -54,6 +70,9 @@ impl Gather {
         }
         for entry in head.entries() {
             let entry = entry?;
+            if let Some((name, number)) = collection_in(entry.collection, entry.key) {
+                self.names.insert(number, name);
+            }
             match (passing.kept, entry.collection, entry.effect) {
                 (true, CollectionId::LEASE, Effect::Put(_)) => {
                     self.leases.insert(entry.key.to_vec(), ());
@@ -115,6 +134,13 @@ impl Gather {
     }
 }
 
+/// A commit that changes nothing.
+fn nothing() -> Result<Frame> {
+    let mut frame = FrameWriter::new(64);
+    frame.head(|out| HeadWriter::begin(out, &Author::NOBODY).map(drop))?;
+    Ok(frame.finish()?)
+}
+
 impl Carry for Gather {
     fn record(&mut self, passing: &Passing<'_>) -> savehold_wal::Result<()> {
         self.note(passing).map_err(|e| unreadable(passing.lsn, &e))
@@ -123,6 +149,9 @@ impl Carry for Gather {
     fn first_records(&mut self) -> savehold_wal::Result<Vec<Frame>> {
         let made = self.ends().and_then(|mut frames| {
             frames.extend(self.undone()?);
+            if frames.is_empty() && !self.not_whole().is_empty() {
+                frames.push(nothing()?);
+            }
             Ok(frames)
         });
         made.map_err(|e| unreadable(savehold_wal::Lsn::NONE, &e))

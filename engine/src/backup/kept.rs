@@ -1,10 +1,17 @@
 //! Pure: which moments a thinned backup still has, and which of them is the one before another.
 //!
 //! A file that was thinned says from which place on it has everything, and by which terms it was judged. A moment before
-//! that place it has where those terms kept it, whole in every collection; and every moment at which nothing of the file
-//! stood yet. A backup has the moments that all its files have.
+//! that place it has where those terms kept it, whole in every collection that had a past then; and every moment at which
+//! nothing of the file stood yet. A backup has the moments that all its files have.
+//!
+//! A collection that kept its newest versions alone takes no part in that: whoever set it so gave its past up, and not that of
+//! all others. Of it a backup has of each key, at a moment that is not whole, no more than what no thinning has dropped: the
+//! newest that is left may be older than what stood then, and never is newer.
+
+use std::collections::BTreeSet;
 
 use savehold_wal::Lsn;
+use savehold_wal::backup::Cut;
 
 use crate::retention::Terms;
 
@@ -25,18 +32,57 @@ impl Thinned {
         if moment >= self.judged || moment < self.base {
             return Some(moment);
         }
-        let kept = self
-            .terms
-            .as_ref()
-            .and_then(|terms| terms.kept_before(moment).filter(|kept| is_whole(terms, *kept)));
+        let kept = self.terms.as_ref().and_then(|terms| terms.kept_before(moment));
         let none = (self.base.offset() > 0).then(|| Lsn::from_raw(self.base.raw() - 1)); // nothing of it stood there
         kept.max(none)
     }
 }
 
-/// Whether every collection is whole at a moment that the terms keep.
-fn is_whole(terms: &Terms, moment: Lsn) -> bool {
-    terms.partial.values().all(|place| moment.raw().saturating_add(1) >= place.raw())
+/// The collections that are not whole at a moment.
+fn torn(terms: &Terms, moment: Lsn) -> impl Iterator<Item = u32> + '_ {
+    let torn = move |(_, place): &(&u32, &Lsn)| moment.raw().saturating_add(1) < place.raw();
+    terms.partial.iter().filter(torn).map(|(number, _)| *number)
+}
+
+/// Between which places a moment lies: the newest record that it shows, and the first that it does not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Between {
+    shown: Lsn,
+    hidden: Lsn,
+}
+
+impl Between {
+    /// Nothing is known yet.
+    pub(super) const UNKNOWN: Self = Self { shown: Lsn::NONE, hidden: Lsn::MAX };
+
+    /// Notes a record of the backup.
+    pub(super) fn note(&mut self, lsn: Lsn, shown: bool) {
+        match shown {
+            true => self.shown = self.shown.max(lsn),
+            false => self.hidden = self.hidden.min(lsn),
+        }
+    }
+
+    fn at(lsn: Lsn) -> Self {
+        Self { shown: lsn, hidden: Lsn::from_raw(lsn.raw().saturating_add(1)) }
+    }
+}
+
+/// The collections, by number, of which a backup with these files may lack something at the moment of a cut: right at its
+/// place or, where it is cut by time, where the records say.
+pub(super) fn not_whole_at(thinned: &[Thinned], cut: Cut, between: Between) -> BTreeSet<u32> {
+    let by_place = cut.time_us == u64::MAX;
+    not_whole(thinned, if by_place { Between::at(cut.last) } else { between })
+}
+
+fn not_whole(thinned: &[Thinned], moment: Between) -> BTreeSet<u32> {
+    let harmed = thinned.iter().filter(|file| file.base < moment.hidden && moment.shown < file.judged);
+    harmed.filter_map(|file| file.terms.as_ref()).flat_map(|terms| torn(terms, moment.shown)).collect()
+}
+
+/// Whether a backup with these files has every moment from a time on, microseconds since 1970, however it was thinned.
+pub(super) fn keeps_all_since(thinned: &[Thinned], time_us: u64) -> bool {
+    thinned.iter().all(|file| file.terms.as_ref().is_some_and(|terms| terms.horizon.every_us <= time_us))
 }
 
 /// The newest moment not behind `moment` that a backup with these files has; `None` where there is none.
@@ -124,12 +170,27 @@ mod tests {
     }
 
     #[test]
-    fn where_a_collection_kept_its_newest_values_alone_no_earlier_moment_is_whole() {
-        let file = file(10, 100, &[20, 60, 90], Some(61));
-        assert_eq!(kept_before(std::slice::from_ref(&file), lsn(95)), Some(lsn(90)));
-        assert_eq!(kept_before(std::slice::from_ref(&file), lsn(70)), Some(lsn(60)));
-        assert_eq!(kept_before(std::slice::from_ref(&file), lsn(50)), Some(lsn(9)));
-        let unread = Thinned { terms: None, ..file };
-        assert_eq!(kept_before(&[unread], lsn(95)), Some(lsn(9)));
+    fn a_collection_that_keeps_its_newest_values_alone_takes_no_moment_from_the_others_and_is_told_of() {
+        let mut file = file(10, 100, &[20, 60, 90], Some(61));
+        let terms = file.terms.as_mut().expect("there");
+        terms.every = lsn(80);
+        terms.horizon.every_us = 800;
+        let file = std::slice::from_ref(&file);
+        for (asked, found, torn) in
+            [(95, 95, false), (70, 60, false), (59, 20, true), (15, 15, true), (9, 9, false)]
+        {
+            assert_eq!(kept_before(file, lsn(asked)), Some(lsn(found)), "{asked}");
+            let at = Between::at(lsn(found));
+            assert_eq!(!not_whole(file, at).is_empty(), torn, "{found}");
+        }
+        let mut between = Between::UNKNOWN;
+        for (n, shown) in [(10, true), (40, true), (75, false), (90, false)] {
+            between.note(lsn(n), shown);
+        }
+        assert_eq!(not_whole(file, between), BTreeSet::from([16]));
+        assert_eq!([799, 800, 900].map(|time_us| keeps_all_since(file, time_us)), [false, true, true]);
+        let unread = Thinned { terms: None, ..file[0].clone() };
+        assert_eq!(kept_before(std::slice::from_ref(&unread), lsn(95)), Some(lsn(9)));
+        assert!(!keeps_all_since(&[unread], 900));
     }
 }

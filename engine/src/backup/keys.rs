@@ -11,6 +11,7 @@ use bytes::Bytes;
 use savehold_wal::Frame;
 use savehold_wal::backup::{Carry, Passing};
 
+use super::kept::{Between, not_whole_at};
 use super::restore::{Chosen, Restore, chosen};
 use super::{go_on, while_open};
 use crate::at::At;
@@ -47,11 +48,14 @@ struct Wanted<'s> {
     id: Option<CollectionId>,
     /// Of which collections keys went by before it was.
     missed: HashSet<CollectionId>,
+    /// Where the moment lies.
+    between: Between,
     found: BTreeMap<Key, Option<Entry>>,
 }
 
 impl Wanted<'_> {
     fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
+        self.between.note(passing.lsn, passing.kept);
         for entry in Head::decode(passing.head())?.entries() {
             let entry = entry?;
             if let Some((name, number)) = collection_in(entry.collection, entry.key)
@@ -114,7 +118,7 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::Missing`], [`ErrorKind::Gone`], [`ErrorKind::Corrupt`]: as [`restore`](super::restore); or the
-    ///   backup knows no such collection.
+    ///   backup knows no such collection, or no longer has all of one that keeps its newest versions alone.
     /// - As [`Store::revert`]: transactions before the error stand.
     pub fn restore_keys(
         &self,
@@ -188,9 +192,16 @@ impl Store {
         at: &At,
         how: Restore<'_>,
     ) -> Result<Vec<(Key, Option<Entry>)>> {
-        let Chosen { source, name, cut, progress, .. } = chosen(self.core.wal.env(), from, at, how)?;
+        let Chosen { source, name, cut, thinned, progress, .. } = chosen(self.core.wal.env(), from, at, how)?;
         let keys = selection.keys.as_ref().map(|keys| keys.iter().cloned().collect());
-        let mut wanted = Wanted { selection, keys, id: None, missed: HashSet::new(), found: BTreeMap::new() };
+        let mut wanted = Wanted {
+            selection,
+            keys,
+            id: None,
+            missed: HashSet::new(),
+            between: Between::UNKNOWN,
+            found: BTreeMap::new(),
+        };
         let mut silent = go_on;
         let mut tell = while_open(&self.core, progress.unwrap_or(&mut silent));
         let mut read = |wanted: &mut Wanted<'_>| {
@@ -201,6 +212,14 @@ impl Store {
             let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
             return Err(Error::new(ErrorKind::Missing, say));
         };
+        if not_whole_at(&thinned, cut, wanted.between).contains(&id.0) {
+            let say = format!(
+                "{:?} keeps its newest versions alone, and the backup no longer has all of it as of that moment: choose a \
+                 later one",
+                selection.collection
+            );
+            return Err(Error::new(ErrorKind::Gone, say));
+        }
         if wanted.missed.contains(&id) {
             wanted.found.clear(); // its first keys are not among it
             read(&mut wanted)?;

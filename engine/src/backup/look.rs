@@ -37,7 +37,8 @@ pub struct Held {
     pub pins: Vec<(String, Version)>,
     /// The moments that can be restored from it, every one of each window.
     pub windows: Vec<Window>,
-    /// Single moments before those, which it kept where it was thinned, the oldest first; pins apart.
+    /// Single moments before those, which it kept where it was thinned, the oldest first; pins apart. Collections that keep
+    /// their newest versions alone need not be whole there.
     pub kept: Vec<KeptMoment>,
 }
 

@@ -12,7 +12,7 @@ use savehold_wal::backup::{BackupName, Cut, Inventory, Moment, Source};
 use savehold_wal::env::Env;
 
 use super::carry::Gather;
-use super::kept::{Thinned, at_time, kept_before, moments};
+use super::kept::{Thinned, at_time, keeps_all_since, kept_before, moments};
 use super::lost::Lost;
 use super::{Tell, go_on};
 use crate::at::At;
@@ -34,6 +34,10 @@ pub struct Restored {
     /// The kept moment before the one that was asked for, where that one was thinned away: it is `version`, or no commit
     /// lies between.
     pub earlier: Option<Version>,
+    /// Collections that kept their newest versions alone, and of which the backup may lack what stood at the moment: each of
+    /// their keys that was written again since may have an older value, or none; never a newer one. Transactions that wrote to them and to others
+    /// are there in part, and [`Store::keys_of`](crate::Store::keys_of) may not fit what they hold.
+    pub not_whole: Vec<String>,
     /// Engine time of the newest commit that was kept, microseconds since 1970.
     pub time_us: u64,
     /// Commits that were kept.
@@ -59,6 +63,8 @@ pub struct Preview {
     pub backup: BackupName,
     /// The kept moment before the one that was asked for, where that one was thinned away.
     pub earlier: Option<Version>,
+    /// Collections that would not be whole: see [`Restored::not_whole`].
+    pub not_whole: Vec<String>,
     /// What the backup holds behind the moment.
     pub lost: Lost,
     /// Leases that would end.
@@ -162,7 +168,8 @@ impl fmt::Debug for Restore<'_> {
 }
 
 /// Makes a store in the directory `to`, which must be empty or absent, out of the backups in `from`, as of the moment
-/// `at`: exact to the commit, every byte verified. `At::Now` is the newest that there is.
+/// `at`: exact to the commit, every byte verified. `At::Now` is the newest that there is. A collection that keeps its newest
+/// versions alone takes no part in the past, and is named where it is not as it was ([`Restored::not_whole`]).
 ///
 /// Until it returns, `to` opens as nothing: a restore that is cut short can be repeated. The store goes on in a timeline
 /// of its own, so that no version and no token of before is ever issued again. All leases have ended; for an idempotency
@@ -201,14 +208,15 @@ pub fn restore_with(
 #[doc(hidden)]
 pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
     let known = how.known;
-    let Chosen { source, name, cut, earlier, progress } = chosen(env, from, at, how)?;
-    let mut gather = Gather::new(env.clock.wall_us());
+    let Chosen { source, name, cut, earlier, thinned, progress } = chosen(env, from, at, how)?;
+    let mut gather = Gather::new(thinned, cut, env.clock.wall_us());
     let mut silent = go_on;
     let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
     Ok(Restored {
         backup: done.name,
         version: Version::from(savehold_wal::Lsn::from_raw(done.end.raw().saturating_sub(1))),
         earlier,
+        not_whole: gather.not_whole(),
         time_us: done.time_us,
         commits: done.records,
         lost: gather.tally.lost(),
@@ -226,11 +234,13 @@ pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) 
 /// As [`restore`].
 pub fn preview(from: impl AsRef<Path>, at: impl Into<At>, how: Restore<'_>) -> Result<Preview> {
     let env = Env::os();
-    let Chosen { source, name, cut, earlier, progress } = chosen(&env, from.as_ref(), &at.into(), how)?;
-    let mut gather = Gather::new(env.clock.wall_us());
+    let Chosen { source, name, cut, earlier, thinned, progress } =
+        chosen(&env, from.as_ref(), &at.into(), how)?;
+    let mut gather = Gather::new(thinned, cut, env.clock.wall_us());
     let mut silent = go_on;
     source.rehearse(name, cut, &mut gather, progress.unwrap_or(&mut silent))?;
-    Ok(Preview { backup: name, earlier, lost: gather.tally.lost(), leases_ended: gather.leases() })
+    let not_whole = gather.not_whole();
+    Ok(Preview { backup: name, earlier, not_whole, lost: gather.tally.lost(), leases_ended: gather.leases() })
 }
 
 /// The backup that holds a moment, and what of it is kept.
@@ -239,6 +249,8 @@ pub(super) struct Chosen<'a> {
     pub(super) name: BackupName,
     pub(super) cut: Cut,
     earlier: Option<Version>,
+    /// Its files that were thinned, where the moment lies before what they have whole.
+    pub(super) thinned: Vec<Thinned>,
     pub(super) progress: Option<Tell<'a>>,
 }
 
@@ -247,11 +259,13 @@ pub(super) struct Chosen<'a> {
 pub(super) fn chosen<'a>(env: &Env, from: &Path, at: &At, how: Restore<'a>) -> Result<Chosen<'a>> {
     let source = how.source(env, from)?;
     let moment = moment(env, &source, from, at)?;
-    let (name, cut, earlier) = match source.choose(moment) {
-        Ok((name, cut)) => (name, cut, None),
+    let (name, cut, earlier, thinned) = match source.choose(moment) {
+        Ok((name, cut)) => (name, cut, None, Vec::new()),
         Err(e) if e.kind() == savehold_wal::ErrorKind::Gone && e.lsn().is_none() => {
-            let Some((name, kept, exact)) = thinned(&source, moment)? else { return Err(e.into()) };
-            let version = Version::from(kept);
+            let Some(Found { name, cut, exact, files }) = find(&source, moment)? else {
+                return Err(e.into());
+            };
+            let version = Version::from(cut.last);
             if !exact && how.earlier == Earlier::Refused {
                 let say = format!(
                     "that moment was thinned away: the kept one before it is version {version}, in backup {name}; to go there, \
@@ -259,17 +273,26 @@ pub(super) fn chosen<'a>(env: &Env, from: &Path, at: &At, how: Restore<'a>) -> R
                 );
                 return Err(Error::new(ErrorKind::Gone, say).at(version));
             }
-            (name, Cut { last: kept, time_us: u64::MAX }, (!exact).then_some(version))
+            (name, cut, (!exact).then_some(version), files)
         }
         Err(e) => return Err(e.into()),
     };
-    Ok(Chosen { source, name, cut, earlier, progress: how.progress })
+    Ok(Chosen { source, name, cut, earlier, thinned, progress: how.progress })
 }
 
-/// Of all thinned backups the newest kept moment that is not behind the one asked for, the backup that has it, and whether
-/// it is that moment itself.
-fn thinned(source: &Source, moment: Moment) -> Result<Option<(BackupName, Lsn, bool)>> {
-    let mut best = None;
+/// A moment in a thinned backup.
+struct Found {
+    name: BackupName,
+    cut: Cut,
+    /// It is the one that was asked for.
+    exact: bool,
+    files: Vec<Thinned>,
+}
+
+/// Of all thinned backups the newest kept moment that is not behind the one asked for, and the backup that has it.
+fn find(source: &Source, moment: Moment) -> Result<Option<Found>> {
+    let mut best = None::<Found>;
+    let at = |last: Lsn| Cut { last, time_us: u64::MAX };
     for listed in source.backups() {
         let Ok(inventory) = &listed.inventory else { continue };
         let files = files(source, inventory)?;
@@ -277,18 +300,30 @@ fn thinned(source: &Source, moment: Moment) -> Result<Option<(BackupName, Lsn, b
         let found = match moment {
             Moment::Latest => None,
             Moment::At(lsn) if lsn >= inventory.through => None,
-            Moment::At(lsn) => kept_before(&files, lsn).map(|kept| (kept, kept == lsn)),
+            Moment::At(lsn) => kept_before(&files, lsn).map(|kept| (at(kept), kept == lsn)),
             Moment::Time(time_us) if time_us > inventory.time_us => None,
+            Moment::Time(time_us) if keeps_all_since(&files, time_us) && began(inventory) <= time_us => {
+                Some((Cut { last: Lsn::from_raw(inventory.through.raw().saturating_sub(1)), time_us }, true))
+            }
             Moment::Time(time_us) => {
-                at_time(&moments(&files, first), time_us).map(|(at, kept)| (kept, at == time_us))
+                at_time(&moments(&files, first), time_us).map(|(time, kept)| (at(kept), time == time_us))
             }
         };
-        let Some((kept, exact)) = found.filter(|(kept, _)| *kept >= first) else { continue };
-        if best.is_none_or(|(_, other, _)| kept >= other) {
-            best = Some((listed.name, kept, exact));
+        let Some((cut, exact)) = found.filter(|(cut, _)| cut.last >= first) else { continue };
+        if best.as_ref().is_none_or(|other| cut.last >= other.cut.last) {
+            best = Some(Found { name: listed.name, cut, exact, files });
         }
     }
     Ok(best)
+}
+
+/// When the newest timeline of a backup began: at earlier times what a restore undid may have stood.
+fn began(inventory: &Inventory) -> u64 {
+    let first = inventory.segments.first().map_or(u64::MAX, |held| held.first_us);
+    match inventory.timelines.as_slice() {
+        [.., _, newest] => newest.begun_us.max(first),
+        _ => first,
+    }
 }
 
 /// The files of a backup that were thinned.

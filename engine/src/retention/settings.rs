@@ -89,6 +89,12 @@ pub enum Retention {
     History(VersionsKept),
     /// The newest version of each key alone: at any older moment the collection answers
     /// [`Gone`](crate::ErrorKind::Gone), except through a snapshot that was open in time.
+    ///
+    /// In backups too: a restore of a moment of the past brings all other collections back as they were, and this one as far
+    /// as the backup still has it. A key that was written again since has an older value then, or none, never a newer one;
+    /// transactions that wrote to this one and to others are there in part. [`Restored`](crate::Restored) names it, and the
+    /// restored store answers `Gone` for it at that moment. And a [feed](crate::Changes) misses nothing, so one that is
+    /// further behind than the newest thinning of this collection answers `Gone`, whichever collections it shows.
     NewestOnly,
 }
 

@@ -24,6 +24,8 @@ impl Store {
     /// Says what is kept of the history of a collection from now on. What is given up goes in the background, and what is
     /// gone does not come back where a later setting keeps more. Mends a setting that cannot be read. Durable on return.
     ///
+    /// [`Retention::NewestOnly`] says what it means for restores to a moment of the past, and for feeds.
+    ///
     /// ```
     /// # fn main() -> savehold::Result<()> {
     /// # let store = savehold::Store::in_memory()?;

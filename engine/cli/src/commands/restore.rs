@@ -113,6 +113,7 @@ fn previewed(seen: &Preview) -> Vec<(Column, Cell)> {
     vec![
         (column("Backup", "backup"), Cell::Text(seen.backup.to_string())),
         (column("The kept moment before", "earlier"), seen.earlier.map_or(Cell::Nothing, Cell::Version)),
+        (column("Not whole", "not_whole"), names(&seen.not_whole)),
         (column("Leases that would end", "leases_ended"), Cell::Count(seen.leases_ended)),
         (column("Commits that would be lost", "lost_commits"), Cell::Count(seen.lost.commits)),
         (column("Keys that they wrote", "lost_keys"), Cell::Count(seen.lost.keys)),
@@ -127,6 +128,7 @@ fn restored(done: &Restored, to: String, kept: Cell) -> Vec<(Column, Cell)> {
         (column("Backup", "backup"), Cell::Text(done.backup.to_string())),
         (column("As of version", "version"), Cell::Version(done.version)),
         (column("The kept moment before", "earlier"), done.earlier.map_or(Cell::Nothing, Cell::Version)),
+        (column("Not whole", "not_whole"), names(&done.not_whole)),
         (column("Newest commit", "time"), when::cell(done.time_us)),
         (column("Commits", "commits"), Cell::Count(done.commits)),
         (column("Written", "written_bytes"), Cell::Bytes(done.bytes)),
@@ -136,6 +138,11 @@ fn restored(done: &Restored, to: String, kept: Cell) -> Vec<(Column, Cell)> {
         (column("Keys that they wrote", "lost_keys"), Cell::Count(done.lost.keys)),
         (column("Receipts among them", "lost_receipts"), Cell::Count(done.lost.receipts.len() as u64)),
     ]
+}
+
+/// Collections whose keys may have older values, or none; nothing where there are none.
+fn names(not_whole: &[String]) -> Cell {
+    if not_whole.is_empty() { Cell::Nothing } else { Cell::Text(not_whole.join(", ")) }
 }
 
 fn answer(format: Format, mut fields: Vec<(Column, Cell)>, lost: &Lost) -> Result<Exit, Failure> {
