@@ -28,6 +28,7 @@ use crate::load::Replaying;
 use crate::memory::Hears;
 use crate::moments::{Moments, Paging};
 use crate::options::Options;
+use crate::origin::Origins;
 use crate::packer::Packer;
 use crate::planted::{self, Fault};
 use crate::recovery::Recovered;
@@ -46,7 +47,7 @@ pub(crate) struct Core {
     // constant after open
     pub(crate) wal: Wal,
     pub(crate) durability: Durability,
-    pub(crate) origin: String,
+    pub(crate) origins: Origins,
 
     pub(crate) index: Index,
     pub(crate) turns: Turns,
@@ -59,8 +60,6 @@ pub(crate) struct Core {
     pub(crate) upkeep: Upkeep,
     /// Who is told of mail.
     pub(crate) hearers: Mutex<Vec<Weak<dyn Hears>>>,
-    /// The number of `origin`, once it is known.
-    pub(crate) origin_number: OnceLock<u32>,
     /// The archive, where the options ask for one.
     pub(crate) archive: OnceLock<Arc<Archiving>>,
 
@@ -153,7 +152,7 @@ impl Core {
         Self {
             wal,
             durability: options.durability,
-            origin: options.origin,
+            origins: Origins::new(options.origin),
             index,
             turns: Turns::default(),
             bar: Bar::default(),
@@ -162,7 +161,6 @@ impl Core {
             index_bell: Arc::default(),
             upkeep: Upkeep::default(),
             hearers: Mutex::default(),
-            origin_number: OnceLock::new(),
             archive: OnceLock::new(),
             shelf,
             packer: Packer::default(),

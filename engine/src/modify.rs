@@ -414,7 +414,7 @@ impl Core {
         }
     }
 
-    /// Who writes: this process, with its origin.
+    /// Who writes: this process, or the command line that it answers, with its origin.
     pub(crate) fn author<'a>(&self, id: Option<&'a [u8]>) -> Result<Author<'a>> {
         check_id(id)?;
         Ok(Author { cause: Cause::Explicit, origin: self.origin_number()?, token: None, id })

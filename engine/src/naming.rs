@@ -83,16 +83,17 @@ impl Core {
         Ok(all.into_iter().find(|(_, other)| *other == id).map(|(name, _)| name))
     }
 
-    /// The number of this process's origin; 0 where it has none.
+    /// The number of the origin of what this thread commits; 0 where it has none.
     pub(crate) fn origin_number(&self) -> Result<u32> {
-        if self.origin.is_empty() {
+        let origin = self.origins.now();
+        if origin.text.is_empty() {
             return Ok(0);
         }
-        if let Some(number) = self.origin_number.get() {
+        if let Some(number) = origin.number.get() {
             return Ok(*number);
         }
-        let number = self.ensure_number(ORIGIN, &self.origin, 1)?;
-        Ok(*self.origin_number.get_or_init(|| number))
+        let number = self.ensure_number(ORIGIN, &origin.text, 1)?;
+        Ok(*origin.number.get_or_init(|| number))
     }
 
     /// Texts and numbers of all origins.

@@ -111,7 +111,8 @@ impl Options {
         self
     }
 
-    /// A text of at most [`ORIGIN_BYTES_MAX`] bytes, kept with every commit: build and node. History shows it.
+    /// A text of at most [`ORIGIN_BYTES_MAX`] bytes, kept with every commit: build and node. History shows it. What
+    /// the command line has this store do is kept with [`COMMAND_LINE`](crate::control::COMMAND_LINE) instead.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
         self

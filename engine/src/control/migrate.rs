@@ -5,15 +5,13 @@ use std::ops::ControlFlow;
 use super::wire::{self, Asked, wrong};
 use crate::error::Result;
 use crate::key::Key;
+use crate::origin::COMMAND_LINE;
 use crate::profile::{Compatible, Doc};
 use crate::store::Store;
 use crate::value::{Map, Value};
 
 /// Most keys that one request looks at.
 const PAGE_MAX: u64 = 1000;
-
-/// Plays nothing; a holder of its own, so that none of the program's is touched.
-const HOLDER: &str = "savehold command line";
 
 /// A change of one document.
 enum Step {
@@ -35,7 +33,7 @@ pub(super) fn migrate(store: &Store, asked: Asked<'_>) -> Result<Map> {
             steps.iter().try_for_each(|step| step.run(doc))
         })
         .knowing_all()
-        .holder(&store.holder(HOLDER)?)
+        .holder(&store.holder(COMMAND_LINE)?) // plays nothing; of its own, so that none of the program's is touched
         .open()?;
     let after = asked.key_if("after")?;
     let mut left = asked.count_if("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);

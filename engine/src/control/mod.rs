@@ -28,10 +28,12 @@ use savehold_wal::segment::name::CONTROL;
 use crate::core::Core;
 use crate::desk::{CLIENTS_MAX, Desk, LINE_BYTES_MAX, Refusal, Tell};
 use crate::error::{Error, ErrorKind, Result};
+use crate::origin;
 use crate::share::Share;
 use crate::store::Store;
 use crate::value::{Map, Value};
 
+pub use crate::origin::COMMAND_LINE;
 pub use client::Client;
 pub use wire::{Advance, PROTOCOL};
 use wire::{Asked, wrong};
@@ -103,7 +105,10 @@ pub fn error(said: &Map) -> Error {
 pub(crate) fn listen(core: &Weak<Core>, env: &Env, root: &Path) -> Result<Desk> {
     let core = core.clone();
     let answering = move |line: &[u8], tell: &mut Tell<'_>| match core.upgrade() {
-        Some(core) => wire::answer(answered(&Store { core: Share::uncounted(core) }, line, tell)),
+        Some(core) => {
+            let _answering = origin::answering(); // what it commits has the origin that it had if nobody had the store
+            wire::answer(answered(&Store { core: Share::uncounted(core) }, line, tell))
+        }
         None => wire::answer(Err(Error::new(ErrorKind::Closed, "the store was closed just now: ask again"))),
     };
     Desk::open(env, root, CONTROL, |refusal| wire::answer(Err(refused(refusal))), Box::new(answering))

@@ -83,6 +83,30 @@ fn what_is_written_over_the_socket_is_what_the_holder_has() {
 }
 
 #[test]
+fn what_the_command_line_has_done_has_its_origin_and_not_the_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Options::new().origin("build 813").open(dir.path().join("s")).unwrap();
+    let client = Client::connect(dir.path().join("s")).unwrap().expect("somebody listens");
+    let notes = store.any("notes").unwrap();
+    let origin = |key: &str| notes.versions(key).unwrap().next().unwrap().unwrap().origin.unwrap();
+    for (key, verb) in [
+        ("set", r#"{"do":"set","collection":"notes","key":"set","value":2}"#),
+        ("increment", r#"{"do":"increment","collection":"notes","key":"increment","by":2}"#),
+        ("remove", r#"{"do":"remove","collection":"notes","key":"remove"}"#),
+        ("load", r#"{"do":"load","lines":[{"collection":"notes","key":"load","value":2}]}"#),
+        ("revert", r#"{"do":"revert","collection":"notes","prefix":"revert","to":"VERSION"}"#),
+    ] {
+        let before = store.version();
+        notes.set(key, &1.into()).unwrap();
+        assert_eq!(origin(key), "build 813", "{verb}");
+        client.ask(&request(&verb.replace("VERSION", &before.to_string()))).unwrap();
+        assert_eq!(origin(key), COMMAND_LINE, "{verb}");
+    }
+    notes.set("set", &3.into()).unwrap();
+    assert_eq!(origin("set"), "build 813", "the program has its own again");
+}
+
+#[test]
 fn verbs_that_read_answer_the_same_both_ways() {
     let world = World::new();
     for n in 0..5 {

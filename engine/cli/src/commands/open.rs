@@ -21,9 +21,6 @@ use crate::args::Args;
 use crate::exit::Failure;
 use crate::progress::Progress;
 
-/// What history says of every commit that was made here.
-pub const ORIGIN: &str = "savehold command line";
-
 /// Replays that take longer than this show how far they are.
 const SHOWN_AFTER: Duration = Duration::from_millis(500);
 
@@ -185,6 +182,6 @@ fn opened(dir: &Path, create: Create) -> savehold::Result<Store> {
         }
         ControlFlow::Continue(())
     };
-    let options = Options::new().create(create).origin(ORIGIN).on_progress(told);
+    let options = Options::new().create(create).origin(control::COMMAND_LINE).on_progress(told);
     options.control(Control::Off).lock_wait(Duration::ZERO).open(dir)
 }
