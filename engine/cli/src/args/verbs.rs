@@ -203,13 +203,14 @@ Examples:
     /// and open snapshots stay besides. Versions that a call asked for stay 7 days for themselves, and the newest always.
     /// What is given up goes in the background, and does not come back where a later setting keeps more. Of minutes and hours
     /// together at most 32,768 may be kept: 22 days of minutes, or 3 years of hours; every moment as long as is wanted.
+    /// Asks first where less is to be kept than before, or wants `--yes`.
     #[command(after_help = "\
 Examples:
   savehold retention
   savehold retention players
   savehold retention players --autosaves 1m
   savehold retention guilds --versions 20 --explicit 30d
-  savehold retention cache --newest-only
+  savehold retention cache --newest-only --yes
   savehold retention --moments 2h/2d/60d")]
     Retention(Retention),
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use savehold::{Map, Moments};
+use savehold::{Map, Moments, Value};
 
-use super::{open, print, when};
+use super::{open, print, show, when};
 use crate::answer::Said;
 use crate::args::{Args, Retention};
+use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, record};
 use crate::quantity::show_duration;
@@ -16,9 +17,29 @@ use crate::quantity::show_duration;
 ///
 /// # Errors
 ///
-/// The collection's name is none; the store cannot be read, or the commit failed.
+/// The collection's name is none; nobody agreed to keep less; the store cannot be read, or the commit failed.
 pub fn run(args: &Args, wanted: &Retention) -> Result<Exit, Failure> {
     let link = open::existing(args)?;
+    let known = match &wanted.collection {
+        Some(name) if !show::is_known(&link, name)? => {
+            print::note(&format!(
+                "there is no collection {name} yet: this is what one of that name keeps; which there are says `savehold list`"
+            ));
+            false
+        }
+        _ => true,
+    };
+    let collection = wanted.collection.as_deref().map_or(Value::Nil, Value::from);
+    let stands = link.ask("retention", [("collection", collection)])?;
+    let less = less(Said(&stands), wanted, known);
+    if !less.is_empty() {
+        let what = format!("keep less history ({})", less.join(", "));
+        if consent(&what, args.yes, print::on_terminal())? == Consent::Ask
+            && !agrees(&print::ask(&format!("{what}? What goes does not come back. [y/N]"))?)
+        {
+            return Err(Failure::new(Exit::No, format!("{what}: not agreed to"), "nothing was changed"));
+        }
+    }
     let answer = link.ask_all(&request(wanted))?;
     drop(link);
     let said = Said(&answer);
@@ -30,6 +51,33 @@ pub fn run(args: &Args, wanted: &Retention) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Fine)
+}
+
+/// What is kept for less long by the setting that is wanted; of a collection to which nothing was written there is nothing to
+/// lose.
+fn less(stands: Said<'_>, wanted: &Retention, known: bool) -> Vec<&'static str> {
+    let kept = |name: &str| stands.get(name).as_u64().map_or(Duration::MAX, Duration::from_micros);
+    let history = known && !stands.flag("newest_only");
+    let shorter = |name: &str, time: Option<Duration>| time.is_some_and(|time| time < kept(name));
+    // what every moment is kept for needs no single ones
+    let times = |m: Moments| [m.every, m.every.max(m.minutes), m.every.max(m.minutes).max(m.hours)];
+    let moments = Moments { every: kept("every_us"), minutes: kept("minutes_us"), hours: kept("hours_us") };
+    let fewer = wanted.moments.is_some_and(|wanted| {
+        times(wanted).iter().zip(times(moments)).any(|(wanted, stands)| *wanted < stands)
+    });
+    let newest = stands.get("newest").as_u64().unwrap_or(0);
+    let found = [
+        (history && wanted.newest_only, "the newest versions only"),
+        (history && shorter("explicit_us", wanted.explicit), "versions asked for"),
+        (history && shorter("autosaves_us", wanted.autosaves), "autosaved versions"),
+        (
+            history && wanted.versions.is_some_and(|wanted| u64::from(wanted) < newest),
+            "fewer newest versions",
+        ),
+        (fewer, "moments of the whole store"),
+        (shorter("outcomes_us", wanted.outcomes), "outcomes of ids"),
+    ];
+    found.into_iter().filter_map(|(less, what)| less.then_some(what)).collect()
 }
 
 fn request(wanted: &Retention) -> Map {

@@ -82,6 +82,17 @@ pub fn why_absent(answer: Said<'_>, path: &Keypath) -> Failure {
     Failure::new(Exit::No, format!("there is no {path}"), next)
 }
 
+/// Whether anything was ever written to a collection of this name.
+///
+/// # Errors
+///
+/// The store's.
+pub fn is_known(link: &Link, name: &str) -> savehold::Result<bool> {
+    let said = link.ask("names", [])?;
+    let names = Said(&said).get("names").as_list().unwrap_or_default();
+    Ok(names.iter().any(|known| known.as_str() == Some(name)))
+}
+
 /// That there is no collection of this name.
 #[must_use]
 pub fn no_collection(name: &str) -> Failure {

@@ -5,6 +5,7 @@ use crate::world::{World, both_ways};
 both_ways!(
     retention_says_what_is_kept_and_changes_it,
     refused_settings_change_nothing,
+    to_keep_less_wants_consent_and_to_keep_more_does_not,
     statistics_name_the_pin,
 );
 
@@ -30,7 +31,7 @@ fn retention_says_what_is_kept_and_changes_it(world: World) {
     assert!(
         world.ok(&["retention", "cache", "--history", "--format", "json"]).contains(r#""newest_only":false"#)
     );
-    world.ok(&["retention", "--moments", "2h/none/365d", "--outcomes", "1d"]);
+    world.ok(&["retention", "--moments", "2h/none/365d", "--outcomes", "1d", "--yes"]);
     let changed = world.ok(&["retention", "players", "--format", "json"]);
     assert!(changed.contains(
         r#""every":"2 h 00 min","minutes":"not at all","hours":"365 d 00 h","outcomes":"1 d 00 h""#
@@ -51,13 +52,42 @@ fn refused_settings_change_nothing(world: World) {
         assert_eq!(world.call(words).code, 2, "{words:?}");
     }
     for moments in ["1h/60d/60d", "1h/1d/forever", "1h/forever/forever"] {
-        let refused = world.call(&["retention", "players", "--newest-only", "--moments", moments]);
+        let refused = world.call(&["retention", "players", "--newest-only", "--moments", moments, "--yes"]);
         assert_eq!(refused.code, 2, "{moments}: {}", refused.err);
         assert!(refused.err.contains("single moments, and a store at most 32768"), "{}", refused.err);
     }
     let unchanged = world.ok(&["retention", "players", "--format", "json"]);
     assert!(unchanged.contains(r#""newest_only":false"#) && unchanged.contains(r#""minutes":"1 d 00 h""#));
     world.ok(&["retention", "--moments", "forever/forever/forever"]);
+}
+
+fn to_keep_less_wants_consent_and_to_keep_more_does_not(world: World) {
+    world.ok(&["set", "players/42", "1"]);
+    let usual = world.ok(&["retention", "players", "--format", "json"]);
+    for words in [
+        &["retention", "players", "--newest-only"][..],
+        &["retention", "players", "--explicit", "1d"],
+        &["retention", "--moments", "none/none/none"],
+        &["retention", "--moments", "2h/1d/29d"],
+        &["retention", "--outcomes", "1d"],
+    ] {
+        let refused = world.refused(words, 2);
+        assert!(
+            refused.contains("keep less history (") && refused.contains("`--yes`"),
+            "{words:?}: {refused}"
+        );
+    }
+    assert_eq!(world.ok(&["retention", "players", "--format", "json"]), usual);
+    for words in [
+        &["retention", "players", "--versions", "5", "--explicit", "forever"][..],
+        &["retention", "--moments", "30d/none/none"],
+        &["retention", "players", "--newest-only", "--yes"],
+        &["retention", "players", "--autosaves", "1m"],
+    ] {
+        assert_eq!(world.call(words).err, "", "{words:?}");
+    }
+    let unknown = world.call(&["retention", "player", "--newest-only"]);
+    assert!(unknown.code == 0 && unknown.err.contains("there is no collection player yet"), "{unknown:?}");
 }
 
 fn statistics_name_the_pin(world: World) {
