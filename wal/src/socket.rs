@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
+use rustix::net::sockopt::Timeout;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;
@@ -89,16 +90,27 @@ impl Listener {
 /// # Errors
 ///
 /// The system's: `NotFound` where there is no such name, `ConnectionRefused` where nobody listens any more.
-#[expect(clippy::disallowed_methods, reason = "this is the door that connections come through")]
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
-    let path = dir.join(name);
-    match SocketAddrUnix::new(&path) {
-        Ok(_) => UnixStream::connect(path),
-        Err(_) => {
-            let (path, _dir) = short(dir, name)?;
-            UnixStream::connect(path)
-        }
-    }
+    connect_to(dir, name, None)
+}
+
+/// [`connect`], waiting no longer than `patience` where as many wait already as may: whoever listens may be stopped, and
+/// those who gave up stay in the queue.
+///
+/// # Errors
+///
+/// As [`connect`]; `WouldBlock`: it was full all the time.
+pub fn connect_within(dir: &Path, name: &str, patience: Duration) -> io::Result<UnixStream> {
+    connect_to(dir, name, Some(patience))
+}
+
+fn connect_to(dir: &Path, name: &str, patience: Option<Duration>) -> io::Result<UnixStream> {
+    let (address, _dir) = address(dir, name)?;
+    let socket = private_socket()?;
+    // The system waits for a place in the queue as long as for one in the buffer of what is sent.
+    rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, patience)?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(UnixStream::from(socket))
 }
 
 /// The address of `name` in `dir`, and what must stay open while it is used.

@@ -14,7 +14,11 @@ use crate::desk::LINE_BYTES_MAX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Map, Value};
 
-/// How long the holder may say nothing: longer than it waits for anybody.
+/// How long the holder may say nothing before it is asked for a sign of life. Who is greeted answers at once, whatever else it
+/// does.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long a holder that lives may say nothing: longer than it waits for anybody.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Bytes read at a time.
@@ -45,6 +49,7 @@ const LONG_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 pub struct Client {
     dir: PathBuf,
     pid: u64,
+    silence: Duration,
 }
 
 impl Client {
@@ -52,31 +57,39 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`]: the system's. [`ErrorKind::Format`]: the holder speaks another protocol. Otherwise what the
-    /// holder answers.
+    /// [`ErrorKind::Locked`]: the holder says nothing: it is stopped, or stuck. [`ErrorKind::Io`]: the system's.
+    /// [`ErrorKind::Format`]: the holder speaks another protocol. Otherwise what the holder answers.
     pub fn connect(dir: impl AsRef<Path>) -> Result<Option<Self>> {
-        let mut client = Self { dir: dir.as_ref().to_owned(), pid: 0 };
-        let stream = match socket::connect(&client.dir, CONTROL) {
-            Ok(stream) => stream,
-            Err(e) if nobody(&e) => return Ok(None),
-            Err(e) => return Err(client.failed("asking", e)),
-        };
-        let hello = Map::from([("do", "hello")]);
-        let said = match client.exchange(stream, &hello, |_| ControlFlow::Continue(())) {
-            Ok(said) => said,
+        Self::connect_within(dir.as_ref(), SILENCE)
+    }
+
+    fn connect_within(dir: &Path, silence: Duration) -> Result<Option<Self>> {
+        let mut client = Self { dir: dir.to_owned(), pid: 0, silence };
+        let said = match client.greet() {
+            Ok(Some(said)) => said,
+            Ok(None) => return Ok(None),
             Err(e) if e.kind() == ErrorKind::Io => return Ok(None), // it went away just now
             Err(e) => return Err(e),
         };
         if said.get("protocol").and_then(Value::as_u64) != Some(wire::PROTOCOL) {
             let version = said.get("version").and_then(Value::as_str).unwrap_or("another version");
-            let say = format!(
-                "the holder of {} is savehold {version}: use its command line",
-                dir.as_ref().display()
-            );
+            let say = format!("the holder of {} is savehold {version}: use its command line", dir.display());
             return Err(Error::new(ErrorKind::Format, say));
         }
         client.pid = said.get("pid").and_then(Value::as_u64).unwrap_or(0);
         Ok(Some(client))
+    }
+
+    /// What the holder answers to a greeting; `None` where nobody listens.
+    fn greet(&self) -> Result<Option<Map>> {
+        let stream = match socket::connect_within(&self.dir, CONTROL, self.silence) {
+            Ok(stream) => stream,
+            Err(e) if nobody(&e) => return Ok(None),
+            Err(e) if silent(&e) => return Err(self.stuck(e)),
+            Err(e) => return Err(self.failed("asking", e)),
+        };
+        let hello = Map::from([("do", "hello")]);
+        self.exchange(stream, &hello, |_| ControlFlow::Continue(())).map(Some)
     }
 
     /// The process that has the store.
@@ -89,8 +102,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What the holder answers. [`ErrorKind::Busy`]: it is gone, and nothing was done. [`ErrorKind::Unknown`]: it went
-    /// away over a request that writes, or says nothing; whether that was done says `savehold history`.
+    /// What the holder answers. [`ErrorKind::Busy`]: it is gone, and nothing was done. [`ErrorKind::Locked`]: it says nothing
+    /// any more, to a greeting either: it is stopped, or stuck. [`ErrorKind::Unknown`]: it went away over a request that writes,
+    /// or says nothing; whether that was done says `savehold history`.
     pub fn ask(&self, request: &Map) -> Result<Map> {
         self.ask_telling(request, |_| ControlFlow::Continue(()))
     }
@@ -105,12 +119,13 @@ impl Client {
         request: &Map,
         progress: impl FnMut(Advance) -> ControlFlow<()>,
     ) -> Result<Map> {
-        let stream = socket::connect(&self.dir, CONTROL).map_err(|e| match nobody(&e) {
-            true => {
+        let stream = socket::connect_within(&self.dir, CONTROL, self.silence).map_err(|e| match e {
+            e if nobody(&e) => {
                 let say = format!("process {}, which had the store, is gone: call again", self.pid);
                 Error::new(ErrorKind::Busy, say).caused_by(e)
             }
-            false => self.failed("asking", e),
+            e if silent(&e) => self.stuck(e),
+            e => self.failed("asking", e),
         })?;
         self.exchange(stream, request, progress)
     }
@@ -123,14 +138,18 @@ impl Client {
     ) -> Result<Map> {
         let line = wire::write(&request.clone().into())? + "\n";
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
-        let patience = if LONG.contains(&verb) { LONG_PATIENCE } else { PATIENCE };
-        let limits = [stream.set_read_timeout(Some(patience)), stream.set_write_timeout(Some(PATIENCE))];
+        let patience = match verb {
+            "hello" => Duration::ZERO, // it is the sign of life
+            verb if LONG.contains(&verb) => LONG_PATIENCE,
+            _ => PATIENCE,
+        };
+        let limits = [stream.set_read_timeout(Some(self.silence)), stream.set_write_timeout(Some(PATIENCE))];
         limits.into_iter().collect::<io::Result<()>>().map_err(|e| self.failed("asking", e))?;
         // A holder that is crowded answers before it has read: what it says counts, not that it stopped listening.
         let written = stream.write_all(line.as_bytes());
         let mut lines = BufReader::with_capacity(READ_BYTES, stream);
         loop {
-            let line = read_line(&mut lines).map_err(|e| {
+            let line = self.read_line(&mut lines, patience).map_err(|e| {
                 self.unanswered(request, written.as_ref().err().map_or(e, |e| e.kind().into()))
             })?;
             match wire::line(&line)? {
@@ -148,6 +167,40 @@ impl Client {
         }
     }
 
+    /// The next line, without its end. A holder that says nothing for a while is greeted: as long as it answers that it is at
+    /// work, and `patience` is how long it may be so.
+    fn read_line(&self, lines: &mut BufReader<UnixStream>, patience: Duration) -> io::Result<Vec<u8>> {
+        let (mut line, mut waited) = (Vec::new(), Duration::ZERO);
+        loop {
+            let part = match lines.fill_buf() {
+                Ok([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(part) => part,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if silent(&e) && waited < patience && self.lives() => {
+                    waited += self.silence;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            let end = part.iter().position(|byte| *byte == b'\n');
+            let taken = end.unwrap_or(part.len());
+            line.extend_from_slice(&part[..taken]);
+            lines.consume(end.map_or(taken, |end| end + 1));
+            waited = Duration::ZERO;
+            if end.is_some() {
+                return Ok(line);
+            }
+            if line.len() > 2 * LINE_BYTES_MAX {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+        }
+    }
+
+    /// Whether the holder answers a greeting, were it with a refusal; one that is gone the connection tells of.
+    fn lives(&self) -> bool {
+        !matches!(self.greet(), Err(e) if e.kind() == ErrorKind::Locked)
+    }
+
     #[cold]
     fn unanswered(&self, request: &Map, e: io::Error) -> Error {
         let verb = request.get("do").and_then(Value::as_str).unwrap_or_default();
@@ -163,7 +216,23 @@ impl Client {
             );
             return Error::new(ErrorKind::Unknown, say).caused_by(e);
         }
+        if silent(&e) {
+            return self.stuck(e);
+        }
         self.failed("waiting for an answer of", e)
+    }
+
+    #[cold]
+    fn stuck(&self, e: io::Error) -> Error {
+        let (who, sign) = match self.pid {
+            0 => ("the process that has the store".to_owned(), "its process".to_owned()),
+            pid => (format!("process {pid}, which has the store,"), pid.to_string()),
+        };
+        let say = format!(
+            "{who} says nothing, to a greeting either: it is stopped, or stuck; let it go on (`kill -CONT` of {sign}) or end \
+             it, then call again"
+        );
+        Error::new(ErrorKind::Locked, say).caused_by(e)
     }
 
     #[cold]
@@ -183,26 +252,9 @@ fn nobody(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-fn read_line(lines: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    loop {
-        let part = match lines.fill_buf() {
-            Ok([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(part) => part,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        let end = part.iter().position(|byte| *byte == b'\n');
-        let taken = end.unwrap_or(part.len());
-        line.extend_from_slice(&part[..taken]);
-        lines.consume(end.map_or(taken, |end| end + 1));
-        if end.is_some() {
-            return Ok(line);
-        }
-        if line.len() > 2 * LINE_BYTES_MAX {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-    }
+/// Nothing came for as long as was waited.
+fn silent(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
@@ -211,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_holder_that_dies_leaves_in_doubt_only_what_it_was_asked_to_write() {
-        let client = Client { dir: PathBuf::from("s"), pid: 7 };
+        let client = Client { dir: PathBuf::from("s"), pid: 7, silence: SILENCE };
         let asked = |verb, dry| Map::from([("do", Value::from(verb)), ("dry_run", Value::from(dry))]);
         for (verb, dry, kind) in [
             ("revert", false, ErrorKind::Unknown),
@@ -227,5 +279,47 @@ mod tests {
             let e = said.unwrap_err();
             assert_eq!(e.kind(), kind, "{verb}, dry: {dry}: {e:?}");
         }
+    }
+
+    /// Long enough for anybody who answers at once.
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn a_holder_that_never_answers_is_stuck_however_many_called_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let _stopped = socket::Listener::bind(dir.path(), CONTROL).unwrap();
+        for call in 0..20 {
+            let e = Client::connect_within(dir.path(), MOMENT).expect_err("nobody answers");
+            assert_eq!(e.kind(), ErrorKind::Locked, "call {call}: {e:?}");
+        }
+        let client = Client { dir: dir.path().to_owned(), pid: 7, silence: MOMENT };
+        for (verb, kind) in
+            [("get", ErrorKind::Locked), ("digest", ErrorKind::Locked), ("set", ErrorKind::Unknown)]
+        {
+            let (here, _there) = UnixStream::pair().unwrap();
+            let asked = Map::from([("do", verb), ("key", "k")]);
+            let e = client.exchange(here, &asked, |_| ControlFlow::Continue(())).unwrap_err();
+            assert_eq!(e.kind(), kind, "{verb}: {e:?}");
+            assert!(e.message().contains("process 7"), "{e:?}");
+        }
+    }
+
+    #[test]
+    fn a_holder_that_is_at_work_and_answers_greetings_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = socket::Listener::bind(dir.path(), CONTROL).unwrap();
+        let client = Client { dir: dir.path().to_owned(), pid: 7, silence: MOMENT };
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let said = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for _ in 0..3 {
+                    let mut greeted = listener.accept().expect("a greeting");
+                    _ = greeted.write_all(b"{\"ok\":{}}\n"); // it may have gone already
+                }
+                there.write_all(b"{\"ok\":{\"digest\":\"00\"}}\n").unwrap();
+            });
+            client.exchange(here, &Map::from([("do", "digest")]), |_| ControlFlow::Continue(()))
+        });
+        assert_eq!(said.unwrap().get("digest").and_then(Value::as_str), Some("00"));
     }
 }

@@ -151,6 +151,7 @@ fn reach(dir: &Path, create: Create) -> savehold::Result<Link> {
             Ok(Some(client)) => return Ok(Link::Beside(client)),
             Ok(None) => unanswered(&refused),
             Err(e) if e.kind() == ErrorKind::Busy => e,
+            Err(e) if e.kind() == ErrorKind::Locked => silent(&refused, &e),
             Err(e) => return Err(e),
         };
         if OsClock.monotonic().saturating_sub(begun) >= PATIENCE {
@@ -167,6 +168,11 @@ fn unanswered(locked: &Error) -> Error {
         locked.message()
     );
     Error::new(ErrorKind::Locked, say)
+}
+
+/// Somebody has the store, took the call, and says nothing.
+fn silent(locked: &Error, silent: &Error) -> Error {
+    Error::new(ErrorKind::Locked, format!("{}; {}", locked.message(), silent.message()))
 }
 
 fn opened(dir: &Path, create: Create) -> savehold::Result<Store> {
