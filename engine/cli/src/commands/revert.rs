@@ -5,14 +5,16 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use savehold::control::Advance;
-use savehold::{Key, Map, Value};
+use savehold::{ErrorKind, Key, Map, Value};
 
 use super::input::Lines;
-use super::{open, print, when};
+use super::open::{self, Link};
+use super::{print, when};
 use crate::answer::Said;
 use crate::args::{Args, Revert};
 use crate::consent::{Consent, agrees, consent};
 use crate::exit::{Exit, Failure};
+use crate::moment::At;
 use crate::output::{Cell, Column, Format, Rows};
 use crate::progress::Progress;
 
@@ -33,7 +35,14 @@ const KEYS: &[Column] = &[
 pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
     let link = open::existing(args)?;
     let mut request = Map::from([("do", "revert"), ("collection", revert.collection.as_str())]);
-    request.insert("to", when::for_store(&when::at(&link, &revert.to)?));
+    let to = when::at(&link, &revert.to)?;
+    if is_before_all(&link, &to)? {
+        print::note(&format!(
+            "{} is before the first commit of this store that history has: nothing stood there then",
+            to.show(&TimeZone::system())
+        ));
+    }
+    request.insert("to", when::for_store(&to));
     if let Some(prefix) = &revert.prefix {
         request.insert("prefix", prefix.to_string());
     }
@@ -52,9 +61,10 @@ pub fn run(args: &Args, revert: &Revert) -> Result<Exit, Failure> {
     request.insert("dry_run", true);
     let looking = Progress::of_keys("looking at keys", None);
     let planned = link.ask_telling(request.clone(), moving(looking, Count::LookedAt))?;
-    let [count, played, receipts] = counts(Said(&planned))?;
+    let [count, removed, played, receipts] = counts(Said(&planned))?;
     let what = format!(
-        "set {count} keys of {} back ({played} in play, handed off first), undoing {receipts} receipts",
+        "set {} keys of {} back and remove {removed} ({played} in play, handed off first), undoing {receipts} receipts",
+        count - removed,
         revert.collection
     );
     if revert.dry_run {
@@ -118,15 +128,28 @@ pub(super) fn keys(path: &Path) -> Result<Value, Failure> {
     Ok(Value::List(keys))
 }
 
-/// Keys, those that are played, and receipts among what is undone.
-fn counts(said: Said<'_>) -> Result<[usize; 3], Failure> {
+/// Whether a time lies before the first commit, of a store whose first commit history still has.
+fn is_before_all(link: &Link, to: &At) -> Result<bool, Failure> {
+    let At::Time(time) = to else { return Ok(false) };
+    let asked = [("from", 1.into()), ("limit", 1.into())];
+    let first = match link.ask("changes", asked) {
+        Err(e) if e.kind() == ErrorKind::Gone => return Ok(false), // thinned, so older than what is there
+        first => first?,
+    };
+    let first = Said(&first).objects("commits")?.first().and_then(|commit| commit.count("time_us").ok());
+    Ok(first.is_some_and(|first| u64::try_from(time.as_microsecond()).unwrap_or(0) < first))
+}
+
+/// Keys, those that are removed, those that are played, and receipts among what is undone.
+fn counts(said: Said<'_>) -> Result<[usize; 4], Failure> {
     let keys = said.objects("keys")?;
+    let removed = keys.iter().filter(|key| key.flag("removed")).count();
     let played = keys.iter().filter(|key| key.text("played_by").is_ok()).count();
     let mut receipts = 0;
     for key in &keys {
         receipts += key.objects("undone")?.iter().filter(|commit| commit.text("id").is_ok()).count();
     }
-    Ok([keys.len(), played, receipts])
+    Ok([keys.len(), removed, played, receipts])
 }
 
 fn answer(format: Format, collection: &str, said: Said<'_>) -> Result<Exit, Failure> {

@@ -186,6 +186,7 @@ fn chosen_keys_come_back_into_the_live_store(world: World) {
 crate::world::both_ways!(
     chosen_keys_come_back_into_the_live_store,
     a_revert_names_what_it_undoes_and_does_it_once,
+    a_revert_says_how_many_keys_it_removes_and_that_its_moment_is_before_the_store,
 );
 
 fn a_revert_names_what_it_undoes_and_does_it_once(world: World) {
@@ -193,9 +194,9 @@ fn a_revert_names_what_it_undoes_and_does_it_once(world: World) {
     let dry = world.call(&["revert", "players", "--to", &then, "--dry-run", "--format", "json"]);
     assert!(
         dry.code == 0
-            && dry
-                .err
-                .contains("set 1 keys of players back (0 in play, handed off first), undoing 1 receipts"),
+            && dry.err.contains(
+                "set 1 keys of players back and remove 0 (0 in play, handed off first), undoing 1 receipts"
+            ),
         "{dry:?}"
     );
     assert_eq!(json(&dry.out)[0]["version"], Value::Null);
@@ -208,6 +209,19 @@ fn a_revert_names_what_it_undoes_and_does_it_once(world: World) {
     world.write("keys.txt", "2\n3\n");
     let none = world.ok(&["revert", "players", "--to", &then, "--keys-from", "keys.txt", "--format", "json"]);
     assert_eq!(none.trim(), "[]");
+}
+
+fn a_revert_says_how_many_keys_it_removes_and_that_its_moment_is_before_the_store(world: World) {
+    world.ok(&["set", "notes/1", "1"]);
+    let then = world.ok(&["set", "notes/2", "2"]);
+    world.ok(&["set", "notes/1", "3"]);
+    world.ok(&["set", "notes/3", "3"]);
+    let some = world.call(&["revert", "notes", "--to", then.trim(), "--dry-run"]);
+    assert!(some.err.contains("would set 1 keys of notes back and remove 1 ("), "{some:?}");
+    assert!(!some.err.contains("before the first commit"), "{some:?}");
+    let all = world.call(&["revert", "notes", "--to", "-1d", "--dry-run"]);
+    assert!(all.err.contains("would set 0 keys of notes back and remove 3 ("), "{all:?}");
+    assert!(all.err.contains("before the first commit of this store"), "{all:?}");
 }
 
 #[test]
