@@ -3,6 +3,7 @@
 use savehold::name::CollectionName;
 use savehold::{Entry, Error, ErrorKind, Key, Map, Value};
 
+use super::open::Link;
 use super::show;
 use crate::answer::Said;
 use crate::exit::Failure;
@@ -13,14 +14,22 @@ use crate::output::Cell;
 ///
 /// # Errors
 ///
-/// One key cannot begin with anything.
-pub fn ask_for(request: &mut Map, scope: Option<&Prefix>, prefix: Option<&Key>) -> savehold::Result<()> {
+/// One key cannot begin with anything. There is no such collection: an empty answer would say that nothing was changed in it.
+pub fn ask_for(
+    link: &Link,
+    request: &mut Map,
+    scope: Option<&Prefix>,
+    prefix: Option<&Key>,
+) -> Result<(), Failure> {
     let Some(scope) = scope else { return Ok(()) };
+    if !show::is_known(link, scope.collection.as_str())? {
+        return Err(show::no_collection(scope.collection.as_str()));
+    }
     request.insert("collection", scope.collection.as_str());
     if let Some(key) = &scope.prefix {
         if prefix.is_some() {
             let say = format!("{scope} is one key: name the collection alone beside --prefix");
-            return Err(Error::new(ErrorKind::Invalid, say));
+            return Err(Error::new(ErrorKind::Invalid, say).into());
         }
         request.insert("key", key.to_string());
     }

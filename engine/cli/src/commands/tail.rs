@@ -78,7 +78,7 @@ pub fn run(args: &Args, tail: &Tail) -> Result<Exit, Failure> {
 
 fn request(link: &Link, tail: &Tail) -> Result<Map, Failure> {
     let mut request = Map::from([("do", "changes")]);
-    past::ask_for(&mut request, tail.scope.as_ref(), tail.prefix.as_ref())?;
+    past::ask_for(link, &mut request, tail.scope.as_ref(), tail.prefix.as_ref())?;
     if let Some(from) = &tail.from {
         let at = when::at(link, from)?;
         print::note(&format!("behind {}", at.show(&TimeZone::system())));

@@ -236,6 +236,7 @@ fn a_diff_tells_what_stood_at_two_moments(world: World) {
     assert!(some.out.starts_with("Key ") && some.err.contains("there are more"), "{some:?}");
     assert!(world.refused(&["diff", "players/4", "--prefix", "4", "--from", first], 2).contains("one key"));
     world.refused(&["diff", "--from", "pin:nothing"], 7);
+    assert!(world.refused(&["diff", "player", "--from", first], 7).contains("no collection player;"));
 }
 
 fn tail_tells_each_commit_in_order_and_ends(world: World) {
@@ -264,6 +265,8 @@ fn tail_tells_each_commit_in_order_and_ends(world: World) {
     let some = world.call(&["tail", "--from", "-1h", "--limit", "2"]);
     assert_eq!((some.out.lines().count(), some.err.contains("there are more")), (3, true), "{some:?}");
     assert!(world.refused(&["tail"], 2).contains("--follow"));
+    let unknown = world.call(&["tail", "player", "--from", "-1h"]);
+    assert!(unknown.code == 7 && unknown.err.contains("no collection player;"), "{unknown:?}");
 }
 
 fn a_pin_names_a_moment_for_every_verb_until_it_is_given_up(world: World) {
