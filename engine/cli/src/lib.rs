@@ -13,6 +13,7 @@ pub mod output;
 pub mod exit;
 pub mod answer;
 pub mod consent;
+pub mod number;
 pub mod line;
 pub mod args;
 pub mod progress;

@@ -18,6 +18,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use crate::escape;
 use crate::exit::{Exit, Failure};
 use crate::keypath::Keypath;
+use crate::number;
 
 /// What a line says about a key. What it does not mention is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,9 @@ impl Line {
     pub fn parse(text: &[u8]) -> Result<Option<Self>, String> {
         if text.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
+        }
+        if let Some(number) = number::too_large(text) {
+            return Err(number::refused(number));
         }
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         deserializer.disable_recursion_limit(); // values bound their depth themselves

@@ -11,6 +11,7 @@ use savehold::{Key, Value, Version};
 
 use crate::keypath::{Keypath, Prefix};
 use crate::moment::Moment;
+use crate::number;
 
 /// Options of `demo`.
 #[derive(Args, Clone, Debug, PartialEq)]
@@ -320,6 +321,9 @@ impl FromStr for Json {
 }
 
 fn value(text: &str) -> Result<Value, String> {
+    if let Some(number) = number::too_large(text.as_bytes()) {
+        return Err(number::refused(number));
+    }
     json::from_str(text).map_err(|e| format!("{e}; a text wants quotes of its own, '\"hello\"'"))
 }
 

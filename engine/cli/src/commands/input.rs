@@ -9,6 +9,7 @@ use savehold::limits::VALUE_BYTES_MAX;
 use savehold::value::json;
 
 use crate::exit::{Exit, Failure};
+use crate::number;
 
 /// Longest JSON text that is read for one value: the largest value, were each of its bytes escaped, and its frame.
 pub const TEXT_BYTES_MAX: u64 = 6 * VALUE_BYTES_MAX as u64 + (1 << 20);
@@ -27,6 +28,10 @@ pub fn value() -> Result<Value, Failure> {
     if text.len() as u64 > TEXT_BYTES_MAX {
         let say = format!("standard input has more than {TEXT_BYTES_MAX} bytes");
         return Err(Failure::new(Exit::Usage, say, "store it in parts"));
+    }
+    if let Some(number) = number::too_large(&text) {
+        let say = format!("standard input: {}", number::refused(number));
+        return Err(Failure::new(Exit::Usage, say, "nothing was written"));
     }
     json::from_slice(&text)
         .map_err(|e| Failure::new(Exit::Usage, format!("standard input: {}", e.message()), ""))

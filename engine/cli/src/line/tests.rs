@@ -59,6 +59,7 @@ fn what_is_no_line_is_refused_with_its_reason() {
     for (text, reason) in [
         ("[1, 2]", r#"an object like {"key": "players/42", "value": 1}"#),
         ("{", "EOF while parsing"),
+        (r#"{"key":"a/b","value":18446744073709551616}"#, "18446744073709551616 takes more than 64 bits"),
         (r#"{"value":1}"#, r#"no "key""#),
         (r#"{"key":"a/b","value":1,"schema":"x"}"#, r#"the schema is {"$bytes""#),
         (r#"{"key":"a/b"}"#, r#"no "value""#),

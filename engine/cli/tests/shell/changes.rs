@@ -20,6 +20,14 @@ fn set_prints_the_version_and_reads_standard_input(world: World) {
     assert!(answer.contains(r#""value":{"text":[1,2.5,null]}"#), "{answer}");
     let again = world.ok(&["set", "motd/today", "-7", "--format", "json"]);
     assert!(again.starts_with(r#"{"key":"motd/today","version":""#) && again.contains(r#""changed":true"#));
+    for (words, input) in [
+        (&["set", "motd/today", r#"{"n": 18446744073709551616}"#][..], ""),
+        (&["set", "motd/today", "-"], "[-9223372036854775809]"),
+        (&["update", "motd/today", "--merge-json", r#"{"n": 18446744073709551616}"#], ""),
+    ] {
+        let large = world.call_with(words, input);
+        assert!(large.code == 2 && large.err.contains("takes more than 64 bits"), "{words:?}: {large:?}");
+    }
     let broken = world.call_with(&["set", "motd/today", "-"], "{");
     assert_eq!(broken.code, 2, "{broken:?}");
     assert_eq!(world.ok(&["get", "motd/today"]), "-7\n", "what is no value changes nothing");
