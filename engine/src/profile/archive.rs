@@ -256,7 +256,7 @@ impl<T: Playable> Profiles<T> {
         self.each(after, |key| self.migrate_one(key), told)
     }
 
-    /// What [`Profiles::migrate_all`] would do: writes nothing, and counts documents in play as the others.
+    /// What [`Profiles::migrate_all`] would do, as the sessions are now: writes nothing.
     ///
     /// # Errors
     ///
@@ -266,7 +266,17 @@ impl<T: Playable> Profiles<T> {
         after: Option<&Key>,
         told: impl FnMut(&Migrated, &Key) -> ControlFlow<()>,
     ) -> Result<Migrated> {
-        self.each(after, |key| Ok(self.dry_run(key)?.writes), told)
+        self.each(after, |key| self.dry_run_one(key), told)
+    }
+
+    /// Whether [`Profiles::migrate_all`] would write a document; what somebody plays it would leave.
+    fn dry_run_one(&self, key: &Key) -> Result<bool> {
+        let (writes, ground) = (self.dry_run(key)?.writes, &self.0.ground);
+        let key = KeyRef::from(key);
+        if writes && ground.leased(&ground.full(&key)?).is_some() {
+            return Err(ground.named(&key, Error::new(ErrorKind::Leased, "somebody plays it")));
+        }
+        Ok(writes)
     }
 
     fn each(
