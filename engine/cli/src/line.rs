@@ -93,12 +93,40 @@ pub fn text(key: &Keypath, entry: &Entry<Value>) -> Result<String, Failure> {
     Ok(escape::visible_json(&line))
 }
 
-/// What the parser says, without the line that it counts in a text that is one line.
+/// What the parser says, in plain words, without the line that it counts in a text that is one line.
 fn without_line(e: &serde_json::Error) -> String {
     let said = e.to_string();
     match said.rsplit_once(" at line ") {
-        Some((what, _)) if e.column() > 0 => format!("{what} at character {}", e.column()),
-        _ => said,
+        Some((what, _)) if e.column() > 0 => format!("{} at character {}", plain(what), e.column()),
+        _ => plain(&said),
+    }
+}
+
+/// How the parser says that a text is no JSON, and what that means.
+const PLAIN: &[(&str, &str)] = &[
+    ("expected ident", "there is a word that means nothing: a text stands in double quotes,"),
+    ("expected value", "a value is missing"),
+    ("key must be a string", "the name of a member must stand in double quotes,"),
+    ("expected `:`", "a colon is missing behind the name of a member"),
+    ("expected `,` or `}`", "a comma is missing, or the closing } is,"),
+    ("expected `,` or `]`", "a comma is missing, or the closing ] is,"),
+    ("trailing comma", "nothing follows a comma"),
+    ("trailing characters", "something stands behind the object"),
+    ("EOF while parsing", "the line ends before the object does"),
+    ("control character", "a line break or a tab in a text is written \\n or \\t, but stands as it is"),
+    ("invalid escape", "a backslash in a text stands before something that it cannot stand before"),
+    ("invalid number", "a number is written wrongly"),
+    ("number out of range", "a number is larger than any float"),
+];
+
+fn plain(said: &str) -> String {
+    if let Some((_, plain)) = PLAIN.iter().find(|(begin, _)| said.starts_with(begin)) {
+        return (*plain).to_owned();
+    }
+    let types = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: "));
+    match types.and_then(|types| types.split_once(", expected ")) {
+        Some((found, wanted)) => format!("{wanted} is wanted and not {found},"),
+        None => said.to_owned(),
     }
 }
 

@@ -202,7 +202,12 @@ fn pruned(args: &Args, prune: &Prune) -> Result<Exit, Failure> {
     let would = backup::prune(&prune.from, &keep, Do::Nothing)?;
     let what = format!("give up {} backups in {}", would.backups.len(), prune.from.display());
     let names = |names: &[backup::BackupName]| {
-        Cell::Json(Value::from(names.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string())
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        match args.format {
+            Format::Table if names.is_empty() => Cell::Text("none".to_owned()),
+            Format::Table => Cell::Text(names.join(", ")),
+            _ => Cell::Json(Value::from(names).to_string()),
+        }
     };
     if !prune.dry_run
         && !would.backups.is_empty()

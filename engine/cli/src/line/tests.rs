@@ -58,7 +58,14 @@ fn what_is_no_line_is_refused_with_its_reason() {
     let long_id = format!(r#"{{"key":"a/b","value":1,"user_ids":["{}"]}}"#, "u".repeat(65));
     for (text, reason) in [
         ("[1, 2]", r#"an object like {"key": "players/42", "value": 1}"#),
-        ("{", "EOF while parsing"),
+        ("{", "the line ends before the object does at character 1"),
+        (
+            r#"{"key":"a/b","value":nope}"#,
+            "a word that means nothing: a text stands in double quotes, at character 23",
+        ),
+        (r#"{"key":"a/b","value":}"#, "a value is missing at character"),
+        (r#"{key:1}"#, "must stand in double quotes, at character 2"),
+        (r#"{"key":"a/b" "value":1}"#, "a comma is missing, or the closing } is, at character"),
         (r#"{"key":"a/b","value":18446744073709551616}"#, "18446744073709551616 takes more than 64 bits"),
         (r#"{"value":1}"#, r#"no "key""#),
         (r#"{"key":"a/b","value":1,"schema":"x"}"#, r#"the schema is {"$bytes""#),
@@ -67,9 +74,12 @@ fn what_is_no_line_is_refused_with_its_reason() {
         (r#"{"key":"a/b","value":1,"value":2}"#, r#"the member "value" stands there twice"#),
         (r#"{"key":"players","value":1}"#, "written collection/key"),
         (r#"{"key":"a/b","value":{"$x":1}}"#, "one $ more"),
-        (r#"{"key":"a/b","value":1} 2"#, "trailing characters at character"),
+        (r#"{"key":"a/b","value":1} 2"#, "something stands behind the object at character"),
         (r#"{"key":"a/b","value":1,"user_ids":[1.5]}"#, "a text or a whole number"),
-        (r#"{"key":"a/b","value":1,"metadata":{"n":1}}"#, "expected a string"),
+        (
+            r#"{"key":"a/b","value":1,"metadata":{"n":1}}"#,
+            "a string is wanted and not integer `1`, at character",
+        ),
         (&long_id, "at most 64"),
     ] {
         let refused = Line::parse(text.as_bytes()).expect_err(text);

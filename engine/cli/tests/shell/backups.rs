@@ -98,6 +98,8 @@ fn a_drill_compares_with_the_store_and_pruning_keeps_what_is_needed() {
     assert_eq!((&drilled["same"], &drilled["keys"]), (&true.into(), &3.into()), "{drilled}");
     let dry = world.ok(&["backup", "prune", "backups", "--keep-last", "1", "--dry-run", "--format", "json"]);
     assert_eq!(json(&dry)["pruned"], Value::from(vec!["1"]), "{dry}");
+    let table = world.ok(&["backup", "prune", "backups", "--keep-last", "1", "--dry-run"]);
+    assert!(table.lines().any(|line| line.split_whitespace().eq(["Given", "up", "1"])), "{table}");
     world.refused(&["backup", "prune", "backups", "--keep-last", "1"], 2);
     world.ok(&["backup", "prune", "backups", "--keep-last", "1", "--yes"]);
     assert_eq!(
