@@ -23,7 +23,8 @@ impl Options {
         let control = self.control;
         let store = self.open_in(Env::os(), path.as_ref())?;
         if control == Control::On {
-            let desk = control::listen(&Arc::downgrade(&store.core), store.core.wal.env(), path.as_ref());
+            let wal = &store.core.wal;
+            let desk = control::listen(&Arc::downgrade(&store.core), wal.env(), wal.root());
             let first = store.core.desk.set(desk);
             debug_assert!(first.is_ok(), "a store is opened once");
         }

@@ -53,7 +53,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in the directory `path`, making it if it is missing. One process has it at a time.
+    /// Opens the store in the directory `path`, making it if it is missing. One process has it at a time. A relative path is
+    /// what it means now: the process may work in another directory later.
     ///
     /// When it returns, everything that was ever acknowledged as durable is there. Where the disk is too full to recover,
     /// the store is open to read only: see [`Store::read_only`].
@@ -63,6 +64,7 @@ impl Store {
     /// - [`ErrorKind::Locked`]: another handle has it, and kept it for 5 s; the message names its process.
     /// - [`ErrorKind::Foreign`], [`ErrorKind::Format`]: not a store, or a newer one; nothing was touched.
     /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message names file, offset and command.
+    /// - [`ErrorKind::Invalid`]: the path is empty.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Options::new().open(path)
     }
@@ -375,12 +377,12 @@ impl Options {
     #[doc(hidden)]
     pub fn open_in(self, env: Env, root: &Path) -> Result<Store> {
         self.check()?;
+        let archive = self.archive.as_deref().map(|to| env.full_path(to)).transpose()?;
         let wal = Wal::open_in(env, root, self.wal.clone())?;
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
         let replaying = Replaying { verify, threads: self.threads, memory_bytes: self.memory_budget };
         let recovered = recover(&wal, replaying)?;
-        let (archive, packing) = (self.archive.clone(), self.archive_packing);
-        let interval = self.archive_interval.unwrap_or(ARCHIVE_INTERVAL);
+        let (packing, interval) = (self.archive_packing, self.archive_interval.unwrap_or(ARCHIVE_INTERVAL));
         let core = Arc::new(Core::new(wal, recovered, replaying, self));
         core.note_leap();
         core.on_sound_tables(Core::restore_leases)?;

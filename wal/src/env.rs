@@ -1,12 +1,14 @@
 //! Door: what a log runs on: files, clocks, randomness, threads. One value, so that nothing reaches past it.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, OsClock};
 use crate::draw::Draw;
+use crate::error::{Error, ErrorKind, Result};
 use crate::vfs::{OsVfs, Vfs};
 
 /// Random numbers that nobody can guess; in a simulation, numbers from its seed.
@@ -54,6 +56,20 @@ impl Env {
             entropy: Arc::new(OsEntropy),
             threads: Threads::Own,
         }
+    }
+
+    /// The directory that `dir` names, from the root on: whoever keeps a path keeps this one, since the working directory of
+    /// a process may change.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: it names none. [`ErrorKind::Io`]: the working directory is gone.
+    pub fn full_path(&self, dir: &Path) -> Result<PathBuf> {
+        if dir.as_os_str().is_empty() {
+            let say = "the path is empty and names no directory: give a directory, `.` for the current one";
+            return Err(Error::new(ErrorKind::Invalid, say));
+        }
+        self.vfs.full_path(dir).map_err(|e| Error::io(ErrorKind::Io, "asking for the full path of", dir, e))
     }
 }
 

@@ -41,6 +41,7 @@ use crate::vfs::{DirLock, Latch, Medium};
 pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<Log>, RecoveryReport)> {
     let begun = env.clock.monotonic();
     options.check()?;
+    let root = &env.full_path(root)?;
     let new = settle_root(&env, root, options.create)?;
     let lock = holder::take(&env, root, options.lock_wait)?;
     let unfinished = holder::read(&*env.vfs, root).unfinished;

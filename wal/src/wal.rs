@@ -77,7 +77,8 @@ impl Wal {
         Self::open_in(Env::os(), path.as_ref(), options)
     }
 
-    /// Opens the log in `root` of the world `env`: locks it, finds its end, makes that end a fact.
+    /// Opens the log in `root` of the world `env`: locks it, finds its end, makes that end a fact. A relative path is what it
+    /// means now.
     ///
     /// When it returns, everything that was ever acknowledged as durable is there, and everything that will be read is
     /// durable. No segment was modified. Space is first taken by the first append.
@@ -88,7 +89,7 @@ impl Wal {
     /// - [`ErrorKind::Missing`]: there is none, and [`Create::Never`](crate::Create::Never) forbids making one.
     /// - [`ErrorKind::Foreign`]: the directory holds something else. [`ErrorKind::Format`]: a newer format.
     /// - [`ErrorKind::Corrupt`]: something acknowledged is missing; the message says what and where.
-    /// - [`ErrorKind::Invalid`]: an option is out of its range, or the directory lies on a network.
+    /// - [`ErrorKind::Invalid`]: an option is out of its range, the path is empty, or the directory lies on a network.
     /// - [`ErrorKind::Full`]: there is no space to make a log.
     ///
     /// Where recovery has no space to write what it decided, this is no error: the log is open to read

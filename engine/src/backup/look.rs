@@ -144,9 +144,10 @@ pub struct Drilled {
 ///
 /// As [`restore`](super::restore); [`ErrorKind::Damaged`]: a value cannot be read.
 pub fn drill(from: impl AsRef<Path>, scratch: impl AsRef<Path>, how: Restore<'_>) -> Result<Drilled> {
-    let (env, scratch) = (Env::os(), scratch.as_ref());
-    let restored = restore_in(&env, from.as_ref(), scratch, &At::Now, how)?;
-    let made = Options::new().create(Create::Never).verify_on_open(true).open_in(env, scratch)?;
+    let env = Env::os();
+    let scratch = env.full_path(scratch.as_ref())?; // named twice
+    let restored = restore_in(&env, from.as_ref(), &scratch, &At::Now, how)?;
+    let made = Options::new().create(Create::Never).verify_on_open(true).open_in(env, &scratch)?;
     let there = digest(&made.snapshot())?;
     made.close()?;
     Ok(Drilled { restored, keys: there.keys, digest: there.sum })

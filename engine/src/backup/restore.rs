@@ -207,7 +207,7 @@ pub fn restore_with(
 /// As [`restore`].
 #[doc(hidden)]
 pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
-    let known = how.known;
+    let (known, to) = (how.known, &env.full_path(to)?);
     let Chosen { source, name, cut, earlier, thinned, progress } = chosen(env, from, at, how)?;
     let mut gather = Gather::new(thinned, cut, env.clock.wall_us());
     let mut silent = go_on;

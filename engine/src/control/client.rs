@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use savehold_wal::env::Env;
 use savehold_wal::segment::name::CONTROL;
 use savehold_wal::socket;
 
@@ -64,7 +65,7 @@ impl Client {
     }
 
     fn connect_within(dir: &Path, silence: Duration) -> Result<Option<Self>> {
-        let mut client = Self { dir: dir.to_owned(), pid: 0, silence };
+        let mut client = Self { dir: Env::os().full_path(dir)?, pid: 0, silence };
         let said = match client.greet() {
             Ok(Some(said)) => said,
             Ok(None) => return Ok(None),

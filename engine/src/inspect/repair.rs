@@ -70,6 +70,7 @@ pub fn repair_in(
     to: &Path,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Repaired> {
+    let to = &env.full_path(to)?;
     let inspector = Inspector::open(env, from, LOCK_WAIT)?;
     inspector.check_target(to)?;
     let (inspection, found) = look(&inspector, &mut progress)?;

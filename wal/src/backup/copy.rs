@@ -81,6 +81,7 @@ impl Wal {
         tell: Tell<'_>,
     ) -> Result<BackedUp> {
         let copying = copying.check()?;
+        let to = &self.env().full_path(to)?;
         let destination = Directory::new(self.env(), to);
         destination.prepare()?;
         let _lock = destination.lock()?.ok_or_else(|| locked(to))?;

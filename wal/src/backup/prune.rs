@@ -44,6 +44,7 @@ pub enum Do {
 /// - [`ErrorKind::Corrupt`]: an inventory cannot be read, so nobody knows which pieces it needs. Nothing went.
 /// - [`ErrorKind::Io`].
 pub fn prune(env: &Env, root: &Path, keep: &Keep, what: Do) -> Result<Pruned> {
+    let root = &env.full_path(root)?;
     let destination = Directory::new(env, root);
     let missing = || {
         let say = format!("there is no backup in {}: is the disk mounted?", root.display());

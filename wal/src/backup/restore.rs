@@ -73,6 +73,7 @@ impl Source {
     ///
     /// [`ErrorKind::Missing`]: there is no backup. [`ErrorKind::Io`].
     pub fn open(env: &Env, root: &Path) -> Result<Self> {
+        let root = &env.full_path(root)?;
         let destination = Directory::new(env, root);
         let kept = destination.keep_pieces()?;
         let listed = read_all(&destination)?;
@@ -127,7 +128,7 @@ impl Source {
     ///
     /// [`ErrorKind::Foreign`]: they are of another log. [`ErrorKind::Io`].
     pub fn beside(mut self, root: &Path) -> Result<Self> {
-        let other = Directory::new(&self.env, root);
+        let other = Directory::new(&self.env, &self.env.full_path(root)?);
         let listed = read_all(&other)?;
         let own = self.listed.iter().find_map(|listed| listed.inventory.as_ref().ok());
         if let Some(own) = own {
@@ -217,6 +218,7 @@ impl Source {
         carry: &mut dyn Carry,
         tell: Tell<'_>,
     ) -> Result<Restored> {
+        let to = &self.env.full_path(to)?;
         Site::check(&self.env, to)?;
         let inventory = self.inventory(name)?;
         let total = sum(inventory.segments.iter().map(|held| span(inventory, held)));

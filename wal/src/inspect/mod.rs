@@ -57,6 +57,7 @@ impl Inspector {
     /// - [`ErrorKind::Locked`]: somebody has it. [`ErrorKind::Missing`], [`ErrorKind::Foreign`]: no log.
     /// - [`ErrorKind::Format`]: a newer one. [`ErrorKind::Corrupt`]: nothing in it can be told to be a record.
     pub fn open(env: &Env, root: &Path, wait: Duration) -> Result<Self> {
+        let root = &env.full_path(root)?;
         Stock::look(env, root)?;
         let lock = holder::take(env, root, wait)?;
         let stock = Stock::take(env, root)?;

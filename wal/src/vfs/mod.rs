@@ -88,6 +88,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         _ = dir;
         Ok(false)
     }
+    /// The path from the root on that `path` means now, links and all; `path` itself where this disk knows no working directory.
+    fn full_path(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
     /// The path from the root on of what is at `path`, with no link in it; `path` itself where this disk knows no links.
     fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(path.to_owned())

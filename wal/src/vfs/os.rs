@@ -122,6 +122,10 @@ impl Vfs for OsVfs {
         }
     }
 
+    fn full_path(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+
     fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
         path.canonicalize()
     }
