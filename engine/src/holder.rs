@@ -150,18 +150,19 @@ impl Holder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Ended`]: it came too late, and what the holder had is over; or another life of it has begun. New
-    /// leases may be acquired in the first case.
+    /// [`ErrorKind::Ended`]: the holder was silent for too long, and sessions of it ended by that; said once, by the first
+    /// heartbeat after it, also where new ones were acquired meanwhile. Or another life of it has begun: then always. New
+    /// leases may be acquired in the first case. An expiry before a restart of the store is not said: ask [`Holder::resume`].
     pub fn heartbeat(&self) -> Result<()> {
         let core = &self.0.core;
-        let in_time = core.leases.lock().renew(&self.0.id, self.0.life, core.boot());
+        let in_time = core.leases.lock().heartbeat(&self.0.id, self.0.life, core.boot());
         if in_time {
             return Ok(());
         }
         self.end_former()?; // who was told that it is over relies on it
         self.check_life()?;
         let say = format!(
-            "{} was silent for too long: its sessions are over; end them, then acquire what is still played",
+            "{} was silent for too long: the sessions that it had then are over; end them, then acquire what is still played",
             self.name()
         );
         Err(Error::new(ErrorKind::Ended, say))

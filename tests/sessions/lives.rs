@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use savehold::{Ended, ErrorKind, HolderOptions, Policy, Result, Start, Token};
+use savehold::{Ended, ErrorKind, Holder, HolderOptions, Policy, Result, Start, Token};
 use savehold_wal::sim::{Fault, When};
 
 use crate::world::{World, granted, poll, secs};
@@ -25,7 +25,8 @@ fn a_silent_holder_loses_everything_at_its_deadline_and_learns_it() -> Result<()
         assert_eq!(world.write(token, "a", 9), Err(ErrorKind::Fenced));
     }
     world.docs.set("b", &3)?;
-    red.heartbeat()?; // all is told already, and nothing is left that it could be late for
+    assert_eq!(red.heartbeat().unwrap_err().kind(), ErrorKind::Ended);
+    red.heartbeat()?;
     assert!(world.start(&red, "a", Policy::Fail)?.token() > two.token());
     Ok(())
 }
@@ -45,6 +46,59 @@ fn a_heartbeat_that_comes_too_late_says_so_and_revives_nothing() -> Result<()> {
     world.crash();
     assert_eq!(world.write(token, "a", 1), Err(ErrorKind::Fenced), "also after a restart");
     Ok(())
+}
+
+#[test]
+fn the_first_heartbeat_after_an_expiry_says_so_whoever_swept_the_leases_away() -> Result<()> {
+    type Sweeps = fn(&mut World, &Holder, Token) -> Result<()>;
+    let ways: [(&str, Sweeps); 5] = [
+        ("nobody", |_, _, _| Ok(())),
+        ("the upkeep", |world, _, _| {
+            world.sim.advance(secs(1));
+            Ok(())
+        }),
+        ("another holder", |world, _, _| {
+            world.start(&world.holder("blue"), "a", Policy::Fail).map(std::mem::forget)
+        }),
+        ("its own write", |world, _, token| {
+            assert_eq!(world.write(token, "a", 1), Err(ErrorKind::Fenced));
+            world.store.sessions().map(drop)
+        }),
+        ("its own next grant", |world, far, _| {
+            far.acquire([world.key("b")], Start::new()).map(std::mem::forget)
+        }),
+    ];
+    for (swept_by, sweep) in ways {
+        for handle_kept in [true, false] {
+            let mut world = World::new();
+            let mut far = world.server("eu-1", 5);
+            let token = far.acquire([world.key("a")], Start::new())?.token();
+            world.sim.advance(secs(29));
+            far.heartbeat()?;
+            world.advance_silently(secs(30));
+            sweep(&mut world, &far, token)?;
+            if !handle_kept {
+                drop(far); // a server may make a handle for each heartbeat
+                world.sim.advance(secs(1));
+                far = world.server("eu-1", 5);
+            }
+            let said = far.heartbeat().map_err(|e| e.kind());
+            assert_eq!(said, Err(ErrorKind::Ended), "swept by {swept_by}, handle kept: {handle_kept}");
+            far.heartbeat()?;
+            world.sim.advance(secs(1));
+            far.heartbeat()?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_new_life_is_not_told_what_the_former_one_lost() -> Result<()> {
+    let mut world = World::new();
+    let old = world.server("eu-1", 5);
+    std::mem::forget(old.acquire([world.key("a")], Start::new())?);
+    world.sim.advance(secs(31));
+    world.server("eu-1", 6).heartbeat()
 }
 
 #[test]

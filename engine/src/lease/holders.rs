@@ -76,6 +76,10 @@ pub(crate) struct Holder {
     pub(crate) handles: usize,
     /// Where its events wait, once somebody fetches them.
     pub(crate) events: Option<Arc<Events>>,
+    /// It lost leases by its silence in stints before this one…
+    lost: u64,
+    /// …and a heartbeat was answered, or its life began, in this one: it knows of those before.
+    told: u64,
     former: VecDeque<Life>,
 }
 
@@ -83,7 +87,7 @@ impl Holder {
     /// A holder that is alive from `now` on.
     pub(crate) fn new(life: Life, time: Option<Duration>, now: Duration) -> Self {
         let pulse = Pulse { life, stint: 0, deadline: time.map(|time| now.saturating_add(time)) };
-        Self { pulse, time, handles: 0, events: None, former: VecDeque::new() }
+        Self { pulse, time, handles: 0, events: None, lost: 0, told: 0, former: VecDeque::new() }
     }
 
     /// Whether it is silent for too long.
@@ -107,6 +111,24 @@ impl Holder {
         self.pulse.life = life;
         self.die();
         self.renew(now);
+        self.told = self.pulse.stint;
+    }
+
+    /// It was silent for too long in `stint`, and a lease ended by it.
+    pub(crate) fn lose(&mut self, stint: u64) {
+        self.lost = self.lost.max(stint + 1);
+    }
+
+    /// Whether it lost leases by its silence and was not told yet.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.told < self.lost
+    }
+
+    /// It is told all that it lost, and whether that was anything.
+    pub(crate) fn tell(&mut self) -> bool {
+        let untold = self.is_untold();
+        self.told = self.pulse.stint;
+        untold
     }
 
     /// A life of it is over for ever.

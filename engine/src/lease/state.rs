@@ -120,7 +120,7 @@ impl State {
             let pulse = holder.pulse;
             stint = pulse.stint;
             if late {
-                self.doom(&id);
+                self.overdue(&id);
             }
             self.soonest = self.soonest.into_iter().chain(pulse.deadline).min();
         }
@@ -135,6 +135,10 @@ impl State {
     fn ended(&mut self, lease: &Arc<Lease>, why: Ended) {
         self.doomed.remove(&lease.token);
         self.stir(&lease.keys);
+        let holder = self.holders.get_mut(&lease.holder).filter(|_| why == Ended::Expired);
+        if let Some(holder) = holder.filter(|holder| holder.pulse.life == lease.grant.life) {
+            holder.lose(lease.stint);
+        }
         lease.ended.fire(why.clone(), &mut self.wakes);
         if let Some(events) = self.holders.get(&lease.holder).and_then(|holder| holder.events.as_ref()) {
             events.push(Event::Ended(lease.token, lease.keys.clone(), why), &mut self.wakes);
@@ -153,9 +157,23 @@ impl State {
         }
     }
 
-    /// Forgets a holder of whom nothing is left.
+    /// The holder is heard too late: its leases are over, and it is to be told.
+    fn overdue(&mut self, id: &HolderId) {
+        if self.table.of_holder(id).next().is_some()
+            && let Some(holder) = self.holders.get_mut(id)
+        {
+            holder.lose(holder.pulse.stint - 1);
+        }
+        self.doom(id);
+    }
+
+    /// Forgets a holder of whom nothing is left. One elsewhere stays until a heartbeat was told what it lost: handles of it may
+    /// be made for each.
     pub(crate) fn forget(&mut self, id: &HolderId) {
-        let idle = self.holders.get(id).is_some_and(|holder| holder.handles == 0);
+        let idle = self
+            .holders
+            .get(id)
+            .is_some_and(|holder| holder.handles == 0 && !(id.external && holder.is_untold()));
         if idle && self.table.of_holder(id).next().is_none() {
             self.holders.remove(id);
         }
@@ -212,16 +230,21 @@ impl State {
         self.forget(id);
     }
 
-    /// A sign of life; `false`: it came too late for what the holder had, or the holder has another life now.
-    pub(crate) fn renew(&mut self, id: &HolderId, life: Life, now: Duration) -> bool {
+    /// A heartbeat; `false`: the holder was silent for too long before it and was not told yet that its leases ended by that,
+    /// whether they stand still or were swept; or the holder has another life now.
+    pub(crate) fn heartbeat(&mut self, id: &HolderId, life: Life, now: Duration) -> bool {
+        self.renew(id, life, now) && self.holders.get_mut(id).is_some_and(|holder| !holder.tell())
+    }
+
+    /// A sign of life; `false`: the holder has another life now.
+    fn renew(&mut self, id: &HolderId, life: Life, now: Duration) -> bool {
         let Some(holder) = self.holders.get_mut(id).filter(|holder| holder.pulse.life == life) else {
             return false;
         };
-        let late = holder.renew(now);
-        if late {
-            self.doom(id);
+        if holder.renew(now) {
+            self.overdue(id);
         }
-        !late || self.table.of_holder(id).next().is_none()
+        true
     }
 
     /// The holders of these leases have shown that they live.

@@ -34,6 +34,8 @@ pub(super) struct Life {
     pub(super) time: Option<Duration>,
     /// It loses everything then.
     pub(super) deadline: Option<Duration>,
+    /// It lost something so, and no heartbeat was told.
+    pub(super) untold: bool,
 }
 
 /// Somebody who told the holder and waits.
@@ -56,10 +58,10 @@ pub(super) struct Model {
 impl Model {
     /// The time is `now`: who was silent for too long has lost everything.
     pub(super) fn at(&mut self, now: Duration) {
-        for (n, life) in self.lives.iter().enumerate() {
+        for (n, life) in self.lives.iter_mut().enumerate() {
             if life.deadline.is_some_and(|deadline| now >= deadline) {
                 for held in self.leases.values_mut().filter(|held| held.holder == n && held.live) {
-                    (held.live, held.lapsed) = (false, true);
+                    (held.live, held.lapsed, life.untold) = (false, true, true);
                 }
             }
         }
@@ -163,6 +165,7 @@ impl Model {
     /// The process ended: holders inside it are dead, the others have their full time again.
     pub(super) fn restarted(&mut self, now: Duration) {
         for n in 0..self.lives.len() {
+            self.lives[n].untold = false;
             if self.lives[n].external {
                 self.heard(n, now);
             } else {

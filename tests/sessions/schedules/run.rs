@@ -118,6 +118,7 @@ impl World {
             external,
             time: time.map(Duration::from_secs),
             deadline: None,
+            untold: false,
         };
         world.model.lives =
             vec![life(false, None), life(false, Some(5)), life(true, Some(30)), life(true, Some(30))];
@@ -371,6 +372,12 @@ impl World {
             self.model.end(token);
         }
         self.model.forget();
+        let now = self.now();
+        for (n, holder) in self.holders.iter().enumerate() {
+            _ = holder.heartbeat(); // what lapsed while the keys were handed over is said
+            self.model.heard(n, now);
+            self.model.lives[n].untold = false;
+        }
         Ok(())
     }
 }

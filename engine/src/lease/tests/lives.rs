@@ -29,7 +29,7 @@ fn a_lease_that_was_over_once_never_lives_again() {
             match sequence % STEPS {
                 0 => world.now += secs(29),
                 1 => world.now += secs(30),
-                2 => _ = world.state.renew(&far(), Life::External(life), world.now),
+                2 => _ = world.state.heartbeat(&far(), Life::External(life), world.now),
                 3 => world.state.heard(&leases.iter().map(|l| l.token).collect::<Vec<Token>>(), world.now),
                 4 => {
                     life += 1;
@@ -60,11 +60,11 @@ fn a_sign_of_life_gives_the_full_time_and_a_late_one_says_so() {
     world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
     world.granted(far_grant(1), &["a"]);
     world.now += secs(29);
-    assert!(world.state.renew(&far(), Life::External(1), world.now));
+    assert!(world.state.heartbeat(&far(), Life::External(1), world.now));
     world.now += secs(30);
-    assert!(!world.state.renew(&far(), Life::External(1), world.now));
+    assert!(!world.state.heartbeat(&far(), Life::External(1), world.now));
     assert_eq!(world.state.over(world.now).len(), 1);
-    assert!(!world.state.renew(&far(), Life::External(2), world.now), "that is another life");
+    assert!(!world.state.heartbeat(&far(), Life::External(2), world.now), "that is another life");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn nobody_is_due_before_the_alarm() {
     assert_eq!(alarm, world.now + secs(30));
     world.now = alarm - Duration::from_nanos(1);
     assert!(world.state.over(world.now).is_empty());
-    world.state.renew(&far(), Life::External(1), world.now);
+    world.state.heartbeat(&far(), Life::External(1), world.now);
     world.state.look_ahead();
     assert_eq!(world.state.alarm(), Some(world.now + secs(30)));
     world.now += secs(30);

@@ -159,7 +159,7 @@ impl World {
     fn heartbeat(&mut self) -> Checked {
         let holder = self.draw.below(HOLDERS as u64) as usize;
         let now = self.now();
-        let in_time = self.model.lives[holder].deadline.is_none_or(|deadline| now < deadline);
+        let untold = std::mem::take(&mut self.model.lives[holder].untold);
         let answer = self.holders[holder].heartbeat();
         self.note(format!("at {now:?} {holder} is heard: {:?}", answer.as_ref().map_err(Error::kind)));
         self.model.heard(holder, now);
@@ -167,7 +167,8 @@ impl World {
             self.model.rely_of(holder);
         }
         match answer {
-            Err(e) if in_time => Err(format!("a heartbeat in time: {e}")),
+            Err(e) if !untold => Err(format!("a heartbeat of a holder that lost nothing: {e}")),
+            Ok(()) if untold => Err("a heartbeat does not say that the holder lost something".to_owned()),
             _ => Ok(()),
         }
     }
@@ -320,6 +321,7 @@ impl World {
             .for_each(|pending| pending.followed = true);
         self.model.end_all_of(2);
         self.model.heard(2, now);
+        self.model.lives[2].untold = false;
         Ok(())
     }
 
