@@ -103,7 +103,7 @@ impl<T> Collection<T> {
         }
     }
 
-    /// [`Collection::set`], done once for each id.
+    /// [`Collection::set`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl<T> Collection<T> {
         }
     }
 
-    /// [`Collection::create`], done once for each id.
+    /// [`Collection::create`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl<T> Collection<T> {
         self.compare_and_set_once(id, key, None, value)
     }
 
-    /// [`Collection::compare_and_set`], done once for each id.
+    /// [`Collection::compare_and_set`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///
@@ -227,7 +227,8 @@ impl<T> Collection<T> {
         self.typed(&key, stood)
     }
 
-    /// [`Collection::remove`], done once for each id, which is noted where nothing stood too.
+    /// [`Collection::remove`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
+    /// It is noted where nothing stood too.
     ///
     /// # Errors
     ///
@@ -290,7 +291,7 @@ impl<T> Collection<T> {
         }
     }
 
-    /// [`Collection::update`], done once for each id: `f` does not run where a commit with this id is in the log.
+    /// [`Collection::update`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///
@@ -441,7 +442,7 @@ impl Collection<i64> {
         Ok(sum)
     }
 
-    /// [`Collection::increment`], done once for each id.
+    /// [`Collection::increment`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///

@@ -162,7 +162,11 @@ impl Store {
         }
     }
 
-    /// [`Store::transaction`], done once for each id: `f` does not run where a commit with this id is in the log.
+    /// [`Store::transaction`], done once for each id: put into it whom it is for, as in `receipt-1-42`, `daily-2026-11-28-42`.
+    /// Ids are those of the whole store: `f` does not run where a commit with this id is known, whatever it wrote.
+    ///
+    /// An id is known for [`Store::outcomes_kept`], 7 days by default; given again later it applies again. A shop may repeat
+    /// a receipt weeks later: [`Store::set_outcomes_kept`] for as long as it may, or note the receipt in the profile too.
     ///
     /// # Errors
     ///

@@ -135,21 +135,28 @@
 //! | `:MessageHandler(fn(message, processed))` | `profile.receive(…)`: what it answers decides whether the message is taken |
 //! | `:SetAsync()` of a view | `profiles.restore(key, at)`, `profiles.edit(key, …)` |
 //! | `SetConstant`, `AUTO_SAVE_PERIOD` 300 s, `SESSION_STEAL`, `ASSUME_DEAD`, `MAX_MESSAGE_QUEUE` | options of the profiles, of `Start` and of the holder |
-//! | purchases: a list of ids in `Data`, wait for `LastSavedData` | `profile.update_once(receipt, \|p\| …)`: once, durable on return |
+//! | purchases: a list of ids in `Data`, wait for `LastSavedData` | `profile.update_once(receipt, \|p\| …)`: once in the time for which ids are kept, durable on return |
 //! | trading between two profiles: two saves | `store.transaction(\|tx\| …)` over both: one record, all or nothing |
 //!
 //! # The same purchase, there and here
 //!
 //! There: `UpdateAsync` with a list of receipt ids in the value, and an uncached read after each error. Here the id is the
-//! store's affair, and an answer is an answer:
+//! store's affair, and an answer is an answer. Two things to know of ids:
+//!
+//! - They are those of the whole store, whichever key and collection the call is for: put the player into each, as in
+//!   `receipt-1-42` or `daily-2026-11-28-42`. The second player who asks for `daily-2026-11-28` would get nothing.
+//! - They are known for 7 days, and a call that is repeated later is done again. A receipt may come again weeks later:
+//!   [`Store::set_outcomes_kept`](crate::Store::set_outcomes_kept) for as long as the shop may repeat one, or note receipts in
+//!   the profile too, as there.
 //!
 //! ```
 //! use savehold::{Change, Once, Result, Store, Version};
 //!
-//! /// Grants the coins of a receipt once, however often the shop calls.
+//! /// Grants the coins of a receipt once, however often the shop calls in the time for which ids are kept.
 //! fn purchase(store: &Store, player: u64, receipt: &str) -> Result<Version> {
 //!     let coins = store.collection::<u64>("coins")?;
-//!     let granted = coins.update_once(receipt, player, |now| Change::write(now.map_or(0, |e| e.value) + 100))?;
+//!     let id = format!("{receipt}-{player}");
+//!     let granted = coins.update_once(id, player, |now| Change::write(now.map_or(0, |e| e.value) + 100))?;
 //!     Ok(match granted {
 //!         Once::Now(done) => done.version,
 //!         Once::Before(version) => version, // granted before, by this commit: acknowledge it again

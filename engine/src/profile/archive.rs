@@ -149,7 +149,7 @@ impl<T: Playable> Profiles<T> {
         }
     }
 
-    /// [`Profiles::edit`], done once for each id.
+    /// [`Profiles::edit`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///

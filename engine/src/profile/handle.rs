@@ -125,8 +125,12 @@ impl<T: Playable> Profile<T> {
         Err(live.named(Error::new(kind, say)))
     }
 
-    /// Changes the state once for each id, however often it is asked for, across crashes too: a purchase that is repeated
-    /// grants once. Durable on return, with all changes before it.
+    /// Changes the state once for each id, across crashes too: a purchase that is repeated grants once. Put the player into the
+    /// id, `daily-2026-11-28-42`: ids are those of the store, and not of this profile. Durable on return, with all changes
+    /// before it.
+    ///
+    /// An id is known for [`outcomes_kept`](crate::Store::outcomes_kept), 7 days by default, and grants again later: see
+    /// [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///

@@ -66,7 +66,7 @@ impl<T: Playable> Profiles<T> {
         Ok(version_of(sent))
     }
 
-    /// [`Profiles::send`], done once for each id.
+    /// [`Profiles::send`], done once for each id, with the player in it: see [`Store::transaction_once`](crate::Store::transaction_once).
     ///
     /// # Errors
     ///
