@@ -39,10 +39,11 @@ fn all_refuse(world: &World, calls: &[&[&str]], code: i32, part: &str) {
 #[test]
 fn a_missing_store_is_not_made_by_verbs_that_read_or_write() {
     let world = World::empty();
-    all_refuse(&world, CALLS, 3, "there is no store in data");
+    let said = format!("there is no store in {}", world.store().display());
+    all_refuse(&world, CALLS, 3, &said);
     assert!(!world.store().exists());
     std::fs::create_dir(world.store()).expect("made");
-    all_refuse(&world, CALLS, 3, "there is no store in data");
+    all_refuse(&world, CALLS, 3, &said);
     assert_eq!(std::fs::read_dir(world.store()).expect("listed").count(), 0);
 }
 
