@@ -6,7 +6,8 @@ use savehold::sim::Sim;
 use savehold::{Change, Collection, Once, Result, Version};
 use std::time::Duration;
 
-/// What runs in production: grants the coins of a receipt once, whatever happens and however often the shop calls.
+/// What runs in production: grants the coins of a receipt once, whatever happens and however often the shop calls while the id is known:
+/// 7 days, or what `set_outcomes_kept` says.
 fn purchase_callback(coins: &Collection<u64>, player: &str, receipt: &str) -> Result<Version> {
     let granted = |now: Option<savehold::Entry<u64>>| Change::write(now.map_or(0, |e| e.value) + 100);
     Ok(match coins.update_once(receipt, player, granted)? {

@@ -1,4 +1,4 @@
-//! A trade that happens once and as a whole, however often it is asked for and wherever the process dies.
+//! A trade that happens once and as a whole, however often it is asked for while its id is known (7 days), and wherever the process dies.
 //! `cargo run --package savehold --example trade`
 
 use savehold::{Collection, Error, ErrorKind, Once, Result, Store};

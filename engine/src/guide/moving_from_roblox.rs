@@ -50,7 +50,7 @@
 //! | `ListVersionsAsync` | `collection.versions(key)`: every commit, with time, origin, id |
 //! | `GetVersionAsync` | `collection.get_at(key, version)` |
 //! | `GetVersionAtTimeAsync` | `collection.get_at(key, At::Time(us))`, `At::ago(time)` |
-//! | `RemoveVersionAsync` | none: history is thinned by retention, and erased with a user |
+//! | `RemoveVersionAsync` | none: history is thinned by retention; no call erases what a user had |
 //! | `DataStoreKeyInfo` (`CreatedTime`, `UpdatedTime`, `Version`, `GetUserIds`, `GetMetadata`) | `Entry`: `created_us`, `version`, `attributes.user_ids()`, `attributes.meta()`; `store.time_of(version)` |
 //! | `OrderedDataStore:GetSortedAsync` | as `GetOrderedDataStore` |
 //! | snapshots, restoring, the Data Stores Manager | `store.pin("before update 2.0")`, `savehold history`, `get --at`, `diff`, `revert`; whole stores are restored from a backup, to any moment |
