@@ -27,7 +27,7 @@ const NEWEST_ONLY: &str = "newest only";
 
 /// What is kept of a collection of which nobody can tell what is to be kept.
 const EVERYTHING: Retention =
-    Retention::History(VersionsKept { explicit: Duration::MAX, autosaves: Duration::MAX, newest: 1 });
+    Retention::History(VersionsKept { explicit: Duration::MAX, autosaves: Duration::MAX, newest: u32::MAX });
 
 /// The settings of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

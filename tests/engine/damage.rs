@@ -206,6 +206,24 @@ fn a_collection_whose_setting_is_damaged_keeps_everything_until_it_is_set_again_
 }
 
 #[test]
+fn a_collection_of_which_nobody_can_tell_how_many_versions_it_keeps_keeps_them_all() -> Result<()> {
+    let mut sim = Sim::new(15);
+    let store = brief(&mut sim)?;
+    let many = VersionsKept { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: 100 };
+    store.set_retention("cache", Retention::History(many))?;
+    sim.advance(5 * MINUTE);
+    assert!(store.thin()?);
+    store.close()?;
+    hurt_last(&mut sim, b"explicit");
+    let store = sim.open()?;
+    assert_eq!(store.retention("cache").unwrap_err().kind(), ErrorKind::Damaged);
+    sim.advance(5 * MINUTE);
+    assert!(store.thin()?);
+    assert_eq!(versions(&store)?, [1, 3]);
+    Ok(())
+}
+
+#[test]
 fn while_the_settings_of_the_store_are_damaged_no_moment_is_given_up_and_setting_one_keeps_what_is_known()
 -> Result<()> {
     let mut sim = Sim::new(6);
