@@ -280,7 +280,9 @@ impl<T: Playable> Shared<T> {
     pub(crate) fn close_all(&self, deadline: Duration) -> CloseReport {
         self.closed.store(true, Ordering::Release);
         let ground = &self.ground;
-        let until = ground.boot().saturating_add(deadline);
+        let begun = ground.boot();
+        let until = begun.saturating_add(deadline);
+        let hooks_until = begun.saturating_add(deadline / 4 * 3); // the saves get the rest
         let mut report = CloseReport::default();
         let mut leaving = Vec::new();
         for live in self.lives() {
@@ -288,9 +290,8 @@ impl<T: Playable> Shared<T> {
                 leaving.push(Leaving { live, why: Ended::Closed, retry_at: Duration::ZERO, hooked: false });
             }
         }
-        self.await_leavers(until);
+        self.await_leavers(hooks_until); // hooks of theirs
         leaving.extend(self.take_leaving(Duration::MAX));
-        let hooks_until = ground.boot().saturating_add(deadline / 4 * 3); // the saves get the rest
         for one in leaving.iter().filter(|one| !one.hooked) {
             let time = HookTime::AtMost(hooks_until.saturating_sub(ground.boot()));
             report.hooks_cut_short += usize::from(!one.live.run_last_hook(&one.why, time));

@@ -368,9 +368,11 @@ impl<T: Playable> Duty for Shared<T> {
     fn tend(&self) -> Option<Duration> {
         let ground = &self.ground;
         let now = ground.boot();
+        let on_the_way = self.go_out(); // they are on no list meanwhile
         for leaving in self.take_leaving(now) {
             leaving.live.clone().finish_leaving(leaving, self.rules.hook_time);
         }
+        drop(on_the_way);
         let saves = self.autosave(now);
         let last = {
             let gone = self.gone.lock();
