@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Busy,
     /// Over a limit; nothing was written.
     TooLarge,
-    /// An earlier write or sync failed: this handle writes no more.
+    /// An earlier write or sync failed, or panicked: this handle writes no more.
     Halted,
     /// The write was sequenced and then failed: it may or may not be durable.
     Unknown,

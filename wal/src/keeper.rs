@@ -135,6 +135,7 @@ impl Log {
 
     /// Makes everything before `through`, in this segment at last, durable. It has its answer.
     pub(crate) fn sync_cut(&self, through: Lsn, segment: &Segment) -> Result<()> {
+        let _watch = self.watch();
         let mut order = self.order.lock();
         let Some(turn) = self.take_turn(&mut order, through)? else { return Ok(()) };
         let behind = order.unsynced.take();

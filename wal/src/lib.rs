@@ -60,6 +60,7 @@ mod turns;
 mod habit;
 mod mapped;
 mod log;
+mod mishap;
 mod holder;
 mod shortage;
 mod recover;

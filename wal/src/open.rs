@@ -84,6 +84,7 @@ pub(crate) fn start_threads(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
         schedule::start(name, move || {
             #[cfg(feature = "planted")]
             crate::planted::plant(planted);
+            let _watch = log.watch();
             run(&log);
         })
     };

@@ -115,8 +115,7 @@ impl Log {
         drop(order);
         let mut favours = FAVOURS;
         loop {
-            let next = self.write(taken, |order, ours| self.next(order, ours, end, &mut favours));
-            match next {
+            match self.write(taken, |order, ours| self.next(order, ours, end, &mut favours)) {
                 Some(Next::Write(next)) => taken = next,
                 Some(Next::HandOver) => {
                     self.hand_over.notify_one();
@@ -266,6 +265,7 @@ impl Log {
     /// Writes a group. What answers that allows are given under one lock with what `then` decides, who is told whether the
     /// writing is still the caller's; `None` where the log is halted.
     fn write<R>(&self, taken: Taken, then: impl FnOnce(&mut Order, bool) -> R) -> Option<R> {
+        let _watch = self.watch();
         match self.carry(taken) {
             Ok((order, ours)) => {
                 let waiting = if ours { Waiting::Stored } else { Waiting::Left };
