@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use savehold::backup::{KeptMoment, backups_in, restore_in};
-use savehold::{At, Create, ErrorKind, Moments, Options, Restore, Retention, Selection, Store, Version};
+use savehold::{
+    At, Create, ErrorKind, Moments, Options, Restore, Retention, Selection, Store, Version, VersionsKept,
+};
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::sim::{Draw, SimDisk, SimEntropy};
@@ -363,4 +365,53 @@ fn an_archive_that_is_never_due_again_has_its_first_step_and_its_last() {
     assert!(archived() < last);
     store.clone().close().expect("closes");
     assert!(archived() >= last);
+}
+
+/// A moment that is kept is the last commit before a mark, and not the mark: what was dropped around it makes a store that ends there
+/// no past.
+#[test]
+fn a_store_out_of_a_thinned_archive_is_read_before_anything_is_written_to_it() {
+    let (disk, clock) = (SimDisk::new(1), Arc::new(SimClock::default()));
+    let env = env(&disk, &clock);
+    let options = Options::new().archive(ARCHIVE).recovery_budget(Duration::from_micros(50));
+    let store = options.open_in(env.clone(), Path::new(STORE)).expect("opens");
+    let alone = VersionsKept { explicit: Duration::ZERO, ..VersionsKept::default() };
+    store.set_retention("players", Retention::History(alone)).expect("sets");
+    let players = store.raw("players").expect("opens");
+    for n in 0..900 {
+        let value = format!("{n:2000}").into_bytes();
+        players.set(format!("{}", n % 6), &value.into()).expect("writes");
+        clock.advance(Duration::from_millis(1_900));
+        if n % 10 == 5 {
+            store.tick();
+        }
+    }
+    clock.advance(minutes(70));
+    players.set("idle", &b"x"[..].into()).expect("writes");
+    store.tick();
+    store.thin().expect("thins");
+    for _ in 0..5 {
+        clock.advance(minutes(2));
+        store.tick();
+    }
+    drop(players);
+    store.close().expect("closes");
+    let held = backups_in(&env, Path::new(ARCHIVE)).expect("lists");
+    let kept: Vec<_> = held.iter().flat_map(|held| held.as_ref().expect("whole").kept.clone()).collect();
+    assert!(kept.len() > 10, "{kept:?}");
+    for KeptMoment { version, .. } in kept {
+        let env = self::env(&disk.fork(), &clock);
+        let (from, to) = (Path::new(ARCHIVE), Path::new("/restored"));
+        restore_in(&env, from, to, &At::Version(version), Restore::new()).expect("a moment that is kept");
+        let store = open(&env, "/restored", None);
+        let players = store.raw("players").expect("opens");
+        let there = players.keys("").collect::<Result<Vec<_>, _>>().expect("lists");
+        for key in there {
+            let entry = players.get(&key).unwrap_or_else(|e| panic!("{version}: {key}: {e}"));
+            assert!(entry.is_some(), "{version}: {key} is listed");
+        }
+        assert!(players.get("never").expect("reads").is_none());
+        store.outcome("never").expect("an answer");
+        store.pin("restored").expect("pins what was restored");
+    }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use savehold::backup::{BackupName, backups_in, restore_in};
-use savehold::{At, ErrorKind, Once, Options, Outcome, Restore, Result, Store, Token, Version};
+use savehold::{
+    At, ErrorKind, Once, Options, Outcome, Restore, Result, Store, Token, Version, restore_in_place,
+};
 use savehold_wal::clock::SimClock;
 use savehold_wal::env::{Env, Threads};
 use savehold_wal::sim::{Choice, Failure, Fault, SimDisk, SimEntropy, When};
@@ -352,5 +354,37 @@ fn a_receipt_that_was_applied_again_is_never_undone_and_marks_lapse_as_outcomes_
     let store = open()?;
     assert_eq!(store.outcome("again")?, Outcome::Forgotten);
     assert_eq!(store.outcome("never again")?, Outcome::Forgotten);
+    Ok(())
+}
+
+/// What no backup holds yet is undone as well, by a restore in the store's place: the store is there to be asked.
+#[test]
+fn receipts_that_the_store_has_and_no_backup_are_undone_by_a_restore_in_its_place() -> Result<()> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (place, from) = (dir.path().join("store"), dir.path().join("backups"));
+    let store = Store::open(&place)?;
+    let coins = store.collection::<i64>("coins")?;
+    let then = coins.set("42", &0)?;
+    let Once::Now(behind) = coins.set_once("in the backup", "42", &1)? else { panic!("it is new") };
+    store.backup(&from)?;
+    let Once::Now(done) = coins.set_once("in the store alone", "42", &2)? else { panic!("it is new") };
+    coins.set("43", &0)?;
+    drop(coins);
+    store.close()?;
+    let made = restore_in_place(&from, &place, then, Restore::new())?;
+    let lost = made.restored.lost;
+    assert_eq!((lost.commits, lost.keys, lost.receipts.len()), (3, 2, 2), "{lost:?}");
+    let store = Store::open(&place)?;
+    assert_eq!(store.outcome("in the backup")?, Outcome::Undone(behind));
+    assert_eq!(store.outcome("in the store alone")?, Outcome::Undone(done));
+    assert_eq!(store.collection::<i64>("coins")?.get("42")?.map(|entry| entry.value), Some(0));
+    drop(store);
+
+    // too damaged to be looked through: restored all the same, and known is what the backup holds
+    std::fs::write(place.join("MANIFEST"), b"damaged").expect("writes");
+    std::fs::remove_dir_all(place.join("log")).expect("removes");
+    let made = restore_in_place(&from, &place, then, Restore::new())?;
+    assert_eq!(made.restored.lost.commits, 1);
+    assert_eq!(Store::open(&place)?.outcome("in the store alone")?, Outcome::NotCommitted);
     Ok(())
 }

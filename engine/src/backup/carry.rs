@@ -1,16 +1,18 @@
 //! Pure: what goes over into a restored store besides its past: leases that end, receipts that are undone.
 //!
 //! The first commits of the new timeline remove every lease that stood at the moment, so that a token of before is
-//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows. Where a
-//! collection is not whole at the moment there is a first commit in any case: the present lies behind the moment then.
+//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows. Out of a
+//! thinned backup there is a first commit in any case: the present lies behind the moment then, and is whole.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use savehold_wal::Frame;
 use savehold_wal::backup::{Carry, Cut, Passing};
 use savehold_wal::format::frame::{FrameWriter, PART_HEADER_BYTES};
+use savehold_wal::inspect::{Inspector, Seen};
+use savehold_wal::{Frame, Lsn};
 
+use super::go_on;
 use super::kept::{Between, Thinned, not_whole_at};
 use super::lost::{Receipt, Tally};
 use crate::attributes::Attributes;
@@ -62,11 +64,7 @@ impl Gather {
         let head = Head::decode(passing.head())?;
         self.between.note(passing.lsn, passing.kept);
         if !passing.kept {
-            self.tally.commit(passing.time_us);
-            if let Some(id) = head.author.id {
-                let version = Version::from(passing.lsn);
-                self.tally.receipts.push(Receipt { id: id.to_vec(), version, time_us: passing.time_us });
-            }
+            self.undo(passing.lsn, passing.time_us, &head)?;
         }
         for entry in head.entries() {
             let entry = entry?;
@@ -80,12 +78,43 @@ impl Gather {
                 (true, CollectionId::LEASE, Effect::Remove) => {
                     self.leases.remove(entry.key);
                 }
-                (false, collection, _) if !collection.is_reserved() => {
-                    self.tally.key(passing.time_us, collection, entry.key);
-                }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Takes note of a commit that is undone.
+    fn undo(&mut self, lsn: Lsn, time_us: u64, head: &Head<'_>) -> Result<()> {
+        self.tally.commit(time_us);
+        if let Some(id) = head.author.id {
+            self.tally.receipts.push(Receipt { id: id.to_vec(), version: Version::from(lsn), time_us });
+        }
+        for entry in head.entries() {
+            let entry = entry?;
+            if !entry.collection.is_reserved() {
+                self.tally.key(time_us, entry.collection, entry.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of what a store holds that a restore replaces, behind the end of its backup: undone like what the backup
+    /// holds behind the moment. Damage there keeps nobody from a restore: what cannot be read is not counted.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub(super) fn undo_behind(&mut self, through: Lsn, before: &Inspector) -> Result<()> {
+        let mut visit = |seen: &Seen<'_>| {
+            if seen.lsn >= through
+                && let Ok(head) = Head::decode(seen.head())
+            {
+                _ = self.undo(seen.lsn, seen.time_us, &head);
+            }
+            Ok(())
+        };
+        before.inspect_from(through, &mut go_on, &mut visit)?;
         Ok(())
     }
 
@@ -149,7 +178,7 @@ impl Carry for Gather {
     fn first_records(&mut self) -> savehold_wal::Result<Vec<Frame>> {
         let made = self.ends().and_then(|mut frames| {
             frames.extend(self.undone()?);
-            if frames.is_empty() && !self.not_whole().is_empty() {
+            if frames.is_empty() && !self.thinned.is_empty() {
                 frames.push(nothing()?);
             }
             Ok(frames)

@@ -10,10 +10,13 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use savehold_wal::env::Env;
+use savehold_wal::inspect::Inspector;
 use savehold_wal::segment::manifest;
 use savehold_wal::segment::name::{LOG_DIR, MANIFEST, RESTORING, parse_segment_name};
+use savehold_wal::vfs::DirLock;
 
 use super::restore::{Restore, Restored, restore_in};
 use crate::at::At;
@@ -46,18 +49,28 @@ pub fn restore_in_place(
 ) -> Result<InPlace> {
     let env = Env::os();
     let store = &standing(&env, store.as_ref())?;
-    let lock = env.vfs.lock(store).map_err(|e| io("locking", store, e))?;
-    let _lock = lock.ok_or_else(|| {
-        let say = format!("{} is held by another process: close that one first", store.display());
-        Error::new(ErrorKind::Locked, say)
-    })?;
+    let (before, _lock) = held(&env, store)?;
     let made = beside(store, ".restoring");
     check_room(&env, &made)?;
-    let how = how.above(highest(&env, store));
+    let how = how.above(highest(&env, store)).replacing(before);
     let restored = restore_in(&env, from.as_ref(), &made, &at.into(), how)?;
     let kept = beside(store, &format!(".before-{}", restored.timeline));
     Names { env: &env, store, made: &made, kept: &kept }.exchange()?;
     Ok(InPlace { restored, kept })
+}
+
+/// The store's directory, held: to be looked through, or, where it is too damaged for that, by its lock alone.
+fn held(env: &Env, store: &Path) -> Result<(Option<Inspector>, Option<Box<dyn DirLock>>)> {
+    let lock = match Inspector::open(env, store, Duration::ZERO) {
+        Ok(before) => return Ok((Some(before), None)),
+        Err(e) if e.kind() == savehold_wal::ErrorKind::Locked => None,
+        Err(_) => env.vfs.lock(store).map_err(|e| io("locking", store, e))?,
+    };
+    let lock = lock.ok_or_else(|| {
+        let say = format!("{} is held by another process: close that one first", store.display());
+        Error::new(ErrorKind::Locked, say)
+    })?;
+    Ok((None, Some(lock)))
 }
 
 /// Where the store stands, with no link on the way: the link would be exchanged, and the new store lie beside it.

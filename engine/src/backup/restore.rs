@@ -10,6 +10,7 @@ use savehold_wal::Lsn;
 use savehold_wal::backup::inventory::Held;
 use savehold_wal::backup::{BackupName, Cut, Inventory, Moment, Source};
 use savehold_wal::env::Env;
+use savehold_wal::inspect::Inspector;
 
 use super::carry::Gather;
 use super::kept::{Thinned, at_time, keeps_all_since, kept_before, moments};
@@ -42,7 +43,8 @@ pub struct Restored {
     pub time_us: u64,
     /// Commits that were kept.
     pub commits: u64,
-    /// What the backup holds behind the moment: it is undone.
+    /// What the backup holds behind the moment: it is undone. In place, with what the store of before holds behind the backup,
+    /// as far as that can be read.
     pub lost: Lost,
     /// Leases that stood at the moment, and have ended.
     pub leases_ended: u64,
@@ -80,6 +82,8 @@ pub struct Restore<'a> {
     pub(super) handoff: Duration,
     /// A timeline that the restored store must be above.
     known: u16,
+    /// The store that it replaces.
+    before: Option<Inspector>,
     earlier: Earlier,
 }
 
@@ -99,6 +103,7 @@ impl<'a> Restore<'a> {
             beside: Vec::new(),
             handoff: HANDOFF,
             known: 0,
+            before: None,
             earlier: Earlier::Refused,
         }
     }
@@ -140,6 +145,12 @@ impl<'a> Restore<'a> {
     /// In a timeline above this one too.
     pub(super) fn above(mut self, timeline: u16) -> Self {
         self.known = self.known.max(timeline);
+        self
+    }
+
+    /// In the place of this store: what it holds behind the backup is undone too.
+    pub(super) fn replacing(mut self, before: Option<Inspector>) -> Self {
+        self.before = before;
         self
     }
 
@@ -206,10 +217,19 @@ pub fn restore_with(
 ///
 /// As [`restore`].
 #[doc(hidden)]
-pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
+pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, mut how: Restore<'_>) -> Result<Restored> {
+    let before = how.before.take();
     let (known, to) = (how.known, &env.full_path(to)?);
     let Chosen { source, name, cut, earlier, thinned, progress } = chosen(env, from, at, how)?;
     let mut gather = Gather::new(thinned, cut, env.clock.wall_us());
+    if let Some(before) = &before {
+        let mut listed = source.backups().iter().filter(|listed| listed.name == name);
+        let inventory = listed.find_map(|listed| listed.inventory.as_ref().ok());
+        let of_this_store = |inventory: &&Inventory| inventory.store == before.attachment().1;
+        if let Some(inventory) = inventory.filter(of_this_store) {
+            gather.undo_behind(inventory.through, before)?;
+        }
+    }
     let mut silent = go_on;
     let done = source.restore(name, cut, to, known, &mut gather, progress.unwrap_or(&mut silent))?;
     Ok(Restored {

@@ -83,15 +83,27 @@ impl Inspector {
     /// # Errors
     ///
     /// What `visit` answers; [`ErrorKind::Aborted`] where `tell` breaks.
-    pub fn inspect(
+    pub fn inspect(&self, tell: Tell<'_>, visit: impl FnMut(&Seen<'_>) -> Result<()>) -> Result<Inspection> {
+        self.inspect_from(Lsn::NONE, tell, visit)
+    }
+
+    /// [`Inspector::inspect`] of files that do not end before `from`: what stands in the others is neither read nor judged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inspector::inspect`].
+    pub fn inspect_from(
         &self,
+        from: Lsn,
         tell: Tell<'_>,
         mut visit: impl FnMut(&Seen<'_>) -> Result<()>,
     ) -> Result<Inspection> {
         let mut pass = Pass::new(self);
         for n in 0..self.stock.plots.len() {
             self.told(n, tell, &pass)?;
-            pass.plot(n, &mut visit)?;
+            if self.stock.plots[n].entry.end.is_none_or(|end| end > from) {
+                pass.plot(n, &mut visit)?;
+            }
         }
         self.told(self.stock.plots.len(), tell, &pass)?;
         Ok(pass.finish())
