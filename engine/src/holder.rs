@@ -10,7 +10,7 @@ use savehold_wal::sync::Sleeper;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Token;
-use crate::lease::{self, Ended, Grant, HeldKey, HolderId, Life, Policy, check_name};
+use crate::lease::{self, Ended, Grant, Heard, HeldKey, HolderId, Life, Policy, check_name};
 use crate::life::former_life;
 use crate::news::{self, Awaited};
 use crate::share::Share;
@@ -150,17 +150,26 @@ impl Holder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Ended`]: the holder was silent for too long, and sessions of it ended by that; said once, by the first
-    /// heartbeat after it, also where new ones were acquired meanwhile. Or another life of it has begun: then always. New
-    /// leases may be acquired in the first case. An expiry before a restart of the store is not said: ask [`Holder::resume`].
+    /// - [`ErrorKind::Ended`]: the holder was silent for too long, and sessions of it ended by that; said once, by the first
+    ///   heartbeat after it, also where new ones were acquired meanwhile. Or another life of it has begun: then always. New
+    ///   leases may be acquired in the first case. An expiry before a restart of the store is not said: ask
+    ///   [`Holder::resume`].
+    /// - [`ErrorKind::Full`], [`ErrorKind::Busy`]: sessions ended, and the record that says so could not be written. It was a
+    ///   sign of life, and the next heartbeat that can write it says `Ended`.
     pub fn heartbeat(&self) -> Result<()> {
-        let core = &self.0.core;
-        let in_time = core.leases.lock().heartbeat(&self.0.id, self.0.life, core.boot());
-        if in_time {
+        let (core, Handle { id, life, .. }) = (&self.0.core, &*self.0);
+        let heard = core.leases.lock().heartbeat(id, *life, core.boot());
+        if heard == Heard::InTime {
             return Ok(());
         }
         self.end_former()?; // who was told that it is over relies on it
         self.check_life()?;
+        // only now: who is answered anything else was not told
+        if let Heard::TooLate(stint) = heard
+            && !core.leases.lock().told(id, *life, stint)
+        {
+            return Ok(()); // by another handle
+        }
         let say = format!(
             "{} was silent for too long: the sessions that it had then are over; end them, then acquire what is still played",
             self.name()

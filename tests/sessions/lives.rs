@@ -93,6 +93,28 @@ fn the_first_heartbeat_after_an_expiry_says_so_whoever_swept_the_leases_away() -
 }
 
 #[test]
+fn on_a_full_disk_heartbeats_say_so_and_the_first_behind_it_says_what_was_lost() -> Result<()> {
+    for plays_on in [false, true] {
+        let mut world = World::new();
+        let far = world.server("eu-1", 5);
+        let token = far.acquire([world.key("a")], Start::new())?.token();
+        world.fill_up();
+        world.advance_silently(secs(30));
+        for _ in 0..3 {
+            assert_eq!(far.heartbeat().unwrap_err().kind(), ErrorKind::Full);
+        }
+        world.sim.free();
+        world.sim.advance(secs(2));
+        let anew = plays_on.then(|| far.acquire([world.key("b")], Start::new())).transpose()?;
+        assert_eq!(far.heartbeat().unwrap_err().kind(), ErrorKind::Ended);
+        far.heartbeat()?;
+        assert_eq!(world.write(token, "a", 1), Err(ErrorKind::Fenced));
+        assert!(anew.is_none_or(|anew| anew.is_live()), "what it acquired since stands");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_new_life_is_not_told_what_the_former_one_lost() -> Result<()> {
     let mut world = World::new();
     let old = world.server("eu-1", 5);

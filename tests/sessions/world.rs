@@ -60,6 +60,19 @@ impl World {
         self.sim.clock()
     }
 
+    /// Fills the disk until not even leases can be ended: that has space of its own.
+    pub(crate) fn fill_up(&mut self) {
+        self.sim.fill();
+        let uses: [&dyn Fn(u64) -> Result<()>; 3] =
+            [&|n| self.docs.set(n, &0).map(drop), &|n| self.store.set_outcomes_kept(secs(n)), &|n| {
+                self.docs.remove(n).map(drop)
+            }];
+        for one in uses {
+            let full = (0..1 << 20).find_map(|n| one(n).err()).expect("it is full some time");
+            assert_eq!(full.kind(), ErrorKind::Full, "{full}");
+        }
+    }
+
     pub(crate) fn holder(&self, name: &str) -> Holder {
         self.store.holder(name).expect("a name")
     }

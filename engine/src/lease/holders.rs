@@ -78,7 +78,7 @@ pub(crate) struct Holder {
     pub(crate) events: Option<Arc<Events>>,
     /// It lost leases by its silence in stints before this one…
     lost: u64,
-    /// …and a heartbeat was answered, or its life began, in this one: it knows of those before.
+    /// …and its life began, or a heartbeat carried to it what it lost before this one.
     told: u64,
     former: VecDeque<Life>,
 }
@@ -119,16 +119,16 @@ impl Holder {
         self.lost = self.lost.max(stint + 1);
     }
 
-    /// Whether it lost leases by its silence and was not told yet.
-    pub(crate) fn is_untold(&self) -> bool {
-        self.told < self.lost
+    /// The stint before which it lost leases by its silence and was not told yet, if it did.
+    pub(crate) fn untold(&self) -> Option<u64> {
+        (self.told < self.lost).then_some(self.lost)
     }
 
-    /// It is told all that it lost, and whether that was anything.
-    pub(crate) fn tell(&mut self) -> bool {
-        let untold = self.is_untold();
-        self.told = self.pulse.stint;
-        untold
+    /// It is told what it lost before `stint`; `false`: it was told that already.
+    pub(crate) fn tell(&mut self, stint: u64) -> bool {
+        let news = self.told < stint;
+        self.told = self.told.max(stint);
+        news
     }
 
     /// A life of it is over for ever.

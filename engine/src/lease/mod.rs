@@ -32,7 +32,7 @@ pub(crate) use holders::{Event, Events, FORMER_MAX, HolderId};
 pub(crate) use plan::{Refusal, Step};
 pub(crate) use queue::{Ask, Purpose, RequestId, Turn};
 pub(crate) use stale::Stale;
-pub(crate) use state::{Lives, State};
+pub(crate) use state::{Heard, Lives, State};
 pub(crate) use table::{Lease, Noted};
 
 #[cfg(test)]

@@ -19,6 +19,18 @@ use crate::signal::Wakes;
 /// The newest lives of external holders, by their names.
 pub(crate) type Lives = HashMap<Arc<str>, u64>;
 
+/// What a heartbeat finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing ended that the holder was not told of.
+    InTime,
+    /// The holder was silent for too long before this stint and was not told yet that its leases ended by that, whether they
+    /// stand still or were swept.
+    TooLate(u64),
+    /// The holder has another life now.
+    OtherLife,
+}
+
 /// All that memory knows of leases.
 pub(crate) struct State {
     /// The random number of this opening of the store.
@@ -173,7 +185,7 @@ impl State {
         let idle = self
             .holders
             .get(id)
-            .is_some_and(|holder| holder.handles == 0 && !(id.external && holder.is_untold()));
+            .is_some_and(|holder| holder.handles == 0 && !(id.external && holder.untold().is_some()));
         if idle && self.table.of_holder(id).next().is_none() {
             self.holders.remove(id);
         }
@@ -230,10 +242,18 @@ impl State {
         self.forget(id);
     }
 
-    /// A heartbeat; `false`: the holder was silent for too long before it and was not told yet that its leases ended by that,
-    /// whether they stand still or were swept; or the holder has another life now.
-    pub(crate) fn heartbeat(&mut self, id: &HolderId, life: Life, now: Duration) -> bool {
-        self.renew(id, life, now) && self.holders.get_mut(id).is_some_and(|holder| !holder.tell())
+    /// A heartbeat. Where it is not in time nothing counts as told by it: [`State::told`] notes what its answer carries.
+    pub(crate) fn heartbeat(&mut self, id: &HolderId, life: Life, now: Duration) -> Heard {
+        if !self.renew(id, life, now) {
+            return Heard::OtherLife;
+        }
+        self.holders.get(id).and_then(Holder::untold).map_or(Heard::InTime, Heard::TooLate)
+    }
+
+    /// The holder is told that what it had before `stint` is over; `false`: it was told that already, or has another life now.
+    pub(crate) fn told(&mut self, id: &HolderId, life: Life, stint: u64) -> bool {
+        let holder = self.holders.get_mut(id).filter(|holder| holder.pulse.life == life);
+        holder.is_some_and(|holder| holder.tell(stint))
     }
 
     /// A sign of life; `false`: the holder has another life now.

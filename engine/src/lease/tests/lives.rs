@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::{RUN, World, inside, key, keys, secs};
 use crate::ids::Token;
-use crate::lease::{Ended, Event, Grant, HolderId, Life, Policy};
+use crate::lease::{Ended, Event, Grant, Heard, HolderId, Life, Policy};
 use crate::signal::Wakes;
 
 fn far() -> HolderId {
@@ -60,11 +60,16 @@ fn a_sign_of_life_gives_the_full_time_and_a_late_one_says_so() {
     world.state.greet(&far(), Life::External(1), Some(secs(30)), &[], world.now);
     world.granted(far_grant(1), &["a"]);
     world.now += secs(29);
-    assert!(world.state.heartbeat(&far(), Life::External(1), world.now));
+    let heard = |world: &mut World, life| world.state.heartbeat(&far(), Life::External(life), world.now);
+    assert_eq!(heard(&mut world, 1), Heard::InTime);
     world.now += secs(30);
-    assert!(!world.state.heartbeat(&far(), Life::External(1), world.now));
+    assert_eq!(heard(&mut world, 1), Heard::TooLate(1));
+    assert_eq!(heard(&mut world, 1), Heard::TooLate(1), "until it was told");
     assert_eq!(world.state.over(world.now).len(), 1);
-    assert!(!world.state.heartbeat(&far(), Life::External(2), world.now), "that is another life");
+    assert!(world.state.told(&far(), Life::External(1), 1));
+    assert!(!world.state.told(&far(), Life::External(1), 1), "once");
+    assert_eq!(heard(&mut world, 1), Heard::InTime);
+    assert_eq!(heard(&mut world, 2), Heard::OtherLife);
 }
 
 #[test]
