@@ -152,8 +152,8 @@ impl Holder {
     ///
     /// - [`ErrorKind::Ended`]: the holder was silent for too long, and sessions of it ended by that; said once, by the first
     ///   heartbeat after it, also where new ones were acquired meanwhile. Or another life of it has begun: then always. New
-    ///   leases may be acquired in the first case. An expiry before a restart of the store is not said: ask
-    ///   [`Holder::resume`].
+    ///   leases may be acquired in the first case. Of a holder of whom nobody has a handle it is kept for 7 days after its time,
+    ///   in memory: one that comes back later, or after a restart of the store, is not told. [`Holder::resume`] says it always.
     /// - [`ErrorKind::Full`], [`ErrorKind::Busy`]: sessions ended, and the record that says so could not be written. It was a
     ///   sign of life, and the next heartbeat that can write it says `Ended`.
     pub fn heartbeat(&self) -> Result<()> {

@@ -117,6 +117,7 @@ impl Core {
         let over = {
             let mut state = self.leases.lock();
             state.look_ahead();
+            state.forget_given_up(self.boot());
             state.over(self.boot())
         };
         let failed = self.sweep(&over).is_err();

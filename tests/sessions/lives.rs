@@ -114,6 +114,31 @@ fn on_a_full_disk_heartbeats_say_so_and_the_first_behind_it_says_what_was_lost()
     Ok(())
 }
 
+/// Else a store would keep every name that game servers ever had.
+#[test]
+fn what_a_holder_lost_is_said_for_a_week_after_its_time_and_for_ever_to_who_keeps_a_handle() -> Result<()> {
+    const WEEK: Duration = secs(7 * 24 * 3600);
+    for (away, handle_kept, said) in [
+        (secs(30) + WEEK - secs(1), false, Err(ErrorKind::Ended)),
+        (secs(30) + WEEK, false, Ok(())),
+        (secs(30) + WEEK * 9, true, Err(ErrorKind::Ended)),
+    ] {
+        let mut world = World::new();
+        let far = world.server("eu-1", 5);
+        let token = far.acquire([world.key("a")], Start::new())?.token();
+        let kept = handle_kept.then(|| far.clone());
+        drop(far);
+        world.sim.advance(secs(30));
+        assert!(world.store.sessions()?.is_empty(), "swept");
+        world.sim.advance(away - secs(30));
+        let heartbeat = world.server("eu-1", 5).heartbeat();
+        assert_eq!(heartbeat.map_err(|e| e.kind()), said, "away for {away:?}, handle kept: {handle_kept}");
+        assert_eq!(world.write(token, "a", 1), Err(ErrorKind::Fenced));
+        drop(kept);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_new_life_is_not_told_what_the_former_one_lost() -> Result<()> {
     let mut world = World::new();

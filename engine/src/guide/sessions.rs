@@ -73,9 +73,10 @@
 //!   session, does. When the process dies its leases are over: the reopened store can prove it, and waits for nobody.
 //! - A game server elsewhere, behind your own protocol: [`Store::external_holder`](crate::Store::external_holder) with its
 //!   name and its *life*, a number that it drew at its start. A life that another followed is over for ever, after our
-//!   restart too. A server lives in its heartbeats, one for all its leases, and each write with its token is one. Its token
-//!   travels as text. Its leases outlive our restart, with their full time again;
-//!   [`Holder::resume`](crate::Holder::resume) finds the session of a token.
+//!   restart too. A server lives in its heartbeats, one for all its leases, and each write with its token is one. The first
+//!   that comes too late says [`Ended`](crate::ErrorKind::Ended), up to 7 days after its time. Its token travels as
+//!   text. Its leases outlive our restart, with their full time again; [`Holder::resume`](crate::Holder::resume) finds the
+//!   session of a token.
 //!
 //! ```
 //! use savehold::{Result, Start, Store, Token};

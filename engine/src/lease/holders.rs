@@ -20,6 +20,10 @@ const EVENTS_MAX: usize = 1 << 14;
 /// Former lives of a holder that are remembered, so that they are not taken for new ones.
 pub(crate) const FORMER_MAX: usize = 16;
 
+/// How long after its time a holder elsewhere of whom nobody has a handle may come back and be told what it lost: as long as
+/// outcomes of ids are kept, unless a setting says otherwise.
+const AWAY_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A holder: its name, in this process or elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HolderId {
@@ -129,6 +133,12 @@ impl Holder {
         let news = self.told < stint;
         self.told = self.told.max(stint);
         news
+    }
+
+    /// Whether it has been away for so long that what it lost is not kept for it any more.
+    pub(crate) fn is_given_up(&self, now: Duration) -> bool {
+        let until = self.pulse.deadline.map(|deadline| deadline.saturating_add(AWAY_MAX));
+        self.handles == 0 && until.is_some_and(|until| now >= until)
     }
 
     /// A life of it is over for ever.

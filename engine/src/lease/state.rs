@@ -179,8 +179,8 @@ impl State {
         self.doom(id);
     }
 
-    /// Forgets a holder of whom nothing is left. One elsewhere stays until a heartbeat was told what it lost: handles of it may
-    /// be made for each.
+    /// Forgets a holder of whom nothing is left. One elsewhere stays until a heartbeat was told what it lost, or it is given up:
+    /// handles of it may be made for each.
     pub(crate) fn forget(&mut self, id: &HolderId) {
         let idle = self
             .holders
@@ -189,6 +189,12 @@ impl State {
         if idle && self.table.of_holder(id).next().is_none() {
             self.holders.remove(id);
         }
+    }
+
+    /// Forgets holders that never came back to be told what they lost: names come and go, and memory is bounded.
+    pub(crate) fn forget_given_up(&mut self, now: Duration) {
+        let Self { holders, table, .. } = self;
+        holders.retain(|id, holder| !holder.is_given_up(now) || table.of_holder(id).next().is_some());
     }
 
     /// Whether this is the life of the holder that memory knows.
