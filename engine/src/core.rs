@@ -13,6 +13,7 @@ use savehold_wal::{Durability, Lsn, Wal, schedule};
 use crate::archiving::Archiving;
 use crate::bar::Bar;
 use crate::bell::Bell;
+use crate::caught::Failures;
 use crate::debt::{Debt, Due, Unchanged};
 use crate::desk::Desk;
 use crate::duty::Upkeep;
@@ -84,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) checkpoints: AtomicU64,
     /// Why what was due for tables was not done the last time, if so.
     pub(crate) tending_failure: Mutex<Option<Error>>,
+    /// What failed of the program's own code where nobody waits for it.
+    pub(crate) hook_failures: Failures,
     /// Tables that were made anew since open.
     pub(crate) remade: AtomicU64,
     /// What could go of the log, and commits that were held back: for the index, and for space.
@@ -176,6 +179,7 @@ impl Core {
             closed: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),
             tending_failure: Mutex::default(),
+            hook_failures: Failures::default(),
             remade: AtomicU64::new(damage.len() as u64),
             waste,
             held_back: AtomicU64::new(0),

@@ -30,6 +30,7 @@ mod stats;
 mod range;
 mod ticket;
 mod guard;
+mod caught;
 mod origin;
 mod signal;
 mod news;

@@ -155,7 +155,8 @@ impl<T: Clone + Send + 'static> Watch<T> {
     }
 
     /// Calls `told` when it comes to pass: soon after, on the store's own thread (by `tick` in a simulation), where a
-    /// panic in it is swallowed; or at once, on this thread, where it came to pass before.
+    /// panic in it ends it alone and is counted ([`Stats::hook_failure`](crate::Stats::hook_failure)); or at once, on this
+    /// thread, where it came to pass before.
     ///
     /// It must not wait for the store: expiries, handovers and saves of everybody stand behind it. What takes long belongs
     /// on a thread of your own. Keep no handle of the store in it: what it holds lives until the session is over.

@@ -124,6 +124,12 @@ pub struct Stats {
     /// up by it, and the message says how to set it again. Or index tables could not be written, merged or thinned the last
     /// time; that is tried again.
     pub thinning_failure: Option<Error>,
+    /// Calls of the program's own code, since open, that failed where nobody is told who called: hooks of profiles that
+    /// panicked, did not come back in time or made what may not be stored; callbacks of [`Watch::on`](crate::Watch::on), and
+    /// documents on their way into the log, that panicked. All else went on.
+    pub hook_failures: u64,
+    /// The newest of them: which it was, and what it said.
+    pub hook_failure: Option<Error>,
     /// Snapshots that are open.
     pub snapshots: u64,
     /// Which snapshots are open, the oldest moment first: each keeps what it shows on the disk.

@@ -300,6 +300,7 @@ impl Store {
         let core = &*self.core;
         let log = core.wal.stats();
         let [packed_segments, packed_bytes, freed_bytes] = core.packer.counts();
+        let (hook_failures, hook_failure) = core.hook_failures.all();
         Stats {
             keys: core.index.keys(),
             versions: core.index.versions_total(),
@@ -318,6 +319,8 @@ impl Store {
             freed_bytes,
             packing_failure: core.packer.failure.lock().clone(),
             thinning_failure: core.unread().or_else(|| core.tending_failure.lock().clone()),
+            hook_failures,
+            hook_failure,
             snapshots: core.moments.count() as u64,
             open_snapshots: core.moments.open(core.wal.env().clock.monotonic()),
             every_moment_from: core.moments.terms().every.into(),

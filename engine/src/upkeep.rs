@@ -5,7 +5,6 @@
 //! the last handle may be dropped anywhere, on these very threads too. Where a store has no threads, `tick` does the same
 //! work.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use savehold_wal::env::Threads;
 use savehold_wal::schedule;
 
 use crate::bell::Bell;
+use crate::caught::{caught, panicked};
 use crate::commit::NotCommitted;
 use crate::core::Core;
 use crate::duty::{Duty, Late};
@@ -41,10 +41,13 @@ impl Core {
         }
         let mut threads = self.upkeep.threads.lock();
         let works: [(_, _, fn(&Self) -> _); 3] = [
-            ("savehold-upkeep", &self.bell, Self::tend),
+            ("savehold-upkeep", &self.bell, |core| {
+                caught(|| core.tend())
+                    .unwrap_or_else(|said| core.tried_again("what falls due by itself", &said))
+            }),
             ("savehold-index", &self.index_bell, |core| {
                 core.at_leisure.store(true, Ordering::Relaxed);
-                let next = caught(|| core.tend_index()).unwrap_or_else(|| {
+                let next = caught(|| core.tend_index()).unwrap_or_else(|_| {
                     core.waste.note_tables_stuck();
                     None
                 });
@@ -53,7 +56,7 @@ impl Core {
                 next
             }),
             ("savehold-packer", &self.packer.bell, |core| {
-                caught(|| core.pack_due()).unwrap_or_else(|| {
+                caught(|| core.pack_due()).unwrap_or_else(|_| {
                     core.waste.note_packing_stuck();
                     None
                 })
@@ -80,8 +83,8 @@ impl Core {
         if self.wal.env().threads != Threads::None {
             return None;
         }
-        let index = caught(|| self.tend_index()).flatten();
-        let packing = caught(|| self.see_to_packing()).flatten();
+        let index = caught(|| self.tend_index()).ok().flatten();
+        let packing = caught(|| self.see_to_packing()).ok().flatten();
         let own = [index, packing, self.tend()];
         let next = own.into_iter().chain([self.tick_log()]).flatten().min();
         _ = caught(|| self.thin_archive());
@@ -100,16 +103,32 @@ impl Core {
             duties.retain(|duty| duty.strong_count() > 0);
             duties.iter().filter_map(Weak::upgrade).collect()
         };
-        let others = duties.iter().filter_map(|duty| caught(|| duty.tend()).flatten());
-        let next = others.chain(leases).min();
+        let tend = |duty: &Arc<dyn Duty>| {
+            caught(|| duty.tend()).unwrap_or_else(|said| self.tried_again("looking after profiles", &said))
+        };
+        let next = duties.iter().filter_map(tend).chain(leases).min();
         self.make_calls();
         next
     }
 
     fn make_calls(&self) {
         for call in self.bell.take_calls() {
-            caught(call);
+            if let Err(said) = caught(call) {
+                let then = "it is not called again, and all else went on; mend it";
+                self.hook_failures.note(panicked("a callback given to `Watch::on`", &said, then));
+            }
         }
+    }
+
+    /// What the store does by itself met a panic of the program's own code.
+    #[cold]
+    fn tried_again(&self, what: &str, said: &str) -> Option<Duration> {
+        self.hook_failures.note(panicked(
+            what,
+            said,
+            "it is tried again; mend the program's code that it calls",
+        ));
+        Some(RETRY_AFTER)
     }
 
     /// Ends leases that are over, and judges who waits.
@@ -248,11 +267,6 @@ fn run(core: &Weak<Core>, bell: &Bell, work: fn(&Core) -> Option<Duration>) {
             return;
         }
     }
-}
-
-/// What `call` answers; `None`: it panicked, and the panic ends here.
-fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 #[cfg(test)]

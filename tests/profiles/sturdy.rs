@@ -145,6 +145,8 @@ fn a_document_that_panics_when_it_is_saved_keeps_no_other_from_being_saved() -> 
     };
     sim.advance(secs(20));
     assert_eq!((saved("bad")?, saved("good")?), (Some(0), Some(1)));
+    let failure = store.stats().hook_failure.expect("said");
+    assert!(failure.message().contains("on purpose") && failure.message().contains("Serialize"), "{failure}");
     bad.release().expect_err("it cannot be saved, and says so");
     drop(bad);
     sim.advance(secs(5));
@@ -154,6 +156,28 @@ fn a_document_that_panics_when_it_is_saved_keeps_no_other_from_being_saved() -> 
     assert_eq!(saved("bad")?, Some(1), "it is tried again");
     let ended = |event| matches!(event, Event::Ended { why: Ended::Released, .. });
     assert!(std::iter::from_fn(|| bombs.events().try_next()).any(ended));
+    Ok(())
+}
+
+#[test]
+fn a_hook_that_panics_is_counted_and_keeps_nothing_from_being_saved_and_ended() -> Result<()> {
+    let mut sim = Sim::new(4);
+    let store = sim.open()?;
+    let hook = |key: &savehold::Key, _: &mut Player| assert!(key.as_bytes() != b"bad", "on purpose");
+    let players = store.profiles::<Player>("players").before_save(hook).open()?;
+    let (bad, good) = (players.start("bad")?, players.start("good")?);
+    bad.update(|p| p.coins = 1)?;
+    good.update(|p| p.coins = 2)?;
+    sim.advance(secs(20));
+    assert_eq!((coins(&store, "bad"), coins(&store, "good")), (Some(1), Some(2)), "what stood without it");
+    let (stats, failure) = (store.stats(), store.stats().hook_failure.expect("said"));
+    assert_eq!((stats.hook_failures, failure.kind()), (1, ErrorKind::Panicked));
+    for word in ["players/bad", "before_save", "on purpose", "mend"] {
+        assert!(failure.message().contains(word), "{word}: {failure}");
+    }
+    bad.release()?;
+    assert_eq!(store.stats().hook_failures, 2, "the program's own call ran it, and was answered");
+    assert_eq!(store.sessions()?.len(), 1);
     Ok(())
 }
 

@@ -140,6 +140,22 @@ fn what_a_holder_lost_is_said_for_a_week_after_its_time_and_for_ever_to_who_keep
 }
 
 #[test]
+fn a_callback_that_panics_is_counted_and_keeps_no_other_from_its_call() -> Result<()> {
+    let mut world = World::new();
+    let session = world.start(&world.mortal("red", 5), "a", Policy::Fail)?;
+    let (tell, told) = std::sync::mpsc::channel();
+    session.ended().on(|why| panic!("{why} on purpose"));
+    session.ended().on(move |why| tell.send(why).expect("somebody waits"));
+    world.sim.advance(secs(5));
+    assert_eq!(told.try_recv(), Ok(Ended::Expired));
+    let (failures, newest) = (world.store.stats().hook_failures, world.store.stats().hook_failure);
+    let newest = newest.expect("said");
+    assert_eq!((failures, newest.kind()), (1, ErrorKind::Panicked));
+    assert!(newest.message().contains("on purpose") && newest.message().contains("`Watch::on`"), "{newest}");
+    Ok(())
+}
+
+#[test]
 fn a_new_life_is_not_told_what_the_former_one_lost() -> Result<()> {
     let mut world = World::new();
     let old = world.server("eu-1", 5);

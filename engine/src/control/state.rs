@@ -49,6 +49,8 @@ pub(super) fn stat(store: &Store, asked: Asked<'_>) -> Result<Map> {
     said.insert("freed_bytes", stats.freed_bytes);
     said.insert("packing_failure", stats.packing_failure.map(|e| e.message().to_owned()));
     said.insert("thinning_failure", stats.thinning_failure.map(|e| e.message().to_owned()));
+    said.insert("hook_failures", stats.hook_failures);
+    said.insert("hook_failure", stats.hook_failure.map(|e| e.message().to_owned()));
     said.insert("snapshots", stats.snapshots);
     said.insert("every_moment_from", wire::version(stats.every_moment_from.lsn()));
     said.insert("oldest_moment", stats.oldest_moment.map(oldest));

@@ -197,6 +197,9 @@ pub(super) trait Ground: Clone + Send + Sync + 'static {
     /// Clocks, chance and threads.
     fn env(&self) -> &Env;
 
+    /// Counts a failure of the program's own code of which nobody is told who called.
+    fn note_failure(&self, e: Error);
+
     /// Refuses a call from inside a closure that the store runs.
     fn check_outside(&self) -> Result<()>;
 
@@ -407,6 +410,10 @@ impl Ground for Engine {
 
     fn env(&self) -> &Env {
         self.0.core.wal.env()
+    }
+
+    fn note_failure(&self, e: Error) {
+        self.0.core.hook_failures.note(e);
     }
 
     fn check_outside(&self) -> Result<()> {

@@ -3,13 +3,14 @@
 //! A hook that does not come back in time is left alone: its answer counts for nothing, and the next hook gets another
 //! thread. Where a store has no threads, hooks run where they are called and have all the time they take.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use savehold_wal::env::Threads;
 use savehold_wal::schedule;
 use savehold_wal::sync::Mutex;
+
+use crate::caught::caught;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -20,12 +21,12 @@ pub(crate) struct Hooks {
 }
 
 /// Why a hook gave nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CutShort {
     /// Its time was over.
     Late,
-    /// It panicked.
-    Panicked,
+    /// It panicked: what it said.
+    Panicked(String),
 }
 
 impl Hooks {
@@ -41,12 +42,12 @@ impl Hooks {
         hook: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, CutShort> {
         if threads == Threads::None {
-            return catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked);
+            return caught(hook).map_err(CutShort::Panicked);
         }
         let (answer, answered) = channel();
         let job: Job = Box::new(move || {
-            let ran = catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked);
-            _ = answer.send(ran); // nobody waits any more: it came too late
+            let ran = caught(hook).map_err(CutShort::Panicked);
+            _ = caught(|| drop(answer.send(ran))); // where nobody waits any more it came too late, and its value goes here
         });
         let mut worker = self.worker.lock();
         if !give(&mut worker, job) {
@@ -91,7 +92,8 @@ mod tests {
         for threads in [Threads::Own, Threads::None] {
             let hooks = Hooks::default();
             assert_eq!(hooks.run(threads, LONG, || 1), Ok(1));
-            assert_eq!(hooks.run(threads, LONG, || panic!("on purpose")), Err::<(), _>(CutShort::Panicked));
+            let panicked = CutShort::Panicked("on purpose".to_owned());
+            assert_eq!(hooks.run(threads, LONG, || panic!("on purpose")), Err::<(), _>(panicked));
             assert_eq!(hooks.run(threads, LONG, || 2), Ok(2), "a panic ends nothing but its hook");
         }
         let hooks = Hooks::default();

@@ -5,7 +5,6 @@
 //! the lease is lost or the store takes nothing any more. A session that another ended has no last save: its token is
 //! refused, and the handle keeps the reason.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +17,8 @@ use super::live::{Live, Phase, Turn};
 use super::playable::Playable;
 use super::rules::Rules;
 use super::save::LastSave;
-use super::shared::{Gone, Leaving, RETRY_AFTER, Shared, panicked};
+use super::shared::{Gone, Leaving, RETRY_AFTER, Shared};
+use crate::caught::{caught, panicked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::lease::Ended;
@@ -27,6 +27,10 @@ use crate::txn::Ran;
 
 /// How soon it is looked again whether the last hook of a profile can have its turn.
 const TURN_AFTER: Duration = Duration::from_millis(20);
+
+/// Hooks, as messages name them.
+const BEFORE_SAVE: &str = "`before_save`";
+const LAST_HOOKS: &str = "`before_release`, or the `before_save` behind it,";
 
 /// What closing came to.
 #[derive(Debug, Default)]
@@ -145,8 +149,7 @@ impl<T: Playable> Live<T> {
     /// One record: the last save, if there is anything to save, and the release. Where the program's own serialization
     /// panics that is an error like any other: nothing else that is due suffers from it.
     fn place_last(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
-        catch_unwind(AssertUnwindSafe(|| self.place_last_record(why)))
-            .unwrap_or_else(|_| Err(self.named(panicked())))
+        caught(|| self.place_last_record(why)).unwrap_or_else(|said| Err(self.panicked(&said)))
     }
 
     fn place_last_record(self: &Arc<Self>, why: &Ended) -> Result<Placed> {
@@ -197,7 +200,9 @@ impl<T: Playable> Live<T> {
         if !self.has_last_hook() {
             return true;
         }
-        let Some((turn, time)) = self.turn_for_hook(time) else { return false };
+        let Some((turn, time)) = self.turn_for_hook(time) else {
+            return self.cut_short(LAST_HOOKS, CutShort::Late);
+        };
         let (key, why) = (self.key.clone(), why.clone());
         let edited = self.run_hook(&turn, time, move |rules, value| {
             if let Some(hook) = &rules.before_release {
@@ -213,10 +218,11 @@ impl<T: Playable> Live<T> {
                 true
             }
             Ok(Err(e)) => {
+                self.ground().note_failure(self.named(e.clone().within(LAST_HOOKS)));
                 self.lock().fault = Some(e);
                 true
             }
-            Err(_) => false,
+            Err(why) => self.cut_short(LAST_HOOKS, why),
         }
     }
 
@@ -229,20 +235,46 @@ impl<T: Playable> Live<T> {
         if self.shared.rules.before_save.is_none() || self.lock().unsaved_since.is_none() {
             return;
         }
-        let Some((turn, time)) = self.turn_for_hook(HookTime::AtMost(time)) else { return };
+        let Some((turn, time)) = self.turn_for_hook(HookTime::AtMost(time)) else {
+            self.cut_short(BEFORE_SAVE, CutShort::Late);
+            return;
+        };
         let key = self.key.clone();
         let edited = self.run_hook(&turn, time, move |rules, value| {
             if let Some(hook) = &rules.before_save {
                 hook(&key, value);
             }
         });
-        if let Ok(Ok((value, bytes))) = edited {
-            let now = self.ground().boot();
-            // where the session ended meanwhile, that hook had its say
-            if let Ok(Some(save_at)) = turn.install(value, bytes, now, || self.shared.save_at(now)) {
-                self.ground().ring_by(save_at); // all before was saved meanwhile, and this save may fail
+        match edited {
+            Ok(Ok((value, bytes))) => {
+                let now = self.ground().boot();
+                // where the session ended meanwhile, that hook had its say
+                if let Ok(Some(save_at)) = turn.install(value, bytes, now, || self.shared.save_at(now)) {
+                    self.ground().ring_by(save_at); // all before was saved meanwhile, and this save may fail
+                }
             }
+            Ok(Err(e)) => self.ground().note_failure(self.named(e.within(BEFORE_SAVE))),
+            Err(why) => _ = self.cut_short(BEFORE_SAVE, why),
         }
+    }
+
+    /// A hook gave nothing: what stands without it is saved, and that it failed is counted. Answers that it did not run.
+    #[cold]
+    fn cut_short(&self, hook: &str, why: CutShort) -> bool {
+        let e = match why {
+            CutShort::Panicked(said) => {
+                panicked(hook, &said, "what stood without it was saved; mend the hook")
+            }
+            CutShort::Late => {
+                let say = format!(
+                    "{hook} did not come back in time, or an update was at work all the while: what stood without it was saved; \
+                     do less in it, or raise `hook_time`"
+                );
+                Error::new(ErrorKind::Busy, say)
+            }
+        };
+        self.ground().note_failure(self.named(e));
+        false
     }
 
     /// The turn that a hook needs, and the time that is left for it: an update of the program that takes long counts.
@@ -269,7 +301,7 @@ impl<T: Playable> Live<T> {
             rules.validate(&value).map(|bytes| (value, bytes))
         };
         match time {
-            HookTime::Own => catch_unwind(AssertUnwindSafe(hook)).map_err(|_| CutShort::Panicked),
+            HookTime::Own => caught(hook).map_err(CutShort::Panicked),
             HookTime::AtMost(time) => self.shared.hooks.run(self.ground().env().threads, time, hook),
         }
     }

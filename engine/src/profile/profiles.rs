@@ -143,7 +143,8 @@ impl<T: Playable> Builder<T> {
         self
     }
 
-    /// May edit the document before each save. It may run on a thread of the store's, with a deadline.
+    /// May edit the document before each save. It may run on a thread of the store's, with a deadline. Where it panics, or does
+    /// not come back in time, what stands without it is saved; see [`Stats::hook_failure`](crate::Stats::hook_failure).
     #[doc(alias = "OnSave")]
     pub fn before_save(mut self, hook: impl Fn(&Key, &mut T) + Send + Sync + 'static) -> Self {
         self.rules.before_save = Some(Arc::new(hook));
@@ -151,7 +152,7 @@ impl<T: Playable> Builder<T> {
     }
 
     /// May edit the document a last time before its session ends, by a handoff too: what it writes is in the last save.
-    /// It may run on a thread of the store's, with a deadline.
+    /// It may run on a thread of the store's, with a deadline; where it fails, as [`Builder::before_save`].
     #[doc(alias = "OnLastSave")]
     pub fn before_release(mut self, hook: impl Fn(&Key, &mut T, &Ended) + Send + Sync + 'static) -> Self {
         self.rules.before_release = Some(Arc::new(hook));

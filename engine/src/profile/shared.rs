@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::live::{Live, Phase};
 use super::playable::Playable;
 use super::rules::Rules;
 use super::save::Save;
+use crate::caught::caught;
 use crate::commit::{How, Patience};
 use crate::duty::Duty;
 use crate::error::{Error, ErrorKind, Next, Result};
@@ -325,11 +325,11 @@ impl<T: Playable> Shared<T> {
             live.lock().save_at = Duration::MAX;
             return None;
         }
-        let saved = catch_unwind(AssertUnwindSafe(|| {
+        let saved = caught(|| {
             live.before_save(self.rules.hook_time);
             live.save(Cause::Autosave, self.how())
-        }));
-        self.autosaved(live, saved.unwrap_or_else(|_| Err(live.named(panicked()))), now)
+        });
+        self.autosaved(live, saved.unwrap_or_else(|said| Err(live.panicked(&said))), now)
     }
 
     /// What was due was looked at, and this came of it: says when it is due again. The game may have changed it since, so
@@ -429,6 +429,18 @@ impl<T: Playable> Shared<T> {
 }
 
 impl<T: Playable> Live<T> {
+    /// The program's own code did it, while a document was turned into bytes. It is counted: whoever saves may be nobody.
+    #[cold]
+    pub(crate) fn panicked(&self, said: &str) -> Error {
+        let say = format!(
+            "the document panicked while it was being saved ({said}): nothing was written; mend its `Serialize`, or the check \
+             of it"
+        );
+        let e = self.named(Error::new(ErrorKind::Encode, say));
+        self.ground().note_failure(e.clone());
+        e
+    }
+
     /// Another ended the session: nothing more can be saved, and the game is told.
     pub(crate) fn lose(&self, why: Ended) {
         let mut state = self.lock();
@@ -440,13 +452,6 @@ impl<T: Playable> Live<T> {
         self.shared.unseat(self);
         self.shared.tell(Event::Ended { key: self.key.clone(), why });
     }
-}
-
-/// The program's own code did it, while a document was turned into bytes.
-#[cold]
-pub(crate) fn panicked() -> Error {
-    let say = "the document panicked while it was being saved: nothing was written; mend its `Serialize`, or the check of it";
-    Error::new(ErrorKind::Encode, say)
 }
 
 impl<T: Playable> fmt::Debug for Shared<T> {

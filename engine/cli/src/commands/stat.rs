@@ -69,6 +69,7 @@ fn fields(said: Said<'_>) -> Result<Vec<(Column, Cell)>, Failure> {
         (column("Given back since open", "freed_bytes"), Cell::Bytes(said.count("freed_bytes")?)),
         (column("Packing failed", "packing_failure"), failed("packing_failure")),
         (column("Thinning failed", "thinning_failure"), failed("thinning_failure")),
+        (column("A hook of the program failed", "hook_failure"), failed("hook_failure")),
         (column("Index tables", "tables"), Cell::Count(said.count("tables")?)),
         (column("Index on disk", "table_bytes"), Cell::Bytes(said.count("table_bytes")?)),
         (column("Index in memory", "index_bytes"), Cell::Bytes(said.count("index_bytes")?)),
