@@ -303,7 +303,12 @@ impl Request {
         match refusal {
             Refusal::Leased(Some(lease)) => {
                 let key = lease.keys.iter().find(|key| self.keys.contains(key)).unwrap_or(&lease.keys[0]);
-                (lease.token.lsn(), core.leased(&lease).within(core.held_key(key)))
+                let then = if self.policy_waits {
+                    "the time is over and nothing was granted; have that holder release it, or ask again for longer"
+                } else {
+                    "nothing was granted; have that holder release it, or wait in line with `Policy::Handoff` or `Policy::Wait`"
+                };
+                (lease.token.lsn(), core.held(&lease, then).within(core.held_key(key)))
             }
             Refusal::Leased(None) => {
                 let why = if self.policy_waits {
@@ -317,7 +322,8 @@ impl Request {
             Refusal::AlreadyActive(lease) => {
                 let key = lease.keys.iter().find(|key| self.keys.contains(key)).unwrap_or(&lease.keys[0]);
                 let say = format!(
-                    "{}: {} has it already, by token {}: use that session, or release it first",
+                    "{}: {} has it already, by token {}: use that session (`Holder::resume`, of a profile `Profiles::active`), or \
+                     release it first",
                     core.held_key(key),
                     self.holder.name(),
                     lease.token

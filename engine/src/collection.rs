@@ -6,13 +6,16 @@ use std::panic::Location;
 use crate::at::At;
 use crate::change::{Change, Entry, Once, Updated};
 use crate::core::Stored;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+#[cfg(doc)]
+use crate::error::{Error, ErrorKind};
 use crate::form::Form;
 use crate::ids::Version;
 use crate::key::{Key, KeyRef};
 use crate::listing::{Keys, Page, Scan, Versions};
 use crate::modify::{self, Call, Decision, Modified, Right, Sight, Wanted};
 use crate::range::Range;
+use crate::standing::other_version;
 use crate::table::Table;
 use crate::ticket::Ticket;
 use crate::value::{Value, codec, counter};
@@ -481,20 +484,4 @@ fn added(now: Option<&Stored>, by: i64) -> Result<i64> {
 
 fn version_of(done: &Modified) -> Version {
     Version::from(done.version)
-}
-
-#[cold]
-pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) -> Error {
-    let text =
-        |version: Option<Version>| version.map_or_else(|| "no value".to_owned(), |v| format!("version {v}"));
-    let say = format!(
-        "{} stands there, not {}: nothing was written; read it again and decide anew",
-        text(stands),
-        text(expected)
-    );
-    let e = Error::new(ErrorKind::Conflict, say);
-    match stands {
-        Some(version) => e.at(version),
-        None => e,
-    }
 }

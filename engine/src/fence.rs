@@ -130,15 +130,17 @@ impl Core {
         NotCommitted::Barred(lsn, fenced_error(&fence), fence.key)
     }
 
-    /// The error of who needs a key that another has.
+    /// The error of who writes to a key that another has.
     pub(crate) fn leased(&self, lease: &Lease) -> Error {
+        self.held(lease, "nothing was written; ask that holder, acquire the key, or force the write")
+    }
+
+    /// The error of who needs a key that another has: what was done, and what to do next.
+    pub(crate) fn held(&self, lease: &Lease, then: &str) -> Error {
         let left = self.time_left(lease);
         let time =
             left.map(|left| format!(" for {left:?} more, unless it is heard of again")).unwrap_or_default();
-        let say = format!(
-            "{} has it{time}: nothing was written; ask that holder, acquire the key, or force the write",
-            lease.grant.holder
-        );
+        let say = format!("{} has it{time}: {then}", lease.grant.holder);
         Error::new(ErrorKind::Leased, say).held_by(&lease.grant.holder, left)
     }
 

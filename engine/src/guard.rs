@@ -32,7 +32,7 @@ pub(crate) fn check(store: usize) -> Result<()> {
     if INSIDE.with_borrow(|stores| !stores.contains(&store)) {
         return Ok(());
     }
-    let say = "a store was written from inside a closure that it is running: write through the transaction that the closure \
-               was given, or after it returned";
+    let say = "a store was written from inside a closure that it is running: nothing was written; write through the transaction that \
+               the closure was given, in a hook change the document that it was given, or write after it returned";
     Err(Error::new(ErrorKind::Reentrant, say))
 }

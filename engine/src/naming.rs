@@ -247,6 +247,6 @@ fn nonsense(prefix: &str, rest: &str) -> Error {
 fn used_up() -> Error {
     Error::new(
         ErrorKind::Invalid,
-        "there are four billion collections or origins: no number is left for another",
+        "there are four billion collections or origins: no number is left for another, so use one of those",
     )
 }

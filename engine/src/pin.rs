@@ -116,8 +116,10 @@ fn check(name: &str) -> Result<()> {
     match name {
         "" => refuse("is empty: give it at least one character"),
         name if name.len() > PIN_BYTES_MAX => {
-            let say =
-                format!("the name of a pin has {} bytes: at most {PIN_BYTES_MAX} are allowed", name.len());
+            let say = format!(
+                "the name of a pin has {} bytes: at most {PIN_BYTES_MAX} are allowed, so shorten it",
+                name.len()
+            );
             Err(Error::new(ErrorKind::TooLarge, say))
         }
         name if name.contains(char::is_control) => {

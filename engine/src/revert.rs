@@ -307,7 +307,9 @@ impl Store {
 fn stopped(mode: Mode, far: Far) -> Error {
     let say = match mode {
         Mode::For { .. } => format!("stopped: {} keys are set back; the same call goes on", far.set_back),
-        Mode::Dry => format!("stopped after {} keys; nothing was written", far.looked_at),
+        Mode::Dry => {
+            format!("stopped after {} keys; nothing was written, call it again to see all", far.looked_at)
+        }
     };
     Error::new(ErrorKind::Aborted, say)
 }

@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, UserId};
 use crate::core::{Core, Seen, Stored};
 use crate::draft::{FullKey, Write};
 use crate::entry::EntryHead;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, KeyRange, Kind};
@@ -134,4 +134,30 @@ impl Core {
 /// Nothing beside a value but the time; its format no write keeps.
 fn created_at(created_us: u64) -> EntryHead {
     EntryHead { created_us, attributes: Attributes::NONE, schema: Bytes::new(), format: Format::Raw }
+}
+
+/// The error of a write that expected another state of its key.
+#[cold]
+pub(crate) fn other_version(stands: Option<Version>, expected: Option<Version>) -> Error {
+    let say = match (stands, expected) {
+        (Some(stands), None) => format!(
+            "it is there already, as version {stands}: nothing was written; change it with `update` or `set`, or create another \
+             key"
+        ),
+        (stands, expected) => {
+            let text = |version: Option<Version>| {
+                version.map_or_else(|| "no value".to_owned(), |v| format!("version {v}"))
+            };
+            format!(
+                "{} stands there, not {}: nothing was written; read it again and decide anew",
+                text(stands),
+                text(expected)
+            )
+        }
+    };
+    let e = Error::new(ErrorKind::Conflict, say);
+    match stands {
+        Some(version) => e.at(version),
+        None => e,
+    }
 }

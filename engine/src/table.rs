@@ -241,7 +241,7 @@ impl Core {
         let lsn = self.standing(*version)?;
         if lsn > self.sequenced() {
             let say = format!(
-                "there is no version {version} yet: the newest is {}",
+                "there is no version {version} yet: ask for one up to the newest, {}",
                 Version::from(self.sequenced())
             );
             return Err(Error::new(ErrorKind::Invalid, say).at(*version));

@@ -13,7 +13,7 @@ use savehold_wal::Lsn;
 
 use crate::attributes::UserId;
 use crate::change::{Change, Entry, What};
-use crate::collection::{Collection, other_version};
+use crate::collection::Collection;
 use crate::core::{Core, Seen, Stored};
 use crate::draft::{FullKey, Write};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +24,7 @@ use crate::modify::{Decision, Right};
 use crate::name::CollectionName;
 use crate::naming::range_of;
 use crate::range::{OwnRange, Range};
-use crate::standing::Standing;
+use crate::standing::{Standing, other_version};
 use crate::table::Table;
 
 mod leases;

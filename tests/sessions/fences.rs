@@ -160,3 +160,33 @@ fn sessions_are_listed_and_can_be_broken() -> Result<()> {
     assert_eq!(world.store.sessions()?.len(), 1);
     Ok(())
 }
+
+#[test]
+fn a_refusal_says_what_is_so_and_what_to_do_next() -> Result<()> {
+    let world = World::new();
+    let (red, blue) = (world.holder("red"), world.holder("blue"));
+    let _session = world.start(&red, "a", Policy::Fail)?;
+    let (mut reentrant, docs) = (None, &world.docs);
+    docs.update("b", |_| {
+        reentrant = docs.set("c", &1).err();
+        savehold::Change::write(1)
+    })?;
+    let refused = [
+        ("a write", docs.set("a", &1).err(), ["nothing was written", "acquire the key"]),
+        ("a start", world.start(&blue, "a", Policy::Fail).err(), ["nothing was granted", "`Policy::Wait`"]),
+        ("late", world.start(&blue, "a", Policy::Wait).err(), ["nothing was granted", "ask again"]),
+        ("twice", world.start(&red, "a", Policy::Fail).err(), ["has it already", "`Profiles::active`"]),
+        ("inside", reentrant, ["nothing was written", "in a hook change the document"]),
+        ("a create", docs.create("b", &1).err(), ["it is there already", "change it with `update`"]),
+        (
+            "another",
+            docs.compare_and_set("z", Some(world.store.version()), &1).err(),
+            ["no value", "read it"],
+        ),
+    ];
+    for (what, e, words) in refused {
+        let e = e.expect(what);
+        assert!(words.iter().all(|word| e.message().contains(word)), "{what}: {e}");
+    }
+    Ok(())
+}

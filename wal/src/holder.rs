@@ -40,7 +40,11 @@ impl Holder {
 }
 
 /// Takes the lock of `root`, waiting up to `wait` for another holder.
-pub(crate) fn take(env: &Env, root: &Path, wait: Duration) -> Result<Box<dyn DirLock>> {
+///
+/// # Errors
+///
+/// [`ErrorKind::Locked`]: somebody has it, and the message says who. [`ErrorKind::Io`].
+pub fn take(env: &Env, root: &Path, wait: Duration) -> Result<Box<dyn DirLock>> {
     let deadline = env.clock.monotonic().saturating_add(wait);
     loop {
         match env.vfs.lock(root) {

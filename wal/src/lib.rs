@@ -90,6 +90,7 @@ pub use error::{Error, ErrorKind, Next, Result};
 pub use follow::{Followed, Follower};
 pub use format::frame::Frame;
 pub use group::Placed;
+pub use holder::take as take_lock;
 pub use iterate::Replay;
 pub use lsn::Lsn;
 pub use options::{Create, Durability, OnProgress, Options, Progress};

@@ -418,8 +418,8 @@ impl Log {
     pub(crate) fn unknown(&self, lsn: Lsn) -> Error {
         let why = match self.failure.get() {
             Some(failure) => failure.message(),
-            None if self.is_forked() => "this handle was made before a fork, and only the old process writes",
-            None => "the log was closed",
+            None if self.is_forked() => "this handle was made before a fork: the old process knows",
+            None => "the log was closed: open it again, and see whether it is there",
         };
         Error::new(ErrorKind::Unknown, format!("the record at {lsn} may or may not be durable: {why}"))
             .at(lsn)

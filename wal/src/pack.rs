@@ -433,9 +433,10 @@ impl Out {
 pub(crate) fn tell(bytes: u64, pace: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
     match pace(bytes) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => {
-            Err(Error::new(ErrorKind::Aborted, "packing was stopped: nothing was changed"))
-        }
+        ControlFlow::Break(()) => Err(Error::new(
+            ErrorKind::Aborted,
+            "packing was stopped: nothing was changed, call it again to go on",
+        )),
     }
 }
 

@@ -211,7 +211,11 @@ fn frame_bytes(bytes: &[u8]) -> Option<usize> {
 }
 
 fn gone(lsn: Lsn) -> Error {
-    Error::new(ErrorKind::Gone, format!("no record at {lsn}: it was retired, or never written")).at(lsn)
+    Error::new(
+        ErrorKind::Gone,
+        format!("no record at {lsn}: it was retired, or never written; read from the log's begin on"),
+    )
+    .at(lsn)
 }
 
 fn damaged(segment: &Segment, at: Lsn, what: &str) -> Error {

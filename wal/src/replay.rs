@@ -327,7 +327,7 @@ impl<'a> Shared<'a> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::new(
                 ErrorKind::Aborted,
-                "opening was stopped by the progress callback: nothing was changed",
+                "opening was stopped by the progress callback: nothing was changed, open again to go on",
             )),
         }
     }

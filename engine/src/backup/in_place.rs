@@ -61,16 +61,11 @@ pub fn restore_in_place(
 
 /// The store's directory, held: to be looked through, or, where it is too damaged for that, by its lock alone.
 fn held(env: &Env, store: &Path) -> Result<(Option<Inspector>, Option<Box<dyn DirLock>>)> {
-    let lock = match Inspector::open(env, store, Duration::ZERO) {
-        Ok(before) => return Ok((Some(before), None)),
-        Err(e) if e.kind() == savehold_wal::ErrorKind::Locked => None,
-        Err(_) => env.vfs.lock(store).map_err(|e| io("locking", store, e))?,
-    };
-    let lock = lock.ok_or_else(|| {
-        let say = format!("{} is held by another process: close that one first", store.display());
-        Error::new(ErrorKind::Locked, say)
-    })?;
-    Ok((None, Some(lock)))
+    match Inspector::open(env, store, Duration::ZERO) {
+        Ok(before) => Ok((Some(before), None)),
+        Err(e) if e.kind() == savehold_wal::ErrorKind::Locked => Err(e.into()),
+        Err(_) => Ok((None, Some(savehold_wal::take_lock(env, store, Duration::ZERO)?))),
+    }
 }
 
 /// Where the store stands, with no link on the way: the link would be exchanged, and the new store lie beside it.
@@ -201,6 +196,17 @@ mod tests {
             let refused = standing(&Env::os(), Path::new(mount)).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Invalid, "{mount}: {refused}");
             assert!(refused.message().contains("mount point"), "{mount}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_this_very_process_has_open_is_refused_and_the_message_says_so() {
+        let (backups, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let _store = crate::Store::open(dir.path()).unwrap();
+        let refused = restore_in_place(backups.path(), dir.path(), At::Now, Restore::new()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Locked);
+        for word in ["this process", "another handle", "close that one"] {
+            assert!(refused.message().contains(word), "{word}: {refused}");
         }
     }
 

@@ -209,7 +209,10 @@ impl Store {
         };
         read(&mut wanted)?;
         let Some(id) = wanted.id else {
-            let say = format!("the backup knows no collection {:?} at that moment", selection.collection);
+            let say = format!(
+                "the backup knows no collection {:?} at that moment: choose a later moment, or another name",
+                selection.collection
+            );
             return Err(Error::new(ErrorKind::Missing, say));
         };
         if not_whole_at(&thinned, cut, wanted.between).contains(&id.0) {

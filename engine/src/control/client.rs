@@ -158,8 +158,8 @@ impl Client {
                 Line::Progress(at) => {
                     if progress(at).is_break() {
                         let say = match writes(request) {
-                            true => "it was stopped: what was done so far stays",
-                            false => "it was stopped: nothing was written",
+                            true => "it was stopped: what was done so far stays; the same call goes on",
+                            false => "it was stopped: nothing was written; call again",
                         };
                         return Err(Error::new(ErrorKind::Aborted, say));
                     }

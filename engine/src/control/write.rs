@@ -55,8 +55,11 @@ pub(super) fn merge(store: &Store, asked: Asked<'_>) -> Result<Map> {
     commit(store, asked, |tx, documents, key| {
         let now = tx.get(documents, key)?.map_or_else(|| Map::new().into(), |entry| entry.value);
         if !matches!(now, Value::Map(_)) {
-            let say =
-                format!("{}/{key} is no object ({}): nothing was written", documents.name(), now.kind());
+            let say = format!(
+                "{}/{key} is no object ({}): nothing was written; replace it as a whole",
+                documents.name(),
+                now.kind()
+            );
             return Err(Error::new(ErrorKind::WrongType, say));
         }
         let merged = now.merge(patch.clone());
@@ -75,7 +78,8 @@ pub(super) fn remove(store: &Store, asked: Asked<'_>) -> Result<Map> {
         if tx.remove(documents, key)? {
             return Ok(None);
         }
-        let say = "there is nothing to remove: nothing was written";
+        let say =
+            "there is nothing to remove: nothing was written; see which keys there are (`savehold list`)";
         Err(documents.table.named(&key.into(), Error::new(ErrorKind::Conflict, say)))
     })
 }
@@ -178,11 +182,15 @@ fn expect(tx: &Tx<'_>, documents: &Collection<Value>, key: &Key, expected: Expec
         return Ok(());
     }
     let refused = match stands {
-        Some(stands) => {
-            Error::new(ErrorKind::Conflict, format!("it has version {stands}: nothing was written"))
-                .at(stands)
-        }
-        None => Error::new(ErrorKind::Conflict, "it is not there: nothing was written"),
+        Some(stands) => Error::new(
+            ErrorKind::Conflict,
+            format!("it has version {stands}: nothing was written; read it again and decide anew"),
+        )
+        .at(stands),
+        None => Error::new(
+            ErrorKind::Conflict,
+            "it is not there: nothing was written; read it again and decide anew",
+        ),
     };
     Err(documents.table.named(&key.into(), refused))
 }

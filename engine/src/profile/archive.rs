@@ -274,7 +274,8 @@ impl<T: Playable> Profiles<T> {
         let (writes, ground) = (self.dry_run(key)?.writes, &self.0.ground);
         let key = KeyRef::from(key);
         if writes && ground.leased(&ground.full(&key)?).is_some() {
-            return Err(ground.named(&key, Error::new(ErrorKind::Leased, "somebody plays it")));
+            let say = "somebody plays it: it is left as it is; its next session brings it up to date, or another run does";
+            return Err(ground.named(&key, Error::new(ErrorKind::Leased, say)));
         }
         Ok(writes)
     }

@@ -160,7 +160,7 @@ impl<T: Playable> Live<T> {
                 let placed = self.place_last_with(why, false).map_err(|other| other.caused_by(e.clone()))?;
                 self.shared.go(self.gone(why.clone(), placed));
                 let say = "the session is over; something else had written the document under its token, so that what it had \
-                           not saved is lost";
+                           not saved is lost: start it again, and write what is played through its profile alone";
                 Err(self.named(Error::new(ErrorKind::Conflict, say)).caused_by(e))
             }
             placed => placed,

@@ -318,7 +318,7 @@ fn highest(listed: &[Listed]) -> u16 {
 }
 
 pub(super) fn used_up() -> Error {
-    let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
+    let say = "all 65,535 timelines are used up: no larger version is left for what would be written; load what can be read into a new store (`savehold dump`, `savehold load`)";
     Error::new(ErrorKind::Invalid, say)
 }
 

@@ -128,7 +128,7 @@ impl Inspector {
         let highest = known.chain(placed).chain(damaged).chain(proven).max().unwrap_or(0);
         let today = first_timeline(&self.env);
         let Some(next) = highest.checked_add(1) else {
-            let say = "all 65,535 timelines are used up: no larger version is left for what would be written";
+            let say = "all 65,535 timelines are used up: no larger version is left for what would be written; load what can be read into a new store (`savehold dump`, `savehold load`)";
             return Err(Error::new(ErrorKind::Invalid, say));
         };
         let entropy = &self.env.entropy;

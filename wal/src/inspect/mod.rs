@@ -117,9 +117,10 @@ impl Inspector {
         let remaining = if done_bytes == 0 { Duration::ZERO } else { elapsed.mul_f64(left) };
         match tell(Progress { done_bytes, total_bytes, elapsed, remaining }) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => {
-                Err(Error::new(ErrorKind::Aborted, "stopped by the progress callback: nothing was changed"))
-            }
+            ControlFlow::Break(()) => Err(Error::new(
+                ErrorKind::Aborted,
+                "stopped by the progress callback: nothing was changed, call again for the whole",
+            )),
         }
     }
 }
