@@ -6,7 +6,9 @@
 //! ```
 //!
 //! What is missing has its default. A time of all ones means for ever. By a setting that cannot be read nothing more is given
-//! up: everything of its collection is kept, and the terms of the store stay as they are, until it is set again.
+//! up: everything of its collection is kept, and the terms of the store stay as they are, until it is set again. Where only a
+//! part of it is, the rest is as the newest older version says that can be read; where none says anything of it, it keeps
+//! everything, for what was lost may have kept that.
 
 use std::time::Duration;
 
@@ -34,6 +36,11 @@ const EVERYTHING: Retention =
 pub(crate) struct Keeping {
     pub(crate) moments: Moments,
     pub(crate) outcomes: Duration,
+}
+
+impl Keeping {
+    /// What is kept of a store of which nobody can tell what is to be kept.
+    const EVERYTHING: Self = Self { moments: Moments::ALL, outcomes: Duration::MAX };
 }
 
 impl Core {
@@ -80,7 +87,12 @@ impl Core {
         let moment = self.visible();
         let Some(id) = self.collection_id(name, moment)? else { return Ok(Retention::default()) };
         let (_, setting) = self.known_setting(COLLECTION, &format!("{name}/{}", id.0), moment)?;
-        Ok(setting.and_then(|setting| retention_of(&setting).ok().flatten()).unwrap_or_default())
+        let Some(setting) = setting else { return Ok(Retention::default()) };
+        Ok(match retention_of(&setting) {
+            Ok(Some(retention)) => retention,
+            Ok(None) if !setting.unread => Retention::default(),
+            Ok(None) | Err(_) => EVERYTHING,
+        })
     }
 
     /// Settings of collections, by number, where they have one of their own; where that cannot be read, everything is kept.
@@ -122,7 +134,10 @@ impl Core {
 /// What a setting of the store says.
 fn keeping_of(setting: Option<&Setting>) -> Keeping {
     let none = Map::new();
-    let value = setting.and_then(|setting| setting.value.as_map()).unwrap_or(&none);
+    let value = match setting {
+        Some(setting) if setting.unread && setting.value.as_map().is_none() => return Keeping::EVERYTHING,
+        setting => setting.and_then(|setting| setting.value.as_map()).unwrap_or(&none),
+    };
     let usual = Moments::default();
     Keeping {
         moments: Moments {

@@ -246,6 +246,51 @@ fn while_the_settings_of_the_store_are_damaged_no_moment_is_given_up_and_setting
     Ok(())
 }
 
+fn change_retention<const N: usize>(store: &Store, members: [(&str, Value); N]) -> Result<Map> {
+    let mut asked = Map::from([("do", "retention")]);
+    for (name, value) in members {
+        asked.insert(name, value);
+    }
+    answer(store, &asked)
+}
+
+/// What was set is lost with the setting, and may have kept more than any default.
+#[test]
+fn a_part_of_a_damaged_setting_that_is_set_again_gives_nothing_up_of_the_rest() -> Result<()> {
+    let mut sim = Sim::new(16);
+    let store = sim.open()?;
+    store.set_outcomes_kept(60 * MINUTE)?;
+    let many = VersionsKept { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: 100 };
+    store.set_retention("cache", Retention::History(many))?;
+    store.close()?;
+    hurt_last(&mut sim, b"outcomes_us");
+    hurt_last(&mut sim, b"explicit_us");
+    let store = sim.open()?;
+    change_retention(&store, [("collection", "cache".into()), ("explicit_us", 0.into())])?;
+    let rest = VersionsKept { explicit: Duration::ZERO, autosaves: Duration::MAX, newest: u32::MAX };
+    assert_eq!(store.retention("cache")?, Retention::History(rest));
+    store.set_outcomes_kept(MINUTE)?;
+    assert_eq!((store.moments()?, store.outcomes_kept()?), (Moments::ALL, MINUTE));
+    assert!(store.stats().thinning_failure.is_none());
+    Ok(())
+}
+
+#[test]
+fn a_change_of_what_is_kept_is_answered_though_another_setting_is_damaged() -> Result<()> {
+    let mut sim = Sim::new(17);
+    brief(&mut sim)?.close()?;
+    hurt_where(&mut sim, b"newest only");
+    let store = sim.open()?;
+    let of = |name: &str| ("collection", Value::from(name));
+    change_retention(&store, [of("counts"), ("newest", 7.into())])?;
+    change_retention(&store, [of("cache"), ("outcomes_us", 9_000_000.into())])?;
+    let said = change_retention(&store, [of("cache"), ("trust_clock", true.into())])?;
+    assert_eq!(said.get("newest").and_then(Value::as_u64), Some(u32::MAX.into()), "all of it is kept");
+    assert_eq!(store.outcomes_kept()?, Duration::from_secs(9));
+    assert_eq!(change_retention(&store, [of("cache")]).unwrap_err().kind(), ErrorKind::Damaged);
+    Ok(())
+}
+
 #[test]
 fn while_a_pin_is_damaged_no_moment_is_given_up_and_it_can_be_unpinned() -> Result<()> {
     let mut sim = Sim::new(7);

@@ -21,7 +21,10 @@ pub(super) fn retention(store: &Store, asked: Asked<'_>) -> Result<Map> {
     let known = [&["collection", "trust_clock"][..], &OF_COLLECTION, &OF_STORE].concat();
     asked.only(&known)?;
     let collection = asked.text_if("collection")?;
+    let collection =
+        collection.map(|name| CollectionName::new(name).map(|known| (name, known))).transpose()?;
     let changes = |names: &[&str]| names.iter().any(|name| asked.get(name).is_some());
+    let trusts = asked.flag("trust_clock")?;
     if collection.is_none() && changes(&OF_COLLECTION) {
         return Err(wrong("versions are kept by collection: name one".to_owned()));
     }
@@ -38,28 +41,29 @@ pub(super) fn retention(store: &Store, asked: Asked<'_>) -> Result<Map> {
         }
         store.set_outcomes_kept(outcomes)?;
     }
-    if let Some(name) = collection
+    if let Some((name, known)) = &collection
         && changes(&OF_COLLECTION)
     {
-        let stands = store.core.known_retention(&CollectionName::new(name)?)?;
+        let stands = store.core.known_retention(known)?;
         store.set_retention(name, changed(asked, stands)?)?;
     }
-    if asked.flag("trust_clock")? {
+    if trusts {
         store.trust_clock()?;
     }
-    // what was changed is changed, whatever else cannot be read
-    let keeping = match changes(&OF_COLLECTION) {
-        true => store.core.known_keeping()?,
-        false => store.core.keeping(store.core.visible())?,
-    };
-    said(store, collection, keeping)
+    // what was changed is changed, whatever else cannot be read: of that, what can be known
+    let (core, moment) = (&store.core, store.core.visible());
+    let changed = trusts || changes(&OF_COLLECTION) || changes(&OF_STORE);
+    let keeping = if changed { core.known_keeping()? } else { core.keeping(moment)? };
+    let Some((name, known)) = collection else { return Ok(said(store, None, keeping)) };
+    let retention = if changed { core.known_retention(&known)? } else { core.retention(&known, moment)? };
+    Ok(said(store, Some((name, retention)), keeping))
 }
 
-fn said(store: &Store, collection: Option<&str>, keeping: Keeping) -> Result<Map> {
+fn said(store: &Store, of: Option<(&str, Retention)>, keeping: Keeping) -> Map {
     let mut said = Map::new();
-    if let Some(name) = collection {
+    if let Some((name, retention)) = of {
         said.insert("collection", name);
-        match store.retention(name)? {
+        match retention {
             Retention::NewestOnly => drop(said.insert("newest_only", true)),
             Retention::History(kept) => {
                 said.insert("newest_only", false);
@@ -75,7 +79,7 @@ fn said(store: &Store, collection: Option<&str>, keeping: Keeping) -> Result<Map
     said.insert("hours_us", micros(hours));
     said.insert("outcomes_us", micros(outcomes));
     said.insert("nothing_until_us", store.nothing_goes_until());
-    Ok(said)
+    said
 }
 
 /// A setting with the members that are asked for in place of its own.

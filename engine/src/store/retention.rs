@@ -61,7 +61,7 @@ impl Store {
     /// back. Durable on return.
     ///
     /// Mends settings that cannot be read. Outcomes of ids stand beside them: set those too, for they are kept from then on as
-    /// the newest older settings say that can be read, or for the usual time.
+    /// the newest older settings say that can be read, or where there are none for ever.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl Store {
     }
 
     /// Says how long outcomes of idempotency ids are kept from now on; afterwards [`Store::outcome`] answers `Forgotten`, and
-    /// a call that is repeated is done again. Mends settings that cannot be read, as [`Store::set_moments`] does. Durable on
-    /// return.
+    /// a call that is repeated is done again. Mends settings that cannot be read, as [`Store::set_moments`] does: moments are
+    /// kept from then on as the newest older settings say, or where there are none all of them. Durable on return.
     ///
     /// # Errors
     ///
