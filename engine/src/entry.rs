@@ -298,7 +298,7 @@ fn take_bounded(bytes: &[u8], most: usize) -> Option<(usize, &[u8])> {
 #[cold]
 fn malformed(what: &str) -> Error {
     let message = format!(
-        "the stored value is malformed ({what}) although its checksum is right: run `savehold verify`, then `savehold repair`, or read an older version"
+        "the stored value is malformed ({what}) although its checksum is right: read an older version; `savehold verify` says which there is"
     );
     Error::new(ErrorKind::Damaged, message)
 }

@@ -234,6 +234,7 @@ fn a_damaged_value_closes_one_version_and_names_the_one_before() {
     let [version] = &verified.damaged[..] else { panic!("{:?}", verified.damaged) };
     assert_eq!((version.collection.as_str(), version.key.to_string()), ("houses", "oak-1".to_owned()));
     assert_eq!((version.version, version.newest, version.falls_back), (second, true, Some(first)));
+    assert!(!version.record_lost && !verified.repair_helps(), "a repair copies it as it is");
 
     let repaired = repair(&old, &new, go).unwrap();
     assert!(repaired.found.acknowledged_missing() && repaired.lost().next().is_none());

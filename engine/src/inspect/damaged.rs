@@ -21,6 +21,9 @@ pub struct DamagedVersion {
     pub version: Version,
     /// Whether it is the newest of its key that is known of.
     pub newest: bool,
+    /// Whether its record is lost with it: a repaired store goes on with the version before. Otherwise the record is copied as
+    /// it is, and reads of this version are refused in the copy too.
+    pub record_lost: bool,
     /// The newest older version that has a value which is whole; `None` where the key was absent before, or where there
     /// is none.
     pub falls_back: Option<Version>,
@@ -40,7 +43,7 @@ impl Suspects {
         for (lsn, head) in damage.iter().filter_map(|d| Some((d.from, d.head.as_ref()?))) {
             for entry in entries(head).unwrap_or_default() {
                 let versions = keys.entry((entry.collection.0, entry.key.to_vec())).or_default();
-                versions.insert(lsn, State::Damaged);
+                versions.insert(lsn, State::Lost);
             }
         }
         Self(keys)
@@ -65,16 +68,17 @@ impl Suspects {
         for ((collection, key), versions) in &self.0 {
             let Ok(key) = Key::stored(CollectionId(*collection), key) else { continue };
             for (n, (lsn, state)) in versions.iter().rev().enumerate() {
-                if *state != State::Damaged {
+                if state.reads() {
                     continue;
                 }
                 let mut older = versions.range(..lsn).rev();
-                let before = older.find(|(_, state)| **state != State::Damaged);
+                let before = older.find(|(_, state)| state.reads());
                 all.push(DamagedVersion {
                     collection: survey.name(CollectionId(*collection)),
                     key: key.clone(),
                     version: (*lsn).into(),
                     newest: n == 0,
+                    record_lost: *state == State::Lost,
                     falls_back: before
                         .filter(|(_, state)| **state == State::Whole)
                         .map(|(lsn, _)| (*lsn).into()),

@@ -40,6 +40,15 @@ pub(super) enum State {
     Absent,
     /// It has a value, which is damaged.
     Damaged,
+    /// The record that made it is lost.
+    Lost,
+}
+
+impl State {
+    /// Whether readers are told of it what it was.
+    pub(super) fn reads(self) -> bool {
+        matches!(self, Self::Whole | Self::Absent)
+    }
 }
 
 impl Survey {
@@ -87,7 +96,7 @@ impl Survey {
             Ok(_) => Ok(State::Whole),
             Err(e) if e.kind() == ErrorKind::Format => Err(e),
             Err(_) => {
-                let damage = seen.damage(What::Senseless, Weight::Acknowledged, offset, part.bytes);
+                let damage = seen.damage(What::SenselessPart, Weight::Acknowledged, offset, part.bytes);
                 self.senseless.push(damage);
                 Ok(State::Damaged)
             }

@@ -65,6 +65,12 @@ impl Verified {
     pub fn acknowledged_missing(&self) -> bool {
         self.worst() == Some(Weight::Acknowledged)
     }
+
+    /// Whether [`repair`](super::repair) mends any of it. Values whose bytes are damaged it copies as they are.
+    #[must_use]
+    pub fn repair_helps(&self) -> bool {
+        self.damage.iter().any(|damage| damage.weight >= Weight::Blocking && !damage.stays_in_a_copy())
+    }
 }
 
 /// Reads and verifies every byte of the store in the directory `path` and decodes every record. Changes nothing but the

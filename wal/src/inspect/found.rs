@@ -46,6 +46,8 @@ pub enum What {
     Part,
     /// The bytes are as they were written, and mean nothing to the layer above the log.
     Senseless,
+    /// A part of a record's body is as it was written, and means nothing to the layer above the log.
+    SenselessPart,
     /// The directory of a packed segment, or what stands behind it, is unreadable; its records are whole.
     Directory,
     /// A byte between two groups is not zero.
@@ -76,6 +78,7 @@ impl fmt::Display for What {
             Self::Lost => "records are lost",
             Self::Part => "a part of a record is damaged",
             Self::Senseless => "a record makes no sense",
+            Self::SenselessPart => "a part of a record makes no sense",
             Self::Directory => "the directory of the packed segment is unreadable",
             Self::Padding => "unused bytes are not zero",
             Self::Short => "the file is shorter than it was made",
@@ -112,6 +115,12 @@ impl Damage {
             What::Header => self.weight == Weight::Acknowledged,
             _ => false,
         }
+    }
+
+    /// Whether a copy has it too: the record stands, and is copied as it is.
+    #[must_use]
+    pub fn stays_in_a_copy(&self) -> bool {
+        matches!(self.what, What::Part | What::SenselessPart)
     }
 }
 

@@ -251,8 +251,9 @@ Examples:
     /// Copy all that is sound of a damaged store into a new one
     ///
     /// Nothing is changed in place. Every record that validates is copied in order; the report, JSON lines, names each
-    /// lost range of the log, and each key whose newest version is lost, with the version it falls back to. Versions
-    /// and tokens go on above all that was seen. Ends with code 4 if anything that was promised durable is missing.
+    /// lost range of the log, and each version that is lost or cannot be read, with the version its key falls back to. A value
+    /// whose bytes are damaged stays so in the copy: set it anew from that version, or from a backup. Versions and tokens go
+    /// on above all that was seen. Ends with code 4 if anything that was promised durable is missing.
     #[command(after_help = "\
 Examples:
   savehold verify --dir data

@@ -9,7 +9,7 @@ use savehold::Repaired;
 use serde_json::{Value, json};
 
 use super::print;
-use super::verify::{bar, damage_json, held, version_json};
+use super::verify::{advice, bar, damage_json, held, version_json};
 use crate::args::{Args, Repair};
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, record};
@@ -42,6 +42,7 @@ pub fn run(args: &Args, repair: &Repair) -> Result<Exit, Failure> {
         "commits that were promised durable are missing or changed: {} names them",
         repair.report.display()
     ));
+    advice(&repaired.found).iter().for_each(|said| print::note(said));
     Ok(Exit::Damaged)
 }
 
@@ -72,14 +73,18 @@ fn lines(repaired: &Repaired) -> Vec<Value> {
 
 fn fields(repair: &Repair, repaired: &Repaired) -> Vec<(Column, Cell)> {
     let column = |title, name| Column { title, name };
-    let newest = repaired.found.damaged.iter().filter(|version| version.newest).count();
+    let newest = |lost| {
+        let damaged = repaired.found.damaged.iter();
+        damaged.filter(|version| version.newest && version.record_lost == lost).count() as u64
+    };
     vec![
         (column("New store", "to"), Cell::Text(repair.to.display().to_string())),
         (column("Commits copied", "commits"), Cell::Count(repaired.records)),
         (column("Written", "written_bytes"), Cell::Bytes(repaired.bytes)),
         (column("Goes on in timeline", "timeline"), Cell::Text(repaired.timeline.to_string())),
         (column("Ranges lost", "lost_ranges"), Cell::Count(repaired.lost().count() as u64)),
-        (column("Keys set back", "keys_set_back"), Cell::Count(newest as u64)),
+        (column("Keys set back", "keys_set_back"), Cell::Count(newest(true))),
+        (column("Keys that cannot be read", "unreadable_keys"), Cell::Count(newest(false))),
         (
             column("Anything promised is missing", "acknowledged_missing"),
             Cell::Bool(repaired.found.acknowledged_missing()),

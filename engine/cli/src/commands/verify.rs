@@ -28,6 +28,7 @@ const VERSIONS: &[Column] = &[
     Column { title: "Version lost", name: "version" },
     Column { title: "Newest", name: "newest" },
     Column { title: "Falls back to", name: "falls_back" },
+    Column { title: "In a repaired store", name: "repaired" },
 ];
 
 /// Reads every byte of the store and says what that proves.
@@ -39,22 +40,60 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let found = savehold::verify(args.store()?, bar("verifying")).map_err(held)?;
     print::answer(&answer(args.format, &found))?;
     found.damaged_tables.iter().for_each(|said| print::note(said));
+    let repair = "run `savehold repair --to NEW_DIR --report FILE`";
     Ok(match found.worst() {
         Some(Weight::Acknowledged) => {
-            print::note(
-                "commits that were promised durable are missing or changed: restore a backup, or run `savehold repair \
-                 --to NEW_DIR --report FILE`",
-            );
+            if found.repair_helps() {
+                print::note(&format!(
+                    "commits that were promised durable are missing or changed: restore a backup, or {repair}"
+                ));
+            }
+            advice(&found).iter().for_each(|said| print::note(said));
             Exit::Damaged
         }
         Some(Weight::Blocking) => {
-            print::note(
-                "every commit is there, but the store does not open: run `savehold repair --to NEW_DIR --report FILE`",
-            );
+            print::note(&format!("every commit is there, but the store does not open: {repair}"));
             Exit::Damaged
         }
         _ => Exit::Fine,
     })
+}
+
+/// What to do about values that cannot be read, which no repair brings back.
+pub(super) fn advice(found: &Verified) -> Vec<String> {
+    let (newest, older): (Vec<_>, Vec<_>) =
+        found.damaged.iter().filter(|version| !version.record_lost).partition(|version| version.newest);
+    let (own, keys): (Vec<_>, Vec<_>) =
+        newest.into_iter().partition(|version| version.collection.starts_with('$'));
+    let mut said = Vec::new();
+    if !keys.is_empty() {
+        said.push(format!(
+            "newest values that cannot be read: {}; a repair copies them as they are: take each from a backup with \
+             `savehold restore BACKUP --keys-of COLLECTION`, or `savehold get KEY --at VERSION` the version that its key \
+             falls back to, and `savehold set` it",
+            keys.len()
+        ));
+    }
+    if !own.is_empty() {
+        said.push(format!(
+            "entries of the store's own that cannot be read: {}; a repair copies them as they are: restore a backup; a \
+             setting is mended by setting it again with `savehold retention`",
+            own.len()
+        ));
+    }
+    if !older.is_empty() {
+        said.push(format!(
+            "older versions that cannot be read: {}; only a backup has them, and the newest values do not need them",
+            older.len()
+        ));
+    }
+    if said.is_empty() && !found.repair_helps() {
+        said.push(
+            "bytes that were promised durable are changed, and a repair copies them: restore a backup"
+                .to_owned(),
+        );
+    }
+    said
 }
 
 /// Why a store that somebody has is not read byte by byte: what is written meanwhile would look like damage.
@@ -169,7 +208,13 @@ fn version_row(version: &DamagedVersion) -> Vec<Cell> {
         Cell::Version(version.version),
         Cell::Bool(version.newest),
         version.falls_back.map_or(Cell::Nothing, Cell::Version),
+        Cell::Text(repaired(version).to_owned()),
     ]
+}
+
+/// What a read of it answers in a repaired store.
+fn repaired(version: &DamagedVersion) -> &'static str {
+    if version.record_lost { "gone" } else { "cannot be read" }
 }
 
 /// A damaged place as a JSON object.
@@ -193,6 +238,7 @@ pub(super) fn version_json(version: &DamagedVersion) -> Value {
         "version": version.version.to_string(),
         "newest": version.newest,
         "falls_back": version.falls_back.map(|version| version.to_string()),
+        "repaired": repaired(version),
     })
 }
 

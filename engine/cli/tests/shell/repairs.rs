@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::world::{World, files};
+use crate::world::{Ended, World, files};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
@@ -37,12 +37,24 @@ fn a_sound_store_is_proven_and_no_file_of_it_changes() {
     assert_eq!(files(&world.store()), before);
 }
 
+/// A repair does not: it copies a damaged value as it is.
+fn says_what_helps(ended: &Ended) {
+    for part in [
+        "`savehold get KEY --at VERSION`",
+        "`savehold set`",
+        "`savehold restore BACKUP --keys-of COLLECTION`",
+    ] {
+        assert!(ended.err.contains(part), "{part}: {ended:?}");
+    }
+    assert!(!ended.err.contains("`savehold repair"), "{ended:?}");
+}
+
 #[test]
 fn a_damaged_value_is_named_with_what_its_key_falls_back_to() {
     let (world, before) = hurt();
     let ended = world.call(&["verify", "--format", "json"]);
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert!(ended.err.contains("`savehold repair --to NEW_DIR --report FILE`"), "{ended:?}");
+    says_what_helps(&ended);
     let told = json(&ended.out);
     let damaged = &told["damaged"][0];
     assert_eq!((&damaged["key"], &damaged["newest"]), (&"a/2".into(), &true.into()), "{told}");
@@ -60,17 +72,26 @@ fn repair_makes_a_store_that_opens_and_a_report_that_says_what_is_lost() {
     let ended = world.call(&["repair", "--to", "data.new", "--report", "lost.jsonl", "--format", "json"]);
     assert_eq!(ended.code, 4, "{ended:?}");
     let told = json(&ended.out);
-    assert_eq!((&told["acknowledged_missing"], &told["keys_set_back"]), (&true.into(), &1.into()), "{told}");
+    assert_eq!((&told["acknowledged_missing"], &told["keys_set_back"]), (&true.into(), &0.into()), "{told}");
+    assert_eq!(told["unreadable_keys"], 1, "{told}");
+    says_what_helps(&ended);
     assert_eq!(files(&world.store()), untouched);
     let report = std::fs::read_to_string(world.path("lost.jsonl")).expect("written");
     let lines: Vec<Value> = report.lines().map(json).collect();
     let key = lines.iter().find(|line| line["kind"] == "key").expect("a line for the key");
     assert_eq!((&key["key"], &key["falls_back"]), (&"a/2".into(), &before.as_str().into()));
+    assert_eq!(key["repaired"], "cannot be read");
     assert_eq!(lines.last().expect("lines")["kind"], "copied");
 
     assert_eq!(world.ok(&["get", "a/1", "--dir", "data.new"]), world.ok(&["get", "a/1"]));
     assert_eq!(world.call(&["get", "a/2", "--dir", "data.new"]).code, 4);
-    world.ok(&["get", "a/2", "--at", &before, "--dir", "data.new"]);
+    says_what_helps(&world.call(&["verify", "--dir", "data.new"]));
+    let value = world.ok(&["get", "a/2", "--at", &before, "--dir", "data.new"]);
+    world.ok(&["set", "a/2", value.trim(), "--dir", "data.new"]);
+    assert_eq!(world.ok(&["get", "a/2", "--dir", "data.new"]), "\"before\"\n");
+    let verified = world.call(&["verify", "--dir", "data.new"]);
+    assert!(verified.err.contains("older versions that cannot be read: 1"), "{verified:?}");
+    assert!(!verified.err.contains("`savehold"), "nothing is left to do: {verified:?}");
     world.ok(&["set", "a/1", "\"again\"", "--dir", "data.new"]);
     assert!(world.ok(&["get", "a/1", "--dir", "data.new"]).contains("again"));
 }
