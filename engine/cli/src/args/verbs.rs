@@ -118,7 +118,8 @@ Examples:
     ///
     /// A line for each key that a commit changed: version, time, key, what was done, size, origin and idempotency id.
     /// With `--follow` it goes on until it is interrupted, beside the process that has the store; where nobody has it,
-    /// nothing follows. If history was thinned where it is to begin, it says from where on every commit is there.
+    /// nothing follows. A collection that is not there yet is waited for then, and this is said. If history was thinned where
+    /// it is to begin, it says from where on every commit is there.
     #[command(after_help = "\
 Examples:
   savehold tail --from 21:35 --to 21:45 --origin 'build 813*' --format jsonl

@@ -54,7 +54,7 @@ pub fn run(args: &Args, diff: &Diff) -> Result<Exit, Failure> {
         }
     };
     let mut request = Map::from([("do", "diff")]);
-    past::ask_for(&link, &mut request, diff.scope.as_ref(), diff.prefix.as_ref())?;
+    past::ask_for(&link, &mut request, diff.scope.as_ref(), diff.prefix.as_ref(), past::Unknown::Refused)?;
     request.insert("from", when::for_store(&when::at(&link, &diff.from)?));
     request.insert("to", when::for_store(&when::at(&link, &diff.to)?));
     let mut rows = Rows::new(args.format, COLUMNS, TimeZone::system());

@@ -4,26 +4,40 @@ use savehold::name::CollectionName;
 use savehold::{Entry, Error, ErrorKind, Key, Map, Value};
 
 use super::open::Link;
-use super::show;
+use super::{print, show};
 use crate::answer::Said;
 use crate::exit::Failure;
 use crate::keypath::{Keypath, Prefix};
 use crate::output::Cell;
 
+/// What is made of a collection that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// An empty answer would say that nothing was changed in it.
+    Refused,
+    /// It is said, and may come.
+    Awaited,
+}
+
 /// Has a request ask for the keys of a scope alone: one key, those of a collection, or those that begin with `prefix`.
 ///
 /// # Errors
 ///
-/// One key cannot begin with anything. There is no such collection: an empty answer would say that nothing was changed in it.
+/// One key cannot begin with anything. There is no such collection, and `unknown` ones are refused.
 pub fn ask_for(
     link: &Link,
     request: &mut Map,
     scope: Option<&Prefix>,
     prefix: Option<&Key>,
+    unknown: Unknown,
 ) -> Result<(), Failure> {
     let Some(scope) = scope else { return Ok(()) };
-    if !show::is_known(link, scope.collection.as_str())? {
-        return Err(show::no_collection(scope.collection.as_str()));
+    let name = scope.collection.as_str();
+    if !show::is_known(link, name)? {
+        match unknown {
+            Unknown::Refused => return Err(show::no_collection(name)),
+            Unknown::Awaited => print::note(&format!("there is no collection {name} yet: waiting for it")),
+        }
     }
     request.insert("collection", scope.collection.as_str());
     if let Some(key) = &scope.prefix {

@@ -4,8 +4,9 @@ use jiff::tz::TimeZone;
 use savehold::Map;
 
 use super::open::{self, Link};
+use super::past::{self, Unknown};
 use super::print::{self, Out, Reader};
-use super::{past, when};
+use super::when;
 use crate::answer::Said;
 use crate::args::{Args, Tail};
 use crate::exit::{Exit, Failure};
@@ -78,7 +79,9 @@ pub fn run(args: &Args, tail: &Tail) -> Result<Exit, Failure> {
 
 fn request(link: &Link, tail: &Tail) -> Result<Map, Failure> {
     let mut request = Map::from([("do", "changes")]);
-    past::ask_for(link, &mut request, tail.scope.as_ref(), tail.prefix.as_ref())?;
+    let follows = tail.follow && matches!(link, Link::Beside(_));
+    let unknown = if follows { Unknown::Awaited } else { Unknown::Refused };
+    past::ask_for(link, &mut request, tail.scope.as_ref(), tail.prefix.as_ref(), unknown)?;
     if let Some(from) = &tail.from {
         let at = when::at(link, from)?;
         print::note(&format!("behind {}", at.show(&TimeZone::system())));

@@ -344,10 +344,27 @@ fn tail_follows_what_the_holder_writes() {
 }
 
 #[test]
+fn tail_waits_for_a_collection_that_is_not_there_yet() {
+    let world = World::held();
+    world.ok(&["set", "players/42", "1"]);
+    let mut tail = world.start(&["tail", "arrivals", "--follow", "--from", "-1h", "--format", "jsonl"]);
+    let said = std::io::BufReader::new(tail.stderr.take().expect("a pipe"));
+    let mut said = std::io::BufRead::lines(said).map(|line| line.expect("text"));
+    assert!(said.any(|line| line.contains("there is no collection arrivals yet: waiting")), "it ended");
+    world.ok(&["set", "arrivals/1", "1"]);
+    let (mut line, out) = (String::new(), tail.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("it can be read");
+    assert_eq!(json(&line)["key"], "arrivals/1");
+    tail.kill().expect("killed");
+    tail.wait().expect("gone");
+}
+
+#[test]
 fn nothing_follows_where_nobody_has_the_store() {
     let world = World::new();
     world.ok(&["set", "players/42", "1"]);
     let ended = world.call(&["tail", "--follow", "--from", "-1h", "--format", "jsonl"]);
     assert_eq!((ended.code, ended.out.lines().count()), (0, 1), "{ended:?}");
     assert!(ended.err.contains("nothing follows"), "{ended:?}");
+    assert!(world.call(&["tail", "arrivals", "--follow"]).err.contains("no collection arrivals;"));
 }
