@@ -1,6 +1,6 @@
 //! Pure: moments as callers name them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::ids::Version;
 
@@ -31,5 +31,50 @@ impl At {
 impl From<Version> for At {
     fn from(version: Version) -> Self {
         Self::Version(version)
+    }
+}
+
+/// A time of the system's clock, to the microsecond. What lies outside of [`At::Time`] is its nearest end: before 1970 no store
+/// held anything, so the moment is the same.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = savehold::Store::in_memory()?;
+/// use std::time::{Duration, SystemTime};
+///
+/// let coins = store.collection::<u64>("coins")?;
+/// coins.set("42", &100)?;
+/// let then = SystemTime::now() - Duration::from_secs(3600);
+/// assert!(coins.get_at("42", then)?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+impl From<SystemTime> for At {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Self::Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_the_system_is_a_moment_to_the_microsecond() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let cases = [
+            (epoch, 0),
+            (epoch + Duration::from_nanos(1_999), 1),
+            (epoch + Duration::from_secs(1_577_836_800), 1_577_836_800_000_000),
+            (epoch - Duration::from_nanos(1), 0),
+            (epoch - Duration::from_secs(1 << 32), 0),
+        ];
+        for (time, us) in cases {
+            assert_eq!(At::from(time), At::Time(us), "{time:?}");
+        }
+        if let Some(far) = epoch.checked_add(Duration::from_secs(1 << 45)) {
+            assert_eq!(At::from(far), At::Time(u64::MAX));
+        }
     }
 }
