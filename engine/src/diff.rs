@@ -61,6 +61,8 @@ pub struct Diff {
     after: Option<Vec<u8>>,
     found: VecDeque<Differs>,
     read_bytes: u64,
+    /// Whoever closes the store waits for it.
+    at_desk: bool,
 }
 
 /// A key with its versions at the older and the newer moment.
@@ -84,7 +86,14 @@ impl Diff {
             after: None,
             found: VecDeque::new(),
             read_bytes: 0,
+            at_desk: false,
         }
+    }
+
+    /// The same, for somebody at the desk: it answers [`ErrorKind::Closed`](crate::ErrorKind::Closed) as soon as the store is
+    /// about to be closed.
+    pub(crate) fn at_desk(self) -> Self {
+        Self { at_desk: true, ..self }
     }
 
     /// Only keys of this collection.
@@ -138,14 +147,20 @@ impl Diff {
     fn step(&mut self) -> Result<Option<Difference>> {
         loop {
             while let Some(differs) = self.found.pop_front() {
+                self.check_closing()?;
                 if let Some(difference) = self.read(differs)? {
                     return Ok(Some(difference));
                 }
             }
+            self.check_closing()?;
             if !self.look()? {
                 return Ok(None);
             }
         }
+    }
+
+    fn check_closing(&self) -> Result<()> {
+        if self.at_desk { self.to.core().check_closing() } else { Ok(()) }
     }
 
     /// Goes through the next page of keys; false where there is none.

@@ -94,6 +94,8 @@ pub struct Changes {
     pending: Option<Followed>,
     until: Lsn,
     over: bool,
+    /// Whoever closes the store waits for it.
+    at_desk: bool,
 }
 
 /// Which commits, and how much of them.
@@ -120,7 +122,21 @@ impl Changes {
         let from = Lsn::from_raw(moment.raw() + 1); // behind nothing stands the first that ever was, kept whole or not
         let follower = core.wal.follow(from);
         let (wanted, names) = (Wanted::default(), Names::default());
-        Ok(Self { core, follower, wanted, names, pending: None, until: Lsn::MAX, over: false })
+        Ok(Self {
+            core,
+            follower,
+            wanted,
+            names,
+            pending: None,
+            until: Lsn::MAX,
+            over: false,
+            at_desk: false,
+        })
+    }
+
+    /// The same, for somebody at the desk: it is over as soon as the store is about to be closed, and not with its last commit.
+    pub(crate) fn at_desk(self) -> Self {
+        Self { at_desk: true, ..self }
     }
 
     /// Only what was done to keys of this collection, which need not be there yet.
@@ -192,6 +208,9 @@ impl Changes {
     /// - [`ErrorKind::Corrupt`], [`ErrorKind::Closed`], [`ErrorKind::Halted`]: the feed is over.
     pub fn try_next(&mut self) -> Result<Option<Commit>> {
         while !self.ended() {
+            if self.at_desk {
+                self.core.check_closing()?;
+            }
             let next = self.pending.take().map_or_else(|| self.follower.try_next(), |next| Ok(Some(next)));
             let followed = match next {
                 Ok(Some(followed)) if followed.lsn <= self.until => followed,

@@ -352,6 +352,27 @@ mod tests {
     }
 
     #[test]
+    fn a_diff_and_changes_at_the_desk_stop_where_the_store_closes() {
+        let store = crate::Store::in_memory().unwrap();
+        let docs = store.collection::<i64>("docs").unwrap();
+        let then = docs.set("a", &1).unwrap();
+        docs.set("a", &2).unwrap();
+        for verb in ["diff", "changes"] {
+            let ask = || {
+                let asked = crate::Map::from([("do", verb.to_owned()), ("from", then.to_string())]);
+                crate::control::answer(&store, &asked)
+            };
+            ask().unwrap();
+            store.core.closing.store(true, Ordering::Release);
+            assert_eq!(ask().unwrap_err().kind(), ErrorKind::Closed, "{verb}");
+            store.core.closing.store(false, Ordering::Release);
+        }
+        store.core.give_up_work();
+        assert_eq!(store.diff(then, crate::At::Now).unwrap().count(), 1, "a hook may want to know");
+        assert_eq!(store.changes(then).unwrap().try_next().unwrap().unwrap().changes[0].key, "a");
+    }
+
+    #[test]
     fn a_backup_and_keys_out_of_one_stop_where_the_store_closes() {
         let store = crate::Store::in_memory().unwrap();
         let then = store.collection::<i64>("docs").unwrap().set("a", &1).unwrap();

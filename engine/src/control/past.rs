@@ -55,7 +55,7 @@ fn said_of(store: &Store, pin: Pin) -> Result<Map> {
 pub(super) fn diff(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["from", "to", "collection", "key", "prefix", "after", "limit"])?;
     let most = asked.count_if("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let mut diff = store.diff(asked.at("from")?, asked.at("to")?)?;
+    let mut diff = store.diff(asked.at("from")?, asked.at("to")?)?.at_desk();
     if let Some(collection) = asked.text_if("collection")? {
         diff = diff.collection(collection);
     }
@@ -107,7 +107,7 @@ pub(super) fn changes(store: &Store, asked: Asked<'_>) -> Result<Map> {
     asked.only(&["from", "until", "collection", "key", "prefix", "origin", "values", "limit", "wait_ms"])?;
     let most = asked.count_if("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let wait = Duration::from_millis(asked.count_if("wait_ms")?.unwrap_or(0)).min(WAIT_MAX);
-    let mut changes = wanted(store.changes(asked.at("from")?)?, asked)?;
+    let mut changes = wanted(store.changes(asked.at("from")?)?.at_desk(), asked)?;
     let (mut commits, mut bytes): (Vec<Value>, u64) = (Vec::new(), 0);
     while (commits.len() as u64) < most && bytes < PAGE_BYTES {
         let wait = if commits.is_empty() { wait } else { Duration::ZERO };
