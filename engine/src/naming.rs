@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::draft::{Draft, Write};
 use crate::entry::{Entry, EntryHead};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::ids::{CollectionId, Version};
 use crate::index::{Direction, KeyRange, Kind};
 use crate::inner_key::UNDONE;
@@ -120,10 +121,9 @@ impl Core {
         if self.forgotten().is_some_and(|forgotten| forgotten >= stored.lsn) {
             return Ok(None);
         }
-        let value: Value = codec::decode(stored.entry.head.format, &stored.entry.value)?;
-        let version = value.get("version").and_then(Value::as_str).map(str::parse);
+        let version = noted_version(stored.entry.head.format, &stored.entry.value)?;
         let say = "an undone receipt in $set names no version: run `savehold verify`, then `savehold repair`";
-        version.transpose()?.map(Some).ok_or_else(|| Error::new(ErrorKind::Corrupt, say))
+        version.map(Some).ok_or_else(|| Error::new(ErrorKind::Corrupt, say))
     }
 
     fn number_of(&self, prefix: &str, name: &str, moment: Lsn) -> Result<Option<u32>> {
@@ -221,6 +221,12 @@ fn prefixed(prefix: String) -> OwnRange {
 pub(crate) fn collection_in(collection: CollectionId, key: &[u8]) -> Option<(String, u32)> {
     let text = (collection == CollectionId::SET).then(|| std::str::from_utf8(key).ok())??;
     numbered(text.strip_prefix(COLLECTION)?)
+}
+
+/// The version of a commit that a restore undid, as the value of its note says it.
+pub(crate) fn noted_version(format: Format, value: &[u8]) -> Result<Option<Version>> {
+    let value: Value = codec::decode(format, value)?;
+    Ok(value.get("version").and_then(Value::as_str).map(str::parse).transpose()?)
 }
 
 /// The name and the number that stand in `name/number`.

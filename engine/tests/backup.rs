@@ -94,6 +94,38 @@ fn receipts_behind_the_moment_are_undone_and_apply_again() {
     );
 }
 
+/// Who is told that nobody knows an id takes it for one that was never granted.
+#[test]
+fn receipts_that_one_restore_undid_are_undone_behind_the_next_one_too() {
+    let world = World::new();
+    let buy = |store: &Store, id: &str| {
+        let coins = store.collection::<i64>("coins").unwrap();
+        let Once::Now(version) = coins.set_once(id, "42", &1).unwrap() else { panic!("{id} is new") };
+        version
+    };
+    let before = world.coins.set("42", &0).unwrap();
+    let early = buy(&world.store, "early");
+    let [late, again] = ["late", "again"].map(|id| buy(&world.store, id));
+    let (backups, path) = (world.path("backups"), world.path("one"));
+    world.store.backup(&backups).unwrap();
+    assert_eq!(restore(&backups, &path, early).unwrap().lost.receipts.len(), 2);
+
+    let store = opened(&path);
+    assert_eq!(store.outcome("again").unwrap(), Outcome::Undone(again));
+    let again = buy(&store, "again");
+    store.backup(&backups).unwrap();
+    store.close().unwrap();
+    let lost = restore_in_place(&backups, &path, before, Restore::new()).unwrap().restored.lost;
+    let receipts: Vec<Version> = lost.receipts.iter().map(|receipt| receipt.version).collect();
+    assert_eq!(receipts, [early, again], "what was undone before is lost no second time");
+
+    let store = opened(&path);
+    for (id, version) in [("early", early), ("late", late), ("again", again)] {
+        assert_eq!(store.outcome(id).unwrap(), Outcome::Undone(version), "{id}");
+    }
+    assert_eq!(store.outcome("never").unwrap(), Outcome::NotCommitted);
+}
+
 #[test]
 fn a_store_is_set_back_where_it_stands_and_the_one_of_before_is_kept() {
     let world = World::new();

@@ -379,6 +379,10 @@ fn receipts_that_the_store_has_and_no_backup_are_undone_by_a_restore_in_its_plac
     assert_eq!(store.outcome("in the store alone")?, Outcome::Undone(done));
     assert_eq!(store.collection::<i64>("coins")?.get("42")?.map(|entry| entry.value), Some(0));
     drop(store);
+    restore_in_place(&from, &place, then, Restore::new())?; // what the first one noted stands in the store alone too
+    let store = Store::open(&place)?;
+    assert_eq!(store.outcome("in the store alone")?, Outcome::Undone(done));
+    drop(store);
 
     // too damaged to be looked through: restored all the same, and known is what the backup holds
     std::fs::write(place.join("MANIFEST"), b"damaged").expect("writes");

@@ -1,10 +1,11 @@
 //! Pure: what goes over into a restored store besides its past: leases that end, receipts that are undone.
 //!
 //! The first commits of the new timeline remove every lease that stood at the moment, so that a token of before is
-//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows. Out of a
+//! fenced, and note each idempotency id behind the moment, so that `outcome` answers `Undone` and not that nobody knows. So they
+//! do of an id that an earlier restore undid, where its note lies behind the moment too: the commit stands in no log any more. Out of a
 //! thinned backup there is a first commit in any case: the present lies behind the moment then, and is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use savehold_wal::backup::{Carry, Cut, Passing};
@@ -21,7 +22,7 @@ use crate::error::Result;
 use crate::ids::{CollectionId, Version};
 use crate::inner_key::UNDONE;
 use crate::load::unreadable;
-use crate::naming::collection_in;
+use crate::naming::{collection_in, noted_version};
 use crate::record::{Author, Effect, Head, HeadWriter, Part};
 use crate::value::{Map, Value, codec};
 
@@ -34,6 +35,8 @@ pub(super) struct Gather {
     /// Keys of `$lease` that stand at the moment.
     leases: BTreeMap<Vec<u8>, ()>,
     pub(super) tally: Tally,
+    /// Ids that earlier restores undid, as they noted behind the moment, and the commits.
+    undone_before: BTreeMap<Vec<u8>, Version>,
     thinned: Vec<Thinned>,
     cut: Cut,
     between: Between,
@@ -46,7 +49,8 @@ impl Gather {
     /// Nothing yet of a moment where a backup whose files were `thinned` is cut; the time is that of the first commits.
     pub(super) fn new(thinned: Vec<Thinned>, cut: Cut, now_us: u64) -> Self {
         let (leases, tally, names) = (BTreeMap::new(), Tally::default(), BTreeMap::new());
-        Self { leases, tally, thinned, cut, between: Between::UNKNOWN, names, now_us }
+        let undone_before = BTreeMap::new();
+        Self { leases, tally, undone_before, thinned, cut, between: Between::UNKNOWN, names, now_us }
     }
 
     /// The names of the collections that are not whole, or their numbers where the backup has no name.
@@ -64,7 +68,8 @@ impl Gather {
         let head = Head::decode(passing.head())?;
         self.between.note(passing.lsn, passing.kept);
         if !passing.kept {
-            self.undo(passing.lsn, passing.time_us, &head)?;
+            let part = |part: Part| passing.part(part.offset, part.bytes);
+            self.undo((passing.lsn, passing.time_us), &head, part)?;
         }
         for entry in head.entries() {
             let entry = entry?;
@@ -84,16 +89,30 @@ impl Gather {
         Ok(())
     }
 
-    /// Takes note of a commit that is undone.
-    fn undo(&mut self, lsn: Lsn, time_us: u64, head: &Head<'_>) -> Result<()> {
+    /// Takes note of a commit that is undone, of which `part` answers what it put.
+    fn undo<'b>(
+        &mut self,
+        (lsn, time_us): (Lsn, u64),
+        head: &Head<'_>,
+        part: impl Fn(Part) -> Option<&'b [u8]>,
+    ) -> Result<()> {
         self.tally.commit(time_us);
         if let Some(id) = head.author.id {
             self.tally.receipts.push(Receipt { id: id.to_vec(), version: Version::from(lsn), time_us });
         }
         for entry in head.entries() {
             let entry = entry?;
-            if !entry.collection.is_reserved() {
-                self.tally.key(time_us, entry.collection, entry.key);
+            match (entry.collection, entry.effect) {
+                (CollectionId::SET, Effect::Put(put)) => {
+                    if let Some(id) = entry.key.strip_prefix(UNDONE) {
+                        let said = part(put).and_then(version_in);
+                        self.undone_before.insert(id.to_vec(), said.unwrap_or(lsn.into()));
+                    }
+                }
+                (collection, _) if !collection.is_reserved() => {
+                    self.tally.key(time_us, collection, entry.key);
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -110,7 +129,8 @@ impl Gather {
             if seen.lsn >= through
                 && let Ok(head) = Head::decode(seen.head())
             {
-                _ = self.undo(seen.lsn, seen.time_us, &head);
+                let part = |part: Part| seen.part(part.offset.checked_add(seen.body_offset())?, part.bytes);
+                _ = self.undo((seen.lsn, seen.time_us), &head, part);
             }
             Ok(())
         };
@@ -132,14 +152,20 @@ impl Gather {
     }
 
     fn undone(&self) -> Result<Vec<Frame>> {
-        let frame = |receipts: &[Receipt]| {
-            let entries = receipts.iter().map(|receipt| self.entry(receipt)).collect::<Result<Vec<_>>>()?;
-            let mut frame = FrameWriter::new(192 * receipts.len());
+        let own: BTreeSet<&[u8]> = self.tally.receipts.iter().map(|receipt| &*receipt.id).collect();
+        let before = self.undone_before.iter().map(|(id, version)| (&**id, *version));
+        let before = before.filter(|(id, _)| !own.contains(id)); // one that was applied again is undone again
+        let receipts = self.tally.receipts.iter().map(|receipt| (&*receipt.id, receipt.version));
+        let all: Vec<(&[u8], Version)> = receipts.chain(before).collect();
+        let frame = |undone: &[(&[u8], Version)]| {
+            let entries =
+                undone.iter().map(|(_, version)| self.entry(*version)).collect::<Result<Vec<_>>>()?;
+            let mut frame = FrameWriter::new(192 * undone.len());
             frame.head(|out| {
                 let (mut head, mut offset) = (HeadWriter::begin(out, &Author::NOBODY)?, 0);
-                for (receipt, entry) in receipts.iter().zip(&entries) {
+                for ((id, _), entry) in undone.iter().zip(&entries) {
                     let bytes = u32::try_from(entry.bytes()).expect("a few dozen");
-                    head.put(CollectionId::SET, &[UNDONE, &receipt.id].concat(), Part { offset, bytes })?;
+                    head.put(CollectionId::SET, &[UNDONE, id].concat(), Part { offset, bytes })?;
                     offset += PART_HEADER_BYTES as u32 + bytes;
                 }
                 Ok::<(), crate::error::Error>(())
@@ -149,18 +175,24 @@ impl Gather {
             }
             Ok(frame.finish()?)
         };
-        self.tally.receipts.chunks(ENTRIES_MAX).map(frame).collect()
+        all.chunks(ENTRIES_MAX).map(frame).collect()
     }
 
-    fn entry(&self, receipt: &Receipt) -> Result<Entry> {
+    fn entry(&self, undone: Version) -> Result<Entry> {
         let mut map = Map::default();
-        map.insert("version", receipt.version.to_string());
+        map.insert("version", undone.to_string());
         let mut bytes = Vec::new();
         let format = codec::encode(&Value::Map(map), &mut bytes)?;
         let (attributes, schema) = (Attributes::NONE, Bytes::new());
         let head = EntryHead { created_us: self.now_us, attributes, schema, format };
         Ok(Entry { head, value: Bytes::from(bytes) })
     }
+}
+
+/// The version that a note of what was undone says; none where it cannot be read.
+fn version_in(part: &[u8]) -> Option<Version> {
+    let (head, value) = EntryHead::decode(part).ok()?;
+    noted_version(head.format, value).ok()?
 }
 
 /// A commit that changes nothing.
