@@ -125,7 +125,7 @@ pub use key::{Key, KeyRef};
 pub use lease::{Ended, HeldKey, Policy, Wanted};
 pub use listing::{Keys, KeysOf, Page, Scan, Versions};
 pub use moments::OpenSnapshot;
-pub use options::{Control, Create, Durability, Options, Progress};
+pub use options::{Control, Create, Durability, Options, Progress, Unwritable};
 pub use pin::Pin;
 pub use profile::{
     Adjustment, Builder, CloseReport, Compatible, Doc, DryRun, Edit, Event, Letter, Migrated, Mismatch,

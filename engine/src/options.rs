@@ -10,7 +10,7 @@ use std::time::Duration;
 use savehold_wal::OnProgress;
 use savehold_wal::backup::Packing;
 use savehold_wal::segment::file::Access;
-pub use savehold_wal::{Create, Durability, Progress};
+pub use savehold_wal::{Create, Durability, Progress, Unwritable};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -96,6 +96,14 @@ impl Options {
     /// empty world.
     pub fn create(mut self, create: Create) -> Self {
         self.wal.create = create;
+        self
+    }
+
+    /// What opening makes of a directory that cannot be written, because its medium is for reading only or its files are another
+    /// user's; default [`Unwritable::Refused`]. With [`Unwritable::Read`] the store is open to read only
+    /// ([`Store::read_only`](crate::Store::read_only)), and nothing in the directory is changed.
+    pub fn unwritable(mut self, unwritable: Unwritable) -> Self {
+        self.wal.unwritable = unwritable;
         self
     }
 

@@ -254,8 +254,9 @@ impl Store {
     }
 
     /// Why the store is open to read only, if it is: opening after an unclean stop found no space on the disk, and the
-    /// message says how many bytes it needs. Reads, history and listings work; every write answers this error, and
-    /// nothing was changed. With that space, closing and opening again recovers fully.
+    /// message says how many bytes it needs; or nothing in its directory can be written, and
+    /// [`Options::unwritable`](crate::Options::unwritable) has it read all the same. Reads, history and listings work; every
+    /// write answers this error, and nothing was changed. Once it is mended, closing and opening again recovers fully.
     #[must_use]
     pub fn read_only(&self) -> Option<Error> {
         self.core.wal.read_only().map(Error::from)

@@ -2,11 +2,12 @@
 //! it is an error. Whatever it is, everything acknowledged is there, then and after the next opening.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 use savehold_wal::Durability::{Buffered, Synced};
 use savehold_wal::sim::{Choice, Failure, Fault, SimDisk, When};
-use savehold_wal::{Append, ErrorKind, Frame, Urgency, Wal};
+use savehold_wal::{Append, ErrorKind, Frame, Unwritable, Urgency, Wal};
 use support::check::{Promise, judge, records, segments, verify};
 use support::history::{Finding, History, Stop};
 use support::world::{Step, World, small_segments};
@@ -166,6 +167,60 @@ fn recover(
             .map_err(|e| format!("{ended:?}, then a power cut, {choice:?}: {e}"))?;
     }
     Ok(ended)
+}
+
+/// Every write is refused for good, and says why.
+fn is_unwritable(log: &Wal) -> Result<(), Finding> {
+    let why = log.read_only().ok_or("not open to read only")?;
+    let refused = log.append(b"never", b"written").map(drop);
+    if log.report().lacking_bytes > 0 || !why.message().contains("LOCK") || refused.is_ok() {
+        return Err(format!("answers {refused:?}, and says: {why}"));
+    }
+    log.sync().map(drop).map_err(|e| format!("all of it is durable, and a sync answers {e:?}"))
+}
+
+#[test]
+fn a_log_on_a_medium_that_is_for_reading_only_is_read_and_nothing_is_changed() {
+    let mut read = 0_u64;
+    for script in SCRIPTS {
+        crashed(script, budget::stride(3), &mut |world, crashed| {
+            let mut machine = machine(crashed.disk.fork());
+            machine.disk.set_read_only(true);
+            let before = files(&machine.disk);
+            let refused = machine.try_open().map(drop).map_err(|e| e.kind());
+            machine.options.unwritable = Unwritable::Read;
+            let log = match machine.try_open() {
+                Ok(log) => log,
+                Err(e) if world.history.required(crashed.stop, crashed.change) == 0 => {
+                    let none = [ErrorKind::ReadOnly, ErrorKind::Missing, ErrorKind::Io];
+                    return none.contains(&e.kind()).then_some(()).ok_or(format!("no log: {e:?}"));
+                }
+                Err(e) => return Err(format!("to read only: {e:?}")),
+            };
+            read += 1;
+            let (history, change) = served(&log, &world.history, crashed)?;
+            is_unwritable(&log)?;
+            drop(log);
+            if refused.is_ok() || files(&machine.disk) != before {
+                return Err(format!("something was changed, or {refused:?} is no refusal"));
+            }
+            machine.disk.set_read_only(false);
+            let log = machine.try_open().map_err(|e| format!("written again: {e:?}"))?;
+            if let Some(e) = log.read_only() {
+                return Err(format!("it can be written, and says: {e}"));
+            }
+            drop(log);
+            let promise = Promise { history: &history, stop: Stop::Cut, change, options: &world.options };
+            verify(&machine.disk.reboot(Choice::KeepNone), &promise, 6)
+        });
+    }
+    assert!(read > 20, "{read}");
+}
+
+/// The bytes of every file.
+fn files(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
+    let bytes = |path: &str| disk.read(Path::new(path)).expect("it is there");
+    disk.files().into_iter().map(|(path, _)| (path.clone(), bytes(&path))).collect()
 }
 
 /// True where the fault may hit a sync of a file, which loses what it should have made durable.

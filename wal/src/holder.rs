@@ -82,10 +82,22 @@ pub(crate) fn read(vfs: &dyn Vfs, root: &Path) -> Holder {
 
 /// Writes LOCK. It informs and counts; nothing depends on it, so it is not synced, and a full disk is no matter.
 pub(crate) fn write(env: &Env, root: &Path, unfinished: u32) {
+    _ = try_write(env, root, unfinished);
+}
+
+fn try_write(env: &Env, root: &Path, unfinished: u32) -> io::Result<()> {
     let holder = Holder { pid: std::process::id(), since_us: env.clock.wall_us(), unfinished };
-    if let Ok(file) = env.vfs.open(&root.join(LOCK), OpenMode::Truncate) {
-        _ = file.write_at(&mut [IoSlice::new(holder.encode().as_bytes())], 0);
-    }
+    let file = env.vfs.open(&root.join(LOCK), OpenMode::Truncate)?;
+    file.write_at(&mut [IoSlice::new(holder.encode().as_bytes())], 0)
+}
+
+/// Why nothing in the directory can be written, if that is so: what holds for LOCK, which is written by every open, holds for all.
+pub(crate) fn unwritable(env: &Env, root: &Path, unfinished: u32) -> Option<Error> {
+    let refused = |e: &io::Error| {
+        matches!(e.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    };
+    let e = try_write(env, root, unfinished).err().filter(refused)?;
+    Some(Error::io(ErrorKind::ReadOnly, "writing", &root.join(LOCK), e))
 }
 
 #[cfg(test)]

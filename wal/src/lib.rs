@@ -93,7 +93,7 @@ pub use group::Placed;
 pub use holder::take as take_lock;
 pub use iterate::Replay;
 pub use lsn::Lsn;
-pub use options::{Create, Durability, OnProgress, Options, Progress};
+pub use options::{Create, Durability, OnProgress, Options, Progress, Unwritable};
 pub use pack::{Candidate, Packed, Packing, Sealed, Stay};
 pub use place::Urgency;
 pub use reader::Record;

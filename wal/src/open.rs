@@ -2,7 +2,8 @@
 //!
 //! Opening: settle the directory, lock it, read or make the catalog, recover, write down what recovery decided, build
 //! the state. Nothing is served before the last of these; what they leave after a crash is in `recover` and `manifest`.
-//! Where a step finds no space nothing more is changed, and the log is opened to read (`shortage`).
+//! Where a step finds no space nothing more is changed, and the log is opened to read; where nothing can be written, and the
+//! options say so, nothing is from the beginning (`shortage`).
 
 use std::io;
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::limits::BLOCK_BYTES;
 use crate::log::{Counters, EngineTime, KeeperBell, LET_GO_AFTER, Log, Order, Removed};
 use crate::lsn::Lsn;
 use crate::mapped::MappedWrites;
-use crate::options::{Create, Options};
+use crate::options::{Create, Options, Unwritable};
 use crate::recover::{Recovered, Recovery, given_up};
 use crate::report::{ClockNote, RecoveryReport};
 use crate::schedule;
@@ -48,7 +49,15 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     if unfinished > 0 {
         options.access = Access::Pread; // the last open died in the middle: perhaps of a bad sector under a map
     }
-    let Found { mut catalog, made, shortage } = load_or_make(&env, root, new)?;
+    let unwritable = match options.unwritable {
+        Unwritable::Refused => None,
+        Unwritable::Read => holder::unwritable(&env, root, unfinished),
+    };
+    if unwritable.is_some() {
+        options.access = Access::Pread; // an open that dies cannot be counted
+    }
+    let Found { mut catalog, made, shortage } =
+        load_or_make(&env, root, new, unwritable.map(Shortage::of_leave))?;
     let generation = catalog.next_generation()?;
     holder::write(&env, root, unfinished.saturating_add(1));
     let recovery = Recovery { env: &env, root, access: options.access, catalog: &mut catalog, shortage };
@@ -66,7 +75,9 @@ pub(crate) fn open(env: Env, root: &Path, mut options: Options) -> Result<(Arc<L
     }
     let read_only = recovered.shortage.take().map(|shortage| {
         let manifest = space_of(catalog.encode().len() as u64);
-        report.lacking_bytes = recovered.unwritten + manifest + BLOCK_BYTES; // a block for LOCK
+        if shortage.is_of_space() {
+            report.lacking_bytes = recovered.unwritten + manifest + BLOCK_BYTES; // a block for LOCK
+        }
         shortage.refusal(root, report.lacking_bytes, env.vfs.free_bytes(root).unwrap_or(0))
     });
     Ok((Arc::new(build(env, root, options, lock, catalog, recovered, read_only)), report))
@@ -222,15 +233,18 @@ struct Found {
     catalog: Catalog,
     /// It was made just now.
     made: bool,
-    /// There was no space to make it durable, which asks only that nothing is changed on its word.
+    /// There was no space or no leave to make it durable, which asks only that nothing is changed on its word.
     shortage: Option<Shortage>,
 }
 
-fn load_or_make(env: &Env, root: &Path, may_make: bool) -> Result<Found> {
+fn load_or_make(env: &Env, root: &Path, may_make: bool, unwritable: Option<Shortage>) -> Result<Found> {
     let dir = root.join(LOG_DIR);
-    let shortage = match manifest::finish(&*env.vfs, root) {
-        Err(NotReplaced::Failed(e)) => return Err(e),
-        finished => Shortage::of(finished.map_err(NotReplaced::into_error))?,
+    let shortage = match unwritable {
+        Some(shortage) => Some(shortage),
+        None => match manifest::finish(&*env.vfs, root) {
+            Err(NotReplaced::Failed(e)) => return Err(e),
+            finished => Shortage::of(finished.map_err(NotReplaced::into_error))?,
+        },
     };
     if let Some(catalog) = manifest::load(&*env.vfs, root)? {
         return Ok(Found { catalog, made: false, shortage });

@@ -19,6 +19,16 @@ pub enum Create {
     Never,
 }
 
+/// What opening makes of a directory that cannot be written: its medium is for reading only, or it is another user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Unwritable {
+    /// An error: whoever means to write learns it at once.
+    #[default]
+    Refused,
+    /// The log is open to read only, and nothing is changed. The lock is taken all the same: nobody writes meanwhile.
+    Read,
+}
+
 /// When a commit is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
@@ -66,6 +76,8 @@ impl fmt::Debug for OnProgress {
 pub struct Options {
     /// Whether opening may make a log.
     pub create: Create,
+    /// What is made of a directory that cannot be written.
+    pub unwritable: Unwritable,
     /// How long opening waits for another holder of the directory.
     pub lock_wait: Duration,
     /// Maps or `pread`.
@@ -104,6 +116,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             create: Create::IfMissing,
+            unwritable: Unwritable::Refused,
             lock_wait: Duration::from_secs(5),
             access: Access::Mapped,
             in_flight_bytes_max: 64 << 20,

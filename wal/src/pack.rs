@@ -26,6 +26,7 @@ use crate::segment::catalog::{Catalog, SegmentEntry, generation_behind};
 use crate::segment::file::{Segment, entry_of};
 use crate::segment::name::{LOG_DIR, UNFINISHED, segment_name};
 use crate::segment::packing::{Judged, PackedFile, not_written};
+use crate::vfs::OpenMode;
 use crate::window::{GLANCE_BYTES, Window};
 
 /// A record that may be kept, in part or whole.
@@ -230,7 +231,14 @@ impl Log {
             self.remove_own(&path);
         })?;
         let access = self.options.access;
-        let segment = Segment::open(&*self.env.vfs, &self.root, &entry_of(header), header.store, access)?;
+        let segment = Segment::open(
+            &*self.env.vfs,
+            &self.root,
+            &entry_of(header),
+            header.store,
+            access,
+            OpenMode::Write,
+        )?;
         Ok((segment, done))
     }
 

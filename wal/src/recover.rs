@@ -25,7 +25,7 @@ use crate::scan::{self, Skim, Span, last_whole};
 use crate::segment::catalog::{Catalog, SegmentEntry};
 use crate::segment::file::{Access, Segment, corrupt, entry_of};
 use crate::shortage::Shortage;
-use crate::vfs::VfsFile;
+use crate::vfs::{OpenMode, VfsFile};
 
 mod look;
 mod stock;
@@ -175,9 +175,16 @@ impl Recovery<'_> {
         Ok(goes_on)
     }
 
+    /// How files are opened that may be written: to read, where nothing can be.
+    fn mode(&self) -> OpenMode {
+        let unwritable = self.shortage.as_ref().is_some_and(|shortage| !shortage.is_of_space());
+        if unwritable { OpenMode::Read } else { OpenMode::Write }
+    }
+
     fn open_segments(&self) -> Result<Vec<Arc<Segment>>> {
         let open = |entry: &SegmentEntry| {
-            let segment = Segment::open(&*self.env.vfs, self.root, entry, self.catalog.store, self.access)?;
+            let (vfs, store) = (&*self.env.vfs, self.catalog.store);
+            let segment = Segment::open(vfs, self.root, entry, store, self.access, self.mode())?;
             if entry.kind == SegmentKind::Log && entry.end.is_none() {
                 segment.find_filled(); // the log may go on in it, and nothing of it was read yet
             }

@@ -77,7 +77,10 @@ impl Recovery<'_> {
         if !self.goes_on(written)? {
             return Ok(None); // if it got its name all the same, the next open finds it and takes it over
         }
-        Segment::open(&*self.env.vfs, self.root, &entry_of(header), header.store, self.access).map(Some)
+        let entry = entry_of(header);
+        let rest =
+            Segment::open(&*self.env.vfs, self.root, &entry, header.store, self.access, OpenMode::Write)?;
+        Ok(Some(rest))
     }
 }
 

@@ -93,7 +93,8 @@ impl Wal {
     /// - [`ErrorKind::Full`]: there is no space to make a log.
     ///
     /// Where recovery has no space to write what it decided, this is no error: the log is open to read
-    /// ([`Wal::read_only`]), everything acknowledged is there, and nothing on the disk was changed.
+    /// ([`Wal::read_only`]), everything acknowledged is there, and nothing on the disk was changed. So it is with
+    /// [`Unwritable::Read`](crate::Unwritable::Read) where nothing in the directory can be written.
     pub fn open_in(env: Env, root: &Path, options: Options) -> Result<Self> {
         let (log, report) = open(env, root, options)?;
         let threads = start_threads(&log)?;

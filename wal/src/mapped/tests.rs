@@ -18,6 +18,7 @@ use crate::options::{Durability, Options};
 use crate::place::Urgency;
 use crate::schedule::{pause, share};
 use crate::sim::{Choice, Failure, Fault, SimDisk, When, alone};
+use crate::vfs::OpenMode;
 use crate::wal::{Append, Wal};
 
 /// Records that are written on the simulated disk before a stretch is there, which the last of them asks for.
@@ -325,8 +326,9 @@ fn zeros_are_written_where_nothing_was_placed_since_and_left_out_where_they_take
         assert_eq!(mapped.begin_part(&wanted, &wanted.range, frames), Some(making), "part {part}");
         assert_eq!(mapped.is_zeroed(&wanted.segment, &wanted.range), making == Making::Zeros);
     }
-    let other =
-        Arc::new(Segment::open(&disk, Path::new("/store"), &entry, log.store, Access::Pread).unwrap());
+    let other = Arc::new(
+        Segment::open(&disk, Path::new("/store"), &entry, log.store, Access::Pread, OpenMode::Write).unwrap(),
+    );
     let elsewhere = Wanted { segment: other, range: wanted.range.clone(), syncs: mapped.syncs };
     assert_eq!(mapped.begin_part(&elsewhere, &elsewhere.range, frames), None, "not the active segment");
     mapped.begin_sync();

@@ -13,7 +13,7 @@ use crate::segment::catalog::SegmentEntry;
 use crate::segment::file::{Access, Segment, corrupt, entry_of, read_header};
 use crate::segment::fill::is_zeros;
 use crate::segment::name::{LOG_DIR, UNFINISHED, parse_segment_name, segment_name};
-use crate::vfs::{OpenMode, VfsFile};
+use crate::vfs::VfsFile;
 use crate::window::{WINDOW_BYTES, Window};
 
 /// Space on the disk that lets files which were removed stay open for a while.
@@ -84,7 +84,7 @@ impl Recovery<'_> {
     fn unnamed(&mut self, path: PathBuf, base: Lsn, stock: &mut Stock) -> Result<()> {
         let path = path.as_path();
         let io = |e| Error::io(ErrorKind::Io, "opening", path, e);
-        let file = self.env.vfs.open(path, OpenMode::Write).map_err(io)?;
+        let file = self.env.vfs.open(path, self.mode()).map_err(io)?;
         let header = match read_header(&*file, path) {
             Ok(header) => header,
             Err(e) if e.kind() != ErrorKind::Corrupt => return Err(e),
@@ -135,8 +135,8 @@ impl Recovery<'_> {
                 return Err(corrupt(path, "is made of segments that are not named in MANIFEST"));
             }
         }
-        let segment =
-            Segment::open(&*self.env.vfs, self.root, &entry_of(&header), header.store, Access::Pread)?;
+        let (entry, mode) = (entry_of(&header), self.mode());
+        let segment = Segment::open(&*self.env.vfs, self.root, &entry, header.store, Access::Pread, mode)?;
         let mut window = Window::new(&segment, segment.capacity_end(), WINDOW_BYTES, Vec::new())?;
         if window.has_groups()? {
             return Err(corrupt(path, "holds records and is not named in MANIFEST"));
@@ -194,7 +194,7 @@ mod tests {
     use crate::segment::fill::write_zeros;
     use crate::segment::name::{LOCK, MANIFEST};
     use crate::sim::{Failure, Fault, Sim, When};
-    use crate::vfs::Vfs as _;
+    use crate::vfs::{OpenMode, Vfs as _};
     use crate::wal::Wal;
 
     /// Opens a log beside two files of the log that have no header: one of zeros alone, and behind it one of zeros and `last`.

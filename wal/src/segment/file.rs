@@ -147,9 +147,10 @@ impl Segment {
         entry: &SegmentEntry,
         store: StoreId,
         access: Access,
+        mode: OpenMode,
     ) -> Result<Self> {
         let path = root.join(LOG_DIR).join(segment_name(entry.base, entry.generation));
-        let file = vfs.open(&path, OpenMode::Write).map_err(|e| match e.kind() {
+        let file = vfs.open(&path, mode).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => corrupt(&path, "is named in MANIFEST and missing"),
             _ => Error::io(ErrorKind::Io, "opening", &path, e),
         })?;

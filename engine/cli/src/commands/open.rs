@@ -4,7 +4,8 @@
 //! Which way it was is said on standard error. The store is given up as soon as the call is done.
 //!
 //! Only `init`, `load`, `demo` and `bench` make a store. Every other verb says so where there is none: an unmounted
-//! disk must not look like an empty world.
+//! disk must not look like an empty world. A store that cannot be written, because its medium is for reading only or its
+//! files are another user's, is read: verbs that only look work there.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use savehold::control::{self, Advance, Client};
-use savehold::{Control, Create, Error, ErrorKind, Map, Options, Store, Value};
+use savehold::{Control, Create, Error, ErrorKind, Map, Options, Store, Unwritable, Value};
 use savehold_wal::clock::{Clock, OsClock};
 use savehold_wal::schedule;
 
@@ -137,6 +138,11 @@ fn said(dir: &Path, create: Create) -> Result<Link, Failure> {
         Link::Alone(_) => format!("opened {}, which nobody had", dir.display()),
         Link::Beside(client) => format!("asked process {}, which has {}", client.pid(), dir.display()),
     });
+    if let Link::Alone(store) = &link
+        && let Some(why) = store.read_only()
+    {
+        print::note(why.message());
+    }
     Ok(link)
 }
 
@@ -188,6 +194,10 @@ fn opened(dir: &Path, create: Create) -> savehold::Result<Store> {
         }
         ControlFlow::Continue(())
     };
-    let options = Options::new().create(create).origin(control::COMMAND_LINE).on_progress(told);
+    let options = Options::new()
+        .create(create)
+        .unwritable(Unwritable::Read)
+        .origin(control::COMMAND_LINE)
+        .on_progress(told);
     options.control(Control::Off).lock_wait(Duration::ZERO).open(dir)
 }

@@ -1,8 +1,9 @@
 //! What reading verbs print, in each format.
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::world::{World, both_ways, way};
+use crate::world::{World, both_ways, files, way};
 
 both_ways!(
     get_prints_the_value_alone_or_all_that_is_known,
@@ -317,6 +318,53 @@ fn long_answers_about_the_past_come_whole(world: World) {
     assert!(diff.iter().all(|row| row["old"] == json("1") && row["new"] == json("2")));
     assert!(diff.is_sorted_by_key(|row| row["key"].as_str().map(str::to_owned)));
     assert_eq!(world.ok(&["tail", "--from", "empty", "--format", "jsonl"]).lines().count(), 5000);
+}
+
+/// A directory of another user, or on a medium that is for reading only. Root may write whatever its mode says: then there is nothing to
+/// be seen here, and `tests/crash` has the same on a disk that refuses everybody.
+#[test]
+fn a_store_that_cannot_be_written_is_read_and_left_as_it_is() {
+    let world = World::new();
+    played(&world);
+    let before = files(&world.store());
+    let leave = |mode: u32| {
+        for dir in ["data/log", "data/index", "data"].map(|dir| world.path(dir)) {
+            let inside =
+                std::fs::read_dir(&dir).into_iter().flatten().map(|entry| entry.expect("listed").path());
+            let all: Vec<_> = inside.filter(|path| path.is_file()).collect();
+            for path in all.into_iter().chain([dir].into_iter().filter(|dir| dir.exists())) {
+                let mode = if path.is_dir() { mode | 0o100 } else { mode };
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+            }
+        }
+    };
+    leave(0o400);
+    if std::fs::OpenOptions::new().write(true).open(world.path("data/LOCK")).is_err() {
+        for words in [
+            &["get", "players/42"][..],
+            &["list"],
+            &["list", "players", "--values"],
+            &["history", "players/42"],
+            &["dump"],
+            &["stat"],
+            &["diff", "--from", "-1h"],
+            &["tail", "--from", "-1h"],
+            &["sessions"],
+            &["pins"],
+            &["retention"],
+            &["backup", "make", "backups"],
+            &["verify"],
+        ] {
+            let ended = world.call(words);
+            assert_eq!(ended.code, 0, "{words:?}: {ended:?}");
+            assert!(words == ["verify"] || ended.err.contains("open to read only"), "{words:?}: {ended:?}");
+        }
+        let refused = world.call(&["set", "players/42", "1"]);
+        assert!(refused.code == 5 && refused.err.contains("copy the directory"), "{refused:?}");
+    }
+    leave(0o600);
+    assert_eq!(files(&world.store()), before);
+    world.ok(&["set", "players/42", "1"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn write(root: &Path, records: &[Kept]) -> (PathBuf, Vec<u64>) {
 
 fn open(root: &Path, access: Access) -> Segment {
     let header = header();
-    Segment::open(&*Env::os().vfs, root, &entry_of(&header), header.store, access).unwrap()
+    Segment::open(&*Env::os().vfs, root, &entry_of(&header), header.store, access, OpenMode::Read).unwrap()
 }
 
 /// What asking for a part comes to, as it is shared and, where there is a map, as it is lent: both the same.

@@ -22,6 +22,10 @@ impl Vfs for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let creates = matches!(mode, OpenMode::CreateNew | OpenMode::Truncate);
         let (mut state, fault) = self.enter(if creates { Call::Change } else { Call::Look })?;
+        let writes = !matches!(mode, OpenMode::Read | OpenMode::Plain);
+        if writes {
+            state.may_change()?;
+        }
         let change = state.change();
         let number = state.image.open(change, place_of(path), mode)?;
         if let Err(e) = state.end(fault) {
@@ -29,12 +33,7 @@ impl Vfs for SimDisk {
             return Err(e);
         }
         let told = AtomicU64::new(state.image.file(number).failed_syncs);
-        Ok(Arc::new(SimFile {
-            disk: self.clone(),
-            number,
-            told,
-            writes: !matches!(mode, OpenMode::Read | OpenMode::Plain),
-        }))
+        Ok(Arc::new(SimFile { disk: self.clone(), number, told, writes }))
     }
 
     /// Soon, so that short runs come to it.
@@ -44,6 +43,7 @@ impl Vfs for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (mut state, fault) = self.enter(Call::Change)?;
+        state.may_change()?;
         let change = state.change();
         state.image.rename(change, place_of(from), place_of(to))?;
         state.end(fault)
@@ -51,6 +51,7 @@ impl Vfs for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let (mut state, fault) = self.enter(Call::Change)?;
+        state.may_change()?;
         let change = state.change();
         state.image.remove(change, place_of(path))?;
         state.end(fault)
@@ -65,6 +66,7 @@ impl Vfs for SimDisk {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let (mut state, fault) = self.enter(Call::Change)?;
+        state.may_change()?;
         let change = state.change();
         state.image.create_dir(change, &dir_of(dir))?;
         state.end(fault)
@@ -107,6 +109,7 @@ impl Vfs for SimDisk {
 
     fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
         let (mut state, fault) = self.enter(Call::Change)?;
+        state.may_change()?;
         let change = state.change();
         state.image.link(change, place_of(file), place_of(name))?;
         state.end(fault)

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustix::io::Errno;
 
 pub use choice::{Choice, Fate, Pending, Tear, What};
 pub use digest::Weight;
@@ -57,6 +58,8 @@ struct State {
     tape: Option<Vec<Image>>,
     /// It says that everything on it lies on one file system.
     one_file_system: bool,
+    /// It is mounted to read only.
+    read_only: bool,
     /// Syncs that stop before they do anything, by their numbers, and how many stand there.
     held: Vec<u64>,
     standing: usize,
@@ -87,6 +90,7 @@ impl SimDisk {
             seed,
             tape: None,
             one_file_system: false,
+            read_only: false,
             held: Vec::new(),
             standing: 0,
         });
@@ -226,6 +230,11 @@ impl SimDisk {
     /// Limits the space of the disk to so many bytes, or to none; what is stored already stays.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.state.lock().image.capacity = bytes;
+    }
+
+    /// Mounts the disk to read only, or to write again: nothing can be opened to be written meanwhile, and no name changes.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.0.state.lock().read_only = read_only;
     }
 
     /// Bytes of space that are taken.
@@ -380,6 +389,10 @@ impl State {
         };
         self.dead = Some(death);
         Err(death.error())
+    }
+
+    fn may_change(&self) -> io::Result<()> {
+        if self.read_only { Err(Errno::ROFS.into()) } else { Ok(()) }
     }
 
     /// The number of the change under way.
