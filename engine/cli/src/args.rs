@@ -72,7 +72,7 @@ First steps:
   savehold set --dir data players/42 '{\"coins\": 100}'
   savehold update --dir data players/42 --merge-json '{\"level\": 2}'
   savehold history --dir data players/42
-  savehold get --dir data players/42 --at -5m";
+  savehold diff --dir data --from -5m";
 
 const READ_ON: &str =
     "Each verb explains itself: `savehold get --help`. Keys, moments, exit codes: `savehold --help`.";

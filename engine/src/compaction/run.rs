@@ -162,14 +162,14 @@ impl Core {
         let sealed = self.wal.sealed().ok()?;
         let Some(oldest) = sealed.first() else {
             let span = self.wal.span();
-            let held_by = "it is being written".to_owned();
+            let held_by = "new commits: it is being written".to_owned();
             return Some(OldestFile { version: span.start.into(), bytes: 0, dead_bytes: 0, held_by });
         };
         let file = self.files(&sealed).first().copied()?;
         let archived = self.archived();
         let held_by = match () {
             () if oldest.end > self.floor(&layers) => {
-                "a checkpoint is to come: not all of it is in an index table".to_owned()
+                "a checkpoint that is to come: not all of it is in an index table".to_owned()
             }
             () if oldest.end > self.given_up() => {
                 "retention: it reaches into the time of which every moment is kept".to_owned()

@@ -1,7 +1,7 @@
 //! Corridor: the inventories of a destination, read and judged one by one.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::destination::{Destination, Shelf, damaged, failed};
 use super::inventory::{INVENTORY_BYTES_MAX, Inventory};
@@ -109,6 +109,15 @@ pub(super) fn read(destination: &dyn Destination, name: BackupName) -> Result<In
         }
         _ => damaged(&path, "is damaged"),
     })
+}
+
+/// That a destination holds no backup.
+pub(super) fn none_in(root: &Path) -> Error {
+    let say = format!(
+        "there is no backup in {}: is the disk mounted? To make one, run `savehold backup make`",
+        root.display()
+    );
+    Error::new(ErrorKind::Missing, say)
 }
 
 /// Refuses a destination in which another log keeps its backups.

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::destination::{Destination, Directory, Shelf};
 use super::form::is_piece;
 use super::keep::Keep;
-use super::listing::{BackupName, read_all};
+use super::listing::{BackupName, none_in, read_all};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,12 +46,8 @@ pub enum Do {
 pub fn prune(env: &Env, root: &Path, keep: &Keep, what: Do) -> Result<Pruned> {
     let root = &env.full_path(root)?;
     let destination = Directory::new(env, root);
-    let missing = || {
-        let say = format!("there is no backup in {}: is the disk mounted?", root.display());
-        Error::new(ErrorKind::Missing, say)
-    };
     if read_all(&destination)?.is_empty() {
-        return Err(missing());
+        return Err(none_in(root));
     }
     let _lock = destination.lock()?.ok_or_else(|| super::copy::locked(root))?;
     let _taken = destination.take_pieces()?.ok_or_else(|| being_read(root))?;

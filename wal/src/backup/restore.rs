@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::destination::{Destination, Directory, Shelf};
 use super::inventory::{Held, Inventory, sum};
-use super::listing::{BackupName, Listed, check_store, read_all};
+use super::listing::{BackupName, Listed, check_store, none_in, read_all};
 use super::making::Making;
 use super::meter::Meter;
 use super::passing::{Carry, passing};
@@ -78,8 +78,7 @@ impl Source {
         let kept = destination.keep_pieces()?;
         let listed = read_all(&destination)?;
         if listed.is_empty() {
-            let say = format!("there is no backup in {}: is the disk mounted?", root.display());
-            return Err(Error::new(ErrorKind::Missing, say));
+            return Err(none_in(root));
         }
         Ok(Self {
             env: env.clone(),

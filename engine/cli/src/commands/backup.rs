@@ -146,13 +146,15 @@ fn verified(args: &Args, from: &Path) -> Result<Exit, Failure> {
         0 => "every backup is as it was written",
         _ => "backups are damaged",
     };
-    let fields = [
+    let mut fields = vec![
         (column("Verdict", "verdict"), Cell::Text(verdict.to_owned())),
         (column("Backups", "backups"), Cell::Count(checked.backups)),
         (column("Pieces", "pieces"), Cell::Count(checked.pieces)),
         (column("Verified", "verified_bytes"), Cell::Bytes(checked.bytes)),
-        (column("Damage", "damage"), Cell::Json(Value::from(faults.clone()).to_string())),
     ];
+    if args.format != Format::Table {
+        fields.push((column("", "damage"), Cell::Json(Value::from(faults.clone()).to_string())));
+    }
     print::answer(&record(args.format, &fields, &TimeZone::system()))?;
     for fault in &checked.faults {
         let names: Vec<String> = fault.backups.iter().map(ToString::to_string).collect();

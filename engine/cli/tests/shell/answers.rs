@@ -118,6 +118,7 @@ fn stat_counts_what_users_wrote(world: World) {
     assert!(stat["last_recovery"].is_null(), "{stat}");
     let table = world.ok(&["stat"]);
     assert!(table.contains("Keys ") && !table.contains("Last recovery"), "{table}");
+    assert!(table.contains(", held by new commits: it is being written"), "{table}");
     let none = world.call(&["stat", "--recoveries", "--format", "json"]);
     assert_eq!(none.out, "[]\n");
     assert!(none.err.contains("clean one"), "{none:?}");
