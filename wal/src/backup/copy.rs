@@ -436,7 +436,8 @@ fn check_copy(listed: &[Listed], catalog: &Catalog, durable: Lsn) -> Result<()> 
         as_written.map(|entry| ((entry.base, entry.generation), entry.number)).collect();
     let foreign = |held: &Held| {
         let ours = numbers.get(&(held.base, held.generation));
-        !held.is_packed() && ours.is_some_and(|number| *number != held.number)
+        let same_timeline = held.base >= own.first(); // what a repair copied of earlier ones has numbers of its own
+        same_timeline && !held.is_packed() && ours.is_some_and(|number| *number != held.number)
     };
     let other = |i: &Inventory| {
         let same = i.timelines.last().is_some_and(|t| (t.number, t.offset) == (own.number, own.offset));

@@ -7,6 +7,7 @@ use super::*;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::Frame;
+use crate::inspect::{self, Inspector};
 use crate::lsn::Lsn;
 use crate::options::{Options, Progress};
 use crate::pack::Stay;
@@ -854,6 +855,45 @@ fn an_older_copy_of_a_log_does_not_write_over_its_archive() {
         }
         assert_eq!(files(&rolled_back, DEST), there);
     }
+}
+
+/// A copy of all that is sound in a log, as a repair makes it.
+fn repair(env: &Env, root: &Path, to: &str) {
+    let inspector = Inspector::open(env, root, Duration::ZERO).unwrap();
+    let inspection = inspector.inspect(&mut go, |_| Ok(())).unwrap();
+    inspector.copy(&inspection, Path::new(to), &mut go, |_| Ok(inspect::Keep::Yes)).unwrap();
+}
+
+#[test]
+fn an_archive_goes_on_after_a_repair_and_not_from_an_older_copy_of_what_was_repaired() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    log.close().unwrap();
+    repair(&sim.env(), sim.dir(), TO);
+    let repaired = Wal::open_in(sim.env(), Path::new(TO), options()).unwrap();
+    let first = commit(&repaired, &mut model, 50, 2500);
+    archive(&sim.env()).step(&repaired, b"").unwrap();
+    let rolled_back = sim.disk().fork();
+    for n in 51..58 {
+        commit(&repaired, &mut model, n, 2500);
+        archive(&sim.env()).step(&repaired, b"").unwrap();
+        back_up(&repaired).unwrap();
+    }
+    repaired.sync().unwrap();
+    archive(&sim.env()).step(&repaired, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, "/again").unwrap();
+    assert_eq!(contents(&sim.env(), "/again").unwrap(), model);
+    for (path, _) in files(&rolled_back, DEST) {
+        rolled_back.uproot(&path).unwrap();
+    }
+    files(&sim.disk(), DEST).iter().for_each(|(path, bytes)| rolled_back.plant(path, bytes).unwrap());
+    let env = env_of(&mut sim, &rolled_back);
+    let copy = Wal::open_in(env.clone(), Path::new(TO), options()).unwrap();
+    let mut then = until(&model, first);
+    (0..20).for_each(|n| _ = commit(&copy, &mut then, 60 + n, 2500));
+    let refused = archive(&env).step(&copy, b"").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Superseded, "{refused}");
+    assert!(refused.message().contains("older copy"), "{refused}");
 }
 
 #[test]
