@@ -287,12 +287,16 @@ fn new_store_id(env: &Env) -> StoreId {
 }
 
 /// Days since 2020, at least 1: a later store, restore or repair begins a larger one.
+///
+/// A clock that is wrong by a century does not say which day it is: numbers are never given back, and the last one would
+/// leave none for whatever is restored or repaired later.
 pub(crate) fn first_timeline(env: &Env) -> Timeline {
     const YEAR_2020_US: u64 = 1_577_836_800_000_000;
     const DAY_US: u64 = 86_400_000_000;
+    const DAYS_MAX: u64 = 40_000; // in 2129
     let begun_us = env.clock.wall_us();
     let days = begun_us.saturating_sub(YEAR_2020_US) / DAY_US;
-    let number = u16::try_from(days).unwrap_or(u16::MAX).max(1);
+    let number = if days > DAYS_MAX { 1 } else { (days as u16).max(1) };
     Timeline { number, offset: 0, branch: Lsn::NONE, begun_us }
 }
 

@@ -1391,6 +1391,40 @@ fn restores_from_two_destinations_never_hand_out_one_place_twice_and_the_later_o
     }
 }
 
+/// So far ahead that no timeline has the number of the day.
+const CENTURIES_US: i64 = 180 * 366 * 86_400 * 1_000_000;
+
+#[test]
+fn a_clock_that_is_wrong_by_centuries_at_a_restore_costs_one_timeline() {
+    let (mut sim, log, model) = world();
+    back_up(&log).unwrap();
+    let first = model.keys().next().unwrap().timeline();
+    let mut begun = Vec::new();
+    for (to, by_us) in [("/a", CENTURIES_US), ("/b", -CENTURIES_US), ("/c", CENTURIES_US)] {
+        sim.step_wall(by_us);
+        begun.push(restore(&sim.env(), Moment::Latest, to).unwrap().timeline);
+        assert_eq!(contents(&sim.env(), to).unwrap(), model);
+    }
+    assert_eq!(begun, [first + 1, first + 2, first + 3]);
+}
+
+#[test]
+fn a_log_made_while_the_clock_was_wrong_by_centuries_is_restored_and_repaired() {
+    let (mut sim, mut model) = (Sim::new(3), Model::new());
+    sim.step_wall(CENTURIES_US);
+    let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    commit(&log, &mut model, 1, 900);
+    back_up(&log).unwrap();
+    log.close().unwrap();
+    for (by_us, restored, repaired) in [(0, "/a", "/b"), (-CENTURIES_US, "/c", "/d")] {
+        sim.step_wall(by_us);
+        restore(&sim.env(), Moment::Latest, restored).unwrap();
+        repair(&sim.env(), sim.dir(), repaired);
+        assert_eq!(contents(&sim.env(), restored).unwrap(), model);
+        assert_eq!(contents(&sim.env(), repaired).unwrap(), model);
+    }
+}
+
 #[test]
 fn what_compaction_made_of_segments_never_takes_their_place_in_a_destination() {
     let (mut sim, log, mut model) = world();
