@@ -269,7 +269,9 @@ impl<'a> Taking<'a> {
                 false => wanted.segment.disk_bytes() - DATA_OFFSET,
             };
         }
-        let covered = self.known.get(&identity(&wanted.entry)).map_or(wanted.entry.base, Held::covered);
+        let known = self.known.get(&identity(&wanted.entry));
+        let stands = |held: &&Held| held.covered() < wanted.to || same_end(held, wanted);
+        let covered = known.filter(stands).map_or(wanted.entry.base, Held::covered);
         wanted.to.bytes_since(covered).unwrap_or(0)
     }
 
@@ -290,8 +292,12 @@ impl<'a> Taking<'a> {
             last_us: 0,
             pieces: Vec::new(),
         });
+        let same = same_end(&held, wanted);
         held.end = entry.end;
         if held.covered() >= wanted.to {
+            if !same {
+                self.run_of(wanted).times(&mut held, wanted.to, meter)?;
+            }
             return Ok(held);
         }
         let lacking = wanted.to.bytes_since(held.covered()).unwrap_or(0);
@@ -323,7 +329,7 @@ impl<'a> Taking<'a> {
             piece.form = if self.links { Form::Segment } else { copied };
         }
         let name = held.name(&piece);
-        let run = Run { destination: self.destination, segment: &wanted.segment, store: self.log.store };
+        let run = self.run_of(wanted);
         let damaged = self.copying.damaged;
         let passed = match (self.names.contains(&name), piece.form) {
             (true, _) => run.adopt(held, &mut piece, damaged, meter)?,
@@ -335,6 +341,13 @@ impl<'a> Taking<'a> {
         self.linked_bytes += passed.linked_bytes;
         self.names.insert(name);
         Ok(piece)
+    }
+
+    fn run_of<'w>(&self, wanted: &'w Wanted) -> Run<'w>
+    where
+        'a: 'w,
+    {
+        Run { destination: self.destination, segment: &wanted.segment, store: self.log.store }
     }
 
     /// A sealed segment of which nothing is there need not be copied, where the disk is the same.
@@ -375,6 +388,12 @@ fn kept(pieces: &[Piece], lacking: u64, name: BackupName) -> usize {
         bytes += pieces[kept].bytes();
     }
     kept
+}
+
+/// Whether a segment ends in the destination where it is to end now: where it goes on there, as where a restore undid what
+/// lies behind, its last time is not that of its end.
+fn same_end(held: &Held, wanted: &Wanted) -> bool {
+    held.is_packed() || held.covered() == wanted.to && held.end.is_none_or(|end| end == wanted.to)
 }
 
 pub(super) fn identity(entry: &SegmentEntry) -> (Lsn, u32, u64) {

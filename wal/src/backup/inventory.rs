@@ -99,7 +99,7 @@ pub struct Held {
     pub records: u64,
     /// Engine time of its first group, microseconds since 1970.
     pub first_us: u64,
-    /// Engine time of its last group, microseconds since 1970.
+    /// Engine time of its last group before its end, microseconds since 1970.
     pub last_us: u64,
     /// What lies in the destination, from the base on.
     pub pieces: Vec<Piece>,

@@ -94,6 +94,13 @@ impl Run<'_> {
         self.or_abandon(&name, done)
     }
 
+    /// Notes in `held`, of which the destination has more than the log goes through, when that ends. What the log itself has
+    /// damaged lies there whole: only its groups are looked at.
+    pub(super) fn times(&self, held: &mut Held, to: Lsn, meter: &mut Meter<'_>) -> Result<()> {
+        let mut all = Piece { from: held.base, to, crc: 0, form: Form::Plain };
+        self.pass(held, &mut all, Damaged::Keep, meter, &mut |_| Ok(())).map(drop)
+    }
+
     fn or_abandon(&self, name: &str, done: Result<Passed>) -> Result<Passed> {
         if done.is_err() {
             self.destination.abandon(Shelf::Pieces, name);

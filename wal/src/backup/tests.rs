@@ -212,6 +212,52 @@ fn a_time_restores_what_was_committed_until_then() {
     }
 }
 
+/// A backup before and one behind records of which each comes ten seconds behind the one before, all in one segment:
+/// of each of the two that the first backup lacks the place, and a time right behind it.
+fn two_backups_of_one_segment(sim: &mut Sim, log: &Wal, model: &mut Model) -> [(Lsn, u64); 2] {
+    back_up(log).unwrap();
+    let both = [80, 81].map(|n| {
+        sim.advance(Duration::from_secs(10));
+        let lsn = commit(log, model, n, 50);
+        (lsn, log.time_us())
+    });
+    sim.advance(Duration::from_secs(10));
+    back_up(log).unwrap();
+    let source = Source::open(&sim.env(), Path::new(DEST)).unwrap();
+    let [first, second] = [1, 2].map(|n| source.inventory(BackupName::Numbered(n)).unwrap());
+    let ours = second.segments.last().unwrap();
+    assert!(first.segments.last().unwrap().identity() == ours.identity() && both[1].0 < ours.covered());
+    both
+}
+
+fn restore_number(env: &Env, n: u64, to: &str) -> Wal {
+    let source = Source::open(env, Path::new(DEST)).unwrap().only(BackupName::Numbered(n)).unwrap();
+    source.restore(BackupName::Numbered(n), Cut::NOTHING, Path::new(to), 0, &mut Nothing, &mut go).unwrap();
+    Wal::open_in(env.clone(), Path::new(to), options()).unwrap()
+}
+
+#[test]
+fn a_time_between_a_backup_and_its_restore_means_the_timeline_that_was_live_then() {
+    let (mut sim, log, mut model) = world();
+    let [(late, late_us), (latest, _)] = two_backups_of_one_segment(&mut sim, &log, &mut model);
+    let restored = [(1, "/first"), (2, "/second")].map(|(n, to)| {
+        sim.advance(Duration::from_secs(3600));
+        restore_number(&sim.env(), n, to)
+    });
+    commit(&restored[0], &mut Model::new(), 90, 50);
+    back_up(&restored[0]).unwrap();
+    restore(&sim.env(), Moment::Time(late_us), "/late").unwrap();
+    assert_eq!(contents(&sim.env(), "/late").unwrap(), until(&model, late));
+    // of the whole segment only the backup of the log that ends within it says anything now
+    sim.disk().uproot(Path::new("/backups/backups/00000002.backup")).unwrap();
+    commit(&restored[1], &mut Model::new(), 91, 50);
+    back_up(&restored[1]).unwrap();
+    restore(&sim.env(), Moment::Time(late_us), "/late-again").unwrap();
+    assert_eq!(contents(&sim.env(), "/late-again").unwrap(), until(&model, late));
+    restore(&sim.env(), Moment::At(latest), "/latest").unwrap();
+    assert_eq!(contents(&sim.env(), "/latest").unwrap(), until(&model, latest));
+}
+
 #[test]
 fn a_second_backup_copies_what_is_new_and_both_restore() {
     let (mut sim, log, mut model) = world();
