@@ -224,6 +224,7 @@ impl Source {
         let mut meter = Meter::new(&self.env, total, tell);
         meter.advance(0)?;
         let (timeline, claimed) = self.claim(known)?;
+        let timeline = timeline.behind(inventory.time_us);
         let mut making = Making {
             env: &self.env,
             destination: &self.destination,

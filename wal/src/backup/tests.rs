@@ -259,6 +259,29 @@ fn a_time_between_a_backup_and_its_restore_means_the_timeline_that_was_live_then
 }
 
 #[test]
+fn a_time_of_before_means_the_timeline_of_before_where_the_clock_was_behind_at_the_restore() {
+    let (mut sim, log, mut model) = world();
+    let early = *model.keys().last().unwrap();
+    let [(late, late_us), (latest, latest_us)] = two_backups_of_one_segment(&mut sim, &log, &mut model);
+    log.close().unwrap();
+    sim.step_wall(-2 * 86_400_000_000);
+    restore(&sim.env(), Moment::At(early), "/early").unwrap();
+    repair(&sim.env(), sim.dir(), "/repaired");
+    for log in ["/early", "/repaired"] {
+        let disk = sim.disk().fork();
+        let env = env_of(&mut sim, &disk);
+        let log = Wal::open_in(env.clone(), Path::new(log), options()).unwrap();
+        commit(&log, &mut Model::new(), 90, 50);
+        back_up(&log).unwrap();
+        for (n, (last, time_us)) in [(late, late_us), (latest, latest_us)].into_iter().enumerate() {
+            let to = format!("{TO}-{n}");
+            restore(&env, Moment::Time(time_us), &to).unwrap();
+            assert_eq!(contents(&env, &to).unwrap(), until(&model, last), "{n}");
+        }
+    }
+}
+
+#[test]
 fn a_second_backup_copies_what_is_new_and_both_restore() {
     let (mut sim, log, mut model) = world();
     let first = back_up(&log).unwrap();

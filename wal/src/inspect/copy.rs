@@ -133,7 +133,8 @@ impl Inspector {
         };
         let entropy = &self.env.entropy;
         let offset = offset_in(drawn_lane(entropy.next_u64()), entropy.next_u64()); // nobody can claim anything
-        Ok(Timeline { number: today.number.max(next), offset, branch: inspection.end, ..today })
+        let own = Timeline { number: today.number.max(next), offset, branch: inspection.end, ..today };
+        Ok(own.behind(inspection.time_us))
     }
 
     /// Whether a copy may be made in `to`.

@@ -91,7 +91,8 @@ pub struct Timeline {
     pub offset: u64,
     /// Where it left its parent; [`Lsn::NONE`] for a store's first.
     pub branch: Lsn,
-    /// Wall clock when it began, microseconds since 1970.
+    /// Wall clock when it began, or behind the newest engine time before it where the clock was behind that, microseconds
+    /// since 1970.
     pub begun_us: u64,
 }
 
@@ -253,6 +254,12 @@ impl Timeline {
     #[must_use]
     pub fn first(&self) -> Lsn {
         Lsn::new(self.number, self.offset)
+    }
+
+    /// The same, begun behind this engine time at the least, microseconds since 1970: until then another was live.
+    #[must_use]
+    pub fn behind(self, time_us: u64) -> Self {
+        Self { begun_us: self.begun_us.max(time_us.saturating_add(1)), ..self }
     }
 
     /// As it stands in MANIFEST, and in the inventories of backups.
