@@ -53,6 +53,18 @@ impl Drops {
         both
     }
 
+    /// Puts together what lies within one file of the log, where files begin at `bases`, in order: the newest merge counts for
+    /// all of it. Files become one and are never taken apart, so whoever asks for whole ones is told the same as before, and
+    /// whoever asks for less is told no older merge. Else the list would grow with every merge for ever.
+    pub(crate) fn put_together(&mut self, bases: &[Lsn]) {
+        let (from, to) = ([Lsn::NONE].iter().chain(bases), bases.iter().chain(&[Lsn::MAX]));
+        let mut whole = Self::default();
+        for (from, to) in from.zip(to).filter(|(from, to)| from < to) {
+            whole.go_on(*from, self.newest_in(&(*from..*to)));
+        }
+        *self = whole;
+    }
+
     fn at(&self, place: Lsn) -> u64 {
         let behind = self.0.partition_point(|(from, _)| *from <= place);
         behind.checked_sub(1).map_or(0, |at| self.0[at].1)
@@ -101,6 +113,30 @@ mod tests {
             let at = |place| [one, other].map(|drops| drops.at(Lsn::from_raw(place))).into_iter().max();
             (0..50).for_each(|place| assert_eq!(Some(both.at(Lsn::from_raw(place))), at(place)));
             assert!(both.steps().windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
+        }
+    }
+
+    #[test]
+    fn what_lies_in_one_file_is_put_together_and_files_are_told_what_they_were_told() {
+        let some = drops(&[(10, 3), (15, 9), (20, 0), (30, 7), (34, 5), (35, 0), (50, 2)]);
+        for bases in [vec![], vec![0], vec![0, 10, 20, 30, 40], vec![12, 25, 25, 33], vec![40, 60]] {
+            let bases: Vec<Lsn> = bases.into_iter().map(Lsn::from_raw).collect();
+            let mut whole = some.clone();
+            whole.put_together(&bases);
+            assert_eq!(Drops::of(whole.steps().to_vec()).as_ref(), Some(&whole), "it can be read again");
+            assert!(whole.steps().len() <= bases.len() + 1, "{bases:?}: {whole:?}");
+            let ends = || bases.iter().chain(&[Lsn::MAX]);
+            for (from, to) in
+                ends().flat_map(|from| ends().map(move |to| (*from, *to))).filter(|(a, b)| a < b)
+            {
+                assert_eq!(
+                    whole.newest_in(&(from..to)),
+                    some.newest_in(&(from..to)),
+                    "{bases:?}: {from}..{to}"
+                );
+            }
+            (0..70)
+                .for_each(|place| assert!(whole.at(Lsn::from_raw(place)) >= some.at(Lsn::from_raw(place))));
         }
     }
 

@@ -15,8 +15,8 @@
 //! one where the one before ends, so the log need be replayed only from the last one's high on. listed: how many bytes of
 //! the log it lists, by the base that each segment had when it was written. judged counts the merges by which something may
 //! have been dropped, and says of a table which of them made it, 0: none. drops: from each place on, up to the next, the newest of
-//! those that dropped a value there, 0: none did; where no table has any, each may lack values anywhere that such a merge
-//! made. forgotten: the newest outcome that was dropped.
+//! those that dropped a value there, 0: none did, told apart by no more than the files that the log had when it was written; where no
+//! table has any, each may lack values anywhere that such a merge made. forgotten: the newest outcome that was dropped.
 //! leapt: engine time at which an opening found the clock more than a day ahead of the log, 0 once that is settled. The
 //! terms are drawn in `retention/terms`.
 
@@ -81,6 +81,11 @@ impl Manifest {
     /// The number of the newest merge that dropped a value which lies in these places; 0: the tables list every value there.
     pub(crate) fn newest_drop(&self, places: &Range<Lsn>) -> u64 {
         self.tables.iter().map(|table| table.drops.newest_in(places)).max().unwrap_or(0)
+    }
+
+    /// Says where merges dropped values by file of the log, as far as it said more: files begin at `bases`, in order.
+    pub(crate) fn put_together(&mut self, bases: &[Lsn]) {
+        self.tables.iter_mut().for_each(|table| table.drops.put_together(bases));
     }
 }
 

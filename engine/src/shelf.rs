@@ -185,6 +185,7 @@ impl Shelf {
         let mut manifest = self.manifest.lock();
         let mut next = manifest.clone();
         change(&mut next);
+        next.put_together(&wal.spans().into_iter().map(|span| span.start).collect::<Vec<_>>());
         let mut checkpoint = next.through();
         if planted::has(Fault::CheckpointEarly) {
             checkpoint = checkpoint.min(wal.durable());

@@ -301,6 +301,28 @@ fn removals_are_forgotten_beside_data_that_stays_as_time_goes_by() -> Result<()>
     Ok(())
 }
 
+/// Where merges dropped values is said by file of the log, and files become one: MANIFEST does not grow with every merge that
+/// there ever was.
+#[test]
+fn what_manifest_says_of_merges_does_not_grow_for_ever() -> Result<()> {
+    let (mut sim, mut state) = (Sim::new(3), State::new());
+    let store = sim.open()?;
+    newest_only(&store)?;
+    overwrite(&store, 1_000, 1, 4_000, &mut state)?;
+    let mut lengths = Vec::new();
+    for turn in 0..60 {
+        come_and_go(&store, turn * 3..turn * 3 + 3, 20)?;
+        sim.advance(Duration::from_secs(60));
+        store.compact(|_| Continue(()))?;
+        let files = sim.disk().files();
+        lengths
+            .extend(files.into_iter().find(|(name, _)| name.ends_with("/MANIFEST")).map(|(_, bytes)| bytes));
+    }
+    assert!(lengths.len() == 60 && lengths[59] < lengths[10] + 100, "{lengths:?}");
+    assert_eq!(shown(&lose_tables(&mut sim, store)?)?, state);
+    Ok(())
+}
+
 /// `k` was put in a file of which so little is dead that it is not packed, and removed in one that is: the removal stays, or
 /// what it ended would come back with the next tables, however often the store is opened and its tables are lost.
 #[test]
