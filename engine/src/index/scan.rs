@@ -232,7 +232,9 @@ impl TableScan<'_> {
             && let Some(version) = self.version
         {
             page.push(&self.full[4..], version);
-            self.read_decoded(page, limit);
+            if page.len() < limit {
+                self.read_decoded(page, limit);
+            }
             if page.len() < limit {
                 self.step()?;
             }

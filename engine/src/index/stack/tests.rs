@@ -328,3 +328,27 @@ fn what_is_judged_to_go_is_gone_and_all_else_stays() {
         assert_eq!(world.index.versions(*collection, key, Lsn::MAX, 9).unwrap().len(), 1);
     }
 }
+
+/// Whoever reads page by page takes one that is not full for the last.
+#[test]
+fn a_page_has_no_more_keys_than_were_asked_for() {
+    let mut world = World::new();
+    (0..600).for_each(|n| world.write(7, format!("key {n:03}").as_bytes()));
+    assert!(world.freeze());
+    world.thaw();
+    world.write(7, b"a key before them");
+    for limit in 1..100 {
+        let (mut keys, mut after) = (0, None::<Vec<u8>>);
+        loop {
+            let (range, up) = (KeyRange::ALL, Direction::Ascending);
+            let page = world.index.range(7, range, after.as_deref(), Lsn::MAX, limit, up).unwrap();
+            assert!(page.len() <= limit, "{} of {limit}", page.len());
+            keys += page.len();
+            match page.last_key() {
+                Some(last) if page.len() == limit => after = Some(last.to_vec()),
+                _ => break,
+            }
+        }
+        assert_eq!(keys, 601, "by pages of {limit}");
+    }
+}
