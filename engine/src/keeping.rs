@@ -17,6 +17,7 @@ use savehold_wal::{Lsn, Urgency};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
+use crate::limits::RETENTIONS_MAX;
 use crate::name::CollectionName;
 use crate::naming::COLLECTION;
 use crate::retention::{Moments, OUTCOMES, Retention, VersionsKept};
@@ -122,12 +123,32 @@ impl Core {
 
     /// Gives a collection a setting of its own. Durable on return.
     pub(crate) fn set_retention(&self, name: &CollectionName, retention: Retention) -> Result<Version> {
+        let moment = self.visible();
+        if self.collection_id(name, moment)?.is_none() {
+            self.check_room(moment)?; // a collection stays once it has a number
+        }
         let id = self.ensure_collection(name)?;
         self.change_setting(COLLECTION, &format!("{name}/{}", id.0), Urgency::Reserve, |stands| {
+            if stands.is_none_or(|stands| stands.value.get(OF_COLLECTION).is_none() && !stands.unread) {
+                self.check_room(self.visible())?;
+            }
             let mut value = stands.and_then(|stands| stands.value.as_map()).cloned().unwrap_or_default();
             value.insert(OF_COLLECTION, value_of(retention));
             Ok(Some(Value::Map(value)))
         })
+    }
+
+    /// Refuses one more collection with a setting of its own where the terms of history may have no room for it: found out
+    /// later, when that of another day has grown, nothing more would be given up.
+    fn check_room(&self, moment: Lsn) -> Result<()> {
+        let few = self.collections(moment)?.len() < RETENTIONS_MAX; // told without reading a value
+        if few || self.retentions(moment)?.len() < RETENTIONS_MAX {
+            return Ok(());
+        }
+        let say = format!(
+            "{RETENTIONS_MAX} collections have a setting of history of their own, and a store keeps no more of them: nothing was              changed; leave this collection the usual one, or put the keys of several that keep the same into one collection"
+        );
+        Err(Error::new(ErrorKind::TooLarge, say))
     }
 }
 
@@ -219,7 +240,66 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::attributes::Attributes;
+    use crate::draft::{Draft, Write};
+    use crate::entry::{Entry, EntryHead};
+    use crate::ids::CollectionId;
+    use crate::key::Key;
+    use crate::record::{Author, Cause};
+    use crate::value::codec;
+
+    /// Gives so many collections a setting of their own, in one commit.
+    fn set_many(core: &Core, count: usize, retention: Retention) {
+        let mut value = Map::new();
+        value.insert(OF_COLLECTION, value_of(retention));
+        let mut bytes = Vec::new();
+        let format = codec::encode(&Value::Map(value), &mut bytes).unwrap();
+        let (created_us, schema) = (core.wal.time_us(), Bytes::new());
+        let head = EntryHead { created_us, attributes: Attributes::NONE, schema, format };
+        let entry = Entry { head, value: Bytes::from(bytes) };
+        let of = |n: usize| {
+            let key = Key::new(format!("{COLLECTION}kept{n}/{}", n + 16)).unwrap();
+            ((CollectionId::SET, key), Write::Put(entry.clone()))
+        };
+        let draft = Draft {
+            author: Author { cause: Cause::Explicit, origin: 0, token: None, id: None },
+            writes: &(0..count).map(of).collect::<Vec<_>>(),
+            reads: &[],
+            ranges: &[],
+            moment: Lsn::NONE,
+            remembered: &[],
+            claim: None,
+            memory: None,
+        };
+        let Ok(placed) = core.place(&draft, core.how()) else { panic!("nothing hinders it") };
+        core.wal.wait(placed).unwrap();
+    }
+
+    /// As many settings as there may be do not keep history from being thinned, tables from being written or the log from
+    /// being packed; one more is refused.
+    #[test]
+    fn one_setting_more_than_fits_is_refused_and_all_others_hinder_nothing() {
+        let store = crate::Store::in_memory().unwrap();
+        let kept = VersionsKept { explicit: Duration::ZERO, autosaves: Duration::ZERO, newest: u32::MAX };
+        for retention in [Retention::NewestOnly, Retention::History(kept)] {
+            set_many(&store.core, RETENTIONS_MAX, retention);
+            assert!(store.thin().unwrap());
+            store.compact(|_| std::ops::ControlFlow::Continue(())).unwrap();
+        }
+        let e = store.set_retention("another", Retention::NewestOnly).unwrap_err();
+        assert_eq!(
+            (e.kind(), store.retention("another").unwrap()),
+            (ErrorKind::TooLarge, Retention::default())
+        );
+        assert!(e.message().contains(&RETENTIONS_MAX.to_string()), "{e}");
+        store.set_retention("kept7", Retention::NewestOnly).unwrap(); // it has one
+        assert_eq!(store.retention("kept7").unwrap(), Retention::NewestOnly);
+        store.raw("another").unwrap().set("key", &Bytes::from_static(b"value")).unwrap();
+        assert!(store.thin().unwrap() && store.stats().thinning_failure.is_none());
+    }
 
     #[test]
     fn what_was_set_is_read_again() {

@@ -15,6 +15,13 @@ pub const PIN_BYTES_MAX: usize = 256;
 /// MANIFEST and in every packed file.
 pub const MOMENTS_MAX: u64 = 1 << 15;
 
+/// Most collections with a setting of history of their own; all others have the usual one. As of single moments, and who has
+/// one has it for good.
+pub const RETENTIONS_MAX: usize = 1 << 13;
+
+/// Most pins: each is a single moment too.
+pub const PINS_MAX: usize = 1 << 12;
+
 /// Longest name of a collection, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 128;
 

@@ -27,7 +27,7 @@ use savehold_wal::Lsn;
 
 use crate::drops::Drops;
 use crate::estimate::Rates;
-use crate::meta::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta, goes_on};
+use crate::meta::{self, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta, goes_on};
 use crate::retention::Terms;
 
 /// What the engine keeps in MANIFEST.
@@ -199,12 +199,14 @@ impl<C> Decode<C> for Named {
 impl Meta for Manifest {
     const FORMAT: u8 = 2;
     const WHAT: &'static str = "what MANIFEST says of the index tables";
+    /// Terms have at most what a small record has, and tables all else: a line for each file of the log that one lists, and one
+    /// for each that merges dropped values of. So checkpoints go on until a log has several hundred thousand files.
+    const BYTES_MAX: usize = 16 * meta::BYTES_MAX;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meta;
 
     fn table(number: u64, low: u64, high: u64) -> Named {
         let (low, high) = (Lsn::from_raw(low), Lsn::from_raw(high));
@@ -240,6 +242,18 @@ mod tests {
         let before = &bytes[..bytes.len() - 7]; // two lists: none, and two pairs
         assert_eq!(drops(&meta::decode(before).unwrap()), [7; 3]);
         assert!((1..7).all(|cut| meta::decode::<Manifest>(&bytes[..bytes.len() - cut]).is_err()));
+    }
+
+    #[test]
+    fn a_log_of_a_few_hundred_thousand_files_is_no_end_of_checkpoints() {
+        let file = |n: u64| Lsn::from_raw((1 << 48) + (n << 26));
+        let listed = (0..400_000).map(|n| (file(n), 60 << 20)).collect();
+        let drops = Drops::of((0..400_000).map(|n| (file(n), 1 + n % 200)).collect()).unwrap();
+        let tables = vec![Named { listed, drops, ..table(1, 0, 4096) }];
+        let manifest = Manifest { next: 5, tables, judged: 200, ..Manifest::default() };
+        let bytes = meta::encode(&manifest).unwrap();
+        assert!(bytes.len() > 8 * meta::BYTES_MAX);
+        assert_eq!(meta::decode::<Manifest>(&bytes).unwrap(), manifest);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Whole numbers are varints of bincode (0 to 250 one byte), texts and lists have their length first. A record has at
-//! most [`BYTES_MAX`] bytes, the same when writing and when reading. Before a length inside makes an allocation it is
+//! most [`BYTES_MAX`] bytes, or as many as its kind says, the same when writing and when reading. Before a length inside makes an allocation it is
 //! checked against [`ROOM_MAX`], which no record that may be written comes near, as long as nothing in a list takes more
 //! than 64 times as much memory as bytes. Bytes behind the last field are refused. Format numbers are on disk for ever:
 //! add, never renumber. This is the only room that knows bincode. Values of users never come here.
@@ -21,7 +21,7 @@ pub(crate) use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most bytes of one record.
+/// Most bytes of one record, where its kind says nothing else.
 pub(crate) const BYTES_MAX: usize = 1 << 20;
 
 /// Most memory that reading one may take, whatever its bytes claim.
@@ -34,6 +34,8 @@ pub(crate) trait Meta: Encode + Decode<()> {
     const FORMAT: u8;
     /// What it is, for errors: "a lease grant".
     const WHAT: &'static str;
+    /// Most bytes of one.
+    const BYTES_MAX: usize = BYTES_MAX;
 }
 
 fn form() -> impl Config {
@@ -44,13 +46,13 @@ fn form() -> impl Config {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TooLarge`]: more than [`BYTES_MAX`].
+/// [`ErrorKind::TooLarge`]: more than [`Meta::BYTES_MAX`].
 pub(crate) fn encode<T: Meta>(record: &T) -> Result<Vec<u8>> {
     let mut bytes = vec![T::FORMAT];
     let written = bincode::encode_into_std_write(record, &mut bytes, form());
     match written {
-        Ok(_) if bytes.len() <= BYTES_MAX => Ok(bytes),
-        _ => Err(too_large(T::WHAT)),
+        Ok(_) if bytes.len() <= T::BYTES_MAX => Ok(bytes),
+        _ => Err(too_large(T::WHAT, T::BYTES_MAX)),
     }
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn decode<T: Meta>(bytes: &[u8]) -> Result<T> {
         return Err(newer(T::WHAT, *format));
     }
     match bincode::decode_from_slice(fields, form()) {
-        Ok((record, read)) if read == fields.len() && bytes.len() <= BYTES_MAX => Ok(record),
+        Ok((record, read)) if read == fields.len() && bytes.len() <= T::BYTES_MAX => Ok(record),
         _ => Err(malformed(T::WHAT)),
     }
 }
@@ -77,9 +79,8 @@ pub(crate) fn goes_on<D: Decoder>(decoder: &mut D) -> bool {
 }
 
 #[cold]
-fn too_large(what: &str) -> Error {
-    let message =
-        format!("{what} would have more than {BYTES_MAX} bytes: nothing was written; name fewer things");
+fn too_large(what: &str, most: usize) -> Error {
+    let message = format!("{what} would have more than {most} bytes: nothing was written; name fewer things");
     Error::new(ErrorKind::TooLarge, message)
 }
 

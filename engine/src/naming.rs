@@ -138,7 +138,7 @@ impl Core {
     }
 
     /// What follows `prefix` in the keys that begin so.
-    fn behind(&self, prefix: &str, moment: Lsn) -> Result<Vec<String>> {
+    pub(crate) fn behind(&self, prefix: &str, moment: Lsn) -> Result<Vec<String>> {
         let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
         loop {
             let range = KeyRange::prefix(prefix.as_bytes());

@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`]: there is a pin of this name. [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a
-    /// pin. Otherwise as [`Collection::set`].
+    /// pin; [`ErrorKind::TooLarge`] too where there are [`PINS_MAX`](crate::limits::PINS_MAX). Otherwise as [`Collection::set`].
     #[track_caller]
     pub fn pin(&self, name: &str) -> Result<Version> {
         self.pin_at(name, At::Now)

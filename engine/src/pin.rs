@@ -5,7 +5,7 @@ use savehold_wal::{Lsn, Urgency};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Version;
-use crate::limits::PIN_BYTES_MAX;
+use crate::limits::{PIN_BYTES_MAX, PINS_MAX};
 use crate::noted::Noted;
 use crate::setting::{Setting, is_unread};
 use crate::value::{Map, Value};
@@ -34,6 +34,7 @@ impl Core {
         let value = Value::Map(value);
         let done = self.change_setting(PIN, name, Urgency::Ordinary, |stands| match stands {
             Some(other) => Err(taken(other)),
+            None if self.behind(PIN, self.visible())?.len() >= PINS_MAX => Err(too_many()),
             None => Ok(Some(value.clone())),
         });
         done.map(drop)
@@ -135,9 +136,32 @@ fn taken(other: &Setting) -> Error {
     Error::new(ErrorKind::Conflict, say).at(other.version)
 }
 
+fn too_many() -> Error {
+    let say = format!(
+        "there are {PINS_MAX} pins, and a store keeps no more of them: unpin one that nobody needs any more"
+    );
+    Error::new(ErrorKind::TooLarge, say)
+}
+
 fn absent(name: &str) -> Error {
     Error::new(
         ErrorKind::Gone,
         format!("there is no pin {name:?}: `savehold pins` and `Store::pins` list those that there are"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pin_more_than_fits_is_refused_until_another_goes() {
+        let store = crate::Store::in_memory().unwrap();
+        (0..PINS_MAX).for_each(|n| _ = store.pin(&format!("pin {n}")).unwrap());
+        let e = store.pin("another").unwrap_err();
+        assert!(e.kind() == ErrorKind::TooLarge && e.message().contains(&PINS_MAX.to_string()), "{e}");
+        assert!(store.thin().unwrap() && store.unpin("pin 7").unwrap());
+        store.pin("another").unwrap();
+        assert_eq!(store.pins().unwrap().len(), PINS_MAX);
+    }
 }

@@ -23,7 +23,7 @@ use super::horizon::{Horizon, Marks};
 use super::judge::{Holds, Kept, Plan, Rule};
 use super::settings::{Moments, Retention};
 use crate::ids::CollectionId;
-use crate::limits::MOMENTS_MAX;
+use crate::limits::{MOMENTS_MAX, PINS_MAX, RETENTIONS_MAX};
 use crate::meta::{self, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Meta};
 
 /// A single moment that is kept.
@@ -254,8 +254,20 @@ impl Terms {
 
 /// Most bytes of a mark, its time and its place.
 const MARK_BYTES_MAX: usize = 18;
-/// Marks leave two fifths of what MANIFEST has to tables, pins and settings of collections.
-const _: () = assert!(MOMENTS_MAX as usize * MARK_BYTES_MAX <= meta::BYTES_MAX / 5 * 3);
+/// Most bytes of a collection that has a setting of its own: its rule, and from where on it is whole.
+const COLLECTION_BYTES_MAX: usize = 5 + (1 + 9 + 9 + 5) + (5 + 9);
+/// Most bytes of a pin.
+const PIN_BYTES_MAX: usize = 9;
+/// For what there is one of, and for the few settings and pins over the bound of calls that looked at the same time.
+const SPARE_BYTES: usize = 32 << 10;
+/// All that may be kept is a note in a packed file, and in MANIFEST it leaves tables their room.
+const _: () = assert!(
+    MOMENTS_MAX as usize * MARK_BYTES_MAX
+        + RETENTIONS_MAX * COLLECTION_BYTES_MAX
+        + PINS_MAX * PIN_BYTES_MAX
+        + SPARE_BYTES
+        <= meta::BYTES_MAX
+);
 
 fn note(marks: &mut Vec<Mark>, time_us: u64, place: Lsn) {
     if marks.last().is_none_or(|last| last.place < place) {

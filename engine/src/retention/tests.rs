@@ -5,7 +5,7 @@ use savehold_wal::Lsn;
 
 use super::*;
 use crate::index::{Judge, Kind, Place, VersionRef};
-use crate::limits::MOMENTS_MAX;
+use crate::limits::{MOMENTS_MAX, PINS_MAX, RETENTIONS_MAX};
 use crate::record::Cause;
 use crate::tests::Dice;
 

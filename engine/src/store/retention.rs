@@ -42,7 +42,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a collection. Otherwise as
+    /// [`ErrorKind::Invalid`], [`ErrorKind::TooLarge`]: no name for a collection. [`ErrorKind::TooLarge`] too where
+    /// [`RETENTIONS_MAX`](crate::limits::RETENTIONS_MAX) others have a setting of their own: nothing was changed. Otherwise as
     /// [`Collection::set`](crate::Collection::set).
     pub fn set_retention(&self, collection: &str, retention: Retention) -> Result<()> {
         self.core.set_retention(&CollectionName::new(collection)?, retention).map(drop)

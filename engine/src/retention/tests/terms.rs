@@ -81,7 +81,16 @@ fn all_that_settings_may_keep_can_be_written() {
     let place = |time| Ok::<_, ()>(Lsn::from_raw(u64::MAX / 2 + time));
     let terms = Terms::default().advanced(&asked, place).unwrap();
     assert_eq!(terms.marks.len() as u64, MOMENTS_MAX);
-    assert!(meta::encode(&terms).unwrap().len() < meta::BYTES_MAX / 5 * 3);
+    let most = Rule::History { explicit: Lsn::MAX, autosaves: Lsn::MAX, newest: u32::MAX };
+    let collections = || (0..RETENTIONS_MAX as u32).map(|n| u32::MAX - n);
+    let terms = Terms {
+        pins: vec![Lsn::MAX; PINS_MAX],
+        rules: collections().map(|number| (number, most)).collect(),
+        partial: collections().map(|number| (number, Lsn::MAX)).collect(),
+        ..terms
+    };
+    let bytes = meta::encode(&terms).unwrap();
+    assert_eq!(meta::decode::<Terms>(&bytes).unwrap(), terms);
 }
 
 /// Full marks of a busy store, and settings of a hundred collections, are no burden to MANIFEST.
