@@ -1,5 +1,6 @@
 //! Corridor: looking into a destination: what it holds, whether it is whole, whether it restores.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -70,23 +71,17 @@ pub fn backups(from: impl AsRef<Path>) -> Result<Vec<Result<Held>>> {
 pub fn backups_in(env: &Env, from: &Path) -> Result<Vec<Result<Held>>> {
     let source = Source::open(env, from)?;
     let readable = || source.backups().iter().filter_map(|l| Some((l.name, l.inventory.as_ref().ok()?)));
-    let held = |name: BackupName, inventory: &Inventory, kept: Vec<KeptMoment>| {
-        let elsewhere = |piece: &String| {
-            let mut others = readable().filter(|(other, _)| *other != name);
-            others.any(|(_, i)| i.segments.iter().any(|s| s.pieces.iter().any(|p| s.name(p) == *piece)))
-        };
-        let pieces = inventory.segments.iter().flat_map(|s| s.pieces.iter().map(|p| (s.name(p), p.bytes())));
-        Held {
-            name,
-            made_us: inventory.made_us,
-            version: Version::from(savehold_wal::Lsn::from_raw(inventory.through.raw().saturating_sub(1))),
-            time_us: inventory.time_us,
-            bytes: inventory.bytes(),
-            own_bytes: pieces.filter(|(piece, _)| !elsewhere(piece)).map(|(_, bytes)| bytes).sum(),
-            pins: Noted::of(&inventory.attachment).pins,
-            windows: windows(name, inventory),
-            kept,
-        }
+    let own = own_bytes(readable());
+    let held = |name: BackupName, inventory: &Inventory, kept: Vec<KeptMoment>| Held {
+        name,
+        made_us: inventory.made_us,
+        version: Version::from(Lsn::from_raw(inventory.through.raw().saturating_sub(1))),
+        time_us: inventory.time_us,
+        bytes: inventory.bytes(),
+        own_bytes: own.get(&name).copied().unwrap_or(0),
+        pins: Noted::of(&inventory.attachment).pins,
+        windows: windows(name, inventory),
+        kept,
     };
     let of = |listed: &savehold_wal::backup::Listed| match &listed.inventory {
         Ok(inventory) => {
@@ -98,6 +93,28 @@ pub fn backups_in(env: &Env, from: &Path) -> Result<Vec<Result<Held>>> {
         Err(e) => Err(e.clone().into()),
     };
     Ok(source.backups().iter().map(of).collect())
+}
+
+/// Of each backup the bytes that no other one needs. Each piece that a backup names is looked at once: backups of one store name
+/// mostly the same ones, and there may be thousands of both.
+fn own_bytes<'a>(backups: impl Iterator<Item = (BackupName, &'a Inventory)>) -> BTreeMap<BackupName, u64> {
+    let mut needed: HashMap<_, (Option<BackupName>, u64)> = HashMap::new();
+    for (name, inventory) in backups {
+        for segment in &inventory.segments {
+            for piece in &segment.pieces {
+                let of = (segment.identity(), piece.from, piece.to, piece.form as u32);
+                let (only, _) = needed.entry(of).or_insert((Some(name), piece.bytes()));
+                *only = only.filter(|only| *only == name);
+            }
+        }
+    }
+    let mut own = BTreeMap::new();
+    for (only, bytes) in needed.into_values() {
+        if let Some(name) = only {
+            *own.entry(name).or_default() += bytes;
+        }
+    }
+    own
 }
 
 /// Reads and verifies every byte of every backup in the directory `from`. No store is needed, nothing changes. Damage is
@@ -167,5 +184,62 @@ impl Store {
             return Err(Error::new(ErrorKind::Invalid, say));
         }
         Ok(digest(&self.snapshot_at(version)?)?.sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use savehold_wal::backup::Form;
+    use savehold_wal::backup::inventory::{Held as Segment, Piece};
+    use savehold_wal::format::checksum::StoreId;
+    use savehold_wal::format::header::SegmentKind;
+
+    use super::*;
+
+    /// A backup that holds segments of 100 bytes, each in one piece.
+    fn backup(segments: impl Iterator<Item = u64>) -> Inventory {
+        let place = |n: u64| Lsn::new(1, n << 20);
+        let segment = |n: u64| {
+            let piece =
+                Piece { from: place(n), to: place(n).checked_add(100).unwrap(), crc: 0, form: Form::Plain };
+            Segment {
+                base: place(n),
+                capacity: 1 << 20,
+                number: n,
+                generation: 0,
+                kind: SegmentKind::Log,
+                end: None,
+                judged: Lsn::NONE,
+                judgement: 0,
+                records: 0,
+                first_us: 0,
+                last_us: 0,
+                pieces: vec![piece],
+            }
+        };
+        Inventory {
+            sequence: 1,
+            store: StoreId([1; 16]),
+            through: Lsn::NONE,
+            time_us: 0,
+            made_us: 0,
+            frontier: Lsn::NONE,
+            lanes: Default::default(),
+            timelines: Vec::new(),
+            segments: segments.map(segment).collect(),
+            attachment: Vec::new(),
+        }
+    }
+
+    /// To compare each piece with each would take hours.
+    #[test]
+    fn what_a_backup_needs_alone_is_told_of_thousands_that_share_all_else() {
+        let all: Vec<Inventory> =
+            (0..2_000).map(|n| backup((0..300).chain([1_000 + n, 9_000 + n / 2]))).collect();
+        let named = || all.iter().zip(1..).map(|(inventory, n)| (BackupName::Numbered(n), inventory));
+        let own = own_bytes(named());
+        assert!(own.len() == 2_000 && own.values().all(|bytes| *bytes == 100), "{own:?}");
+        let last = own_bytes(named().take(1_999)); // nobody shares the other one any more
+        assert_eq!(last[&BackupName::Numbered(1_999)], 200);
     }
 }
