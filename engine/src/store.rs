@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use savehold_wal::backup::check_apart;
 use savehold_wal::env::Env;
 use savehold_wal::{RecoveryReport, Verify, Wal};
 use serde::Serialize;
@@ -386,6 +387,9 @@ impl Options {
     pub fn open_in(self, env: Env, root: &Path) -> Result<Store> {
         self.check()?;
         let archive = self.archive.as_deref().map(|to| env.full_path(to)).transpose()?;
+        if let Some(to) = &archive {
+            check_apart(&env, &env.full_path(root)?, to)?; // said now, not as a failure in the background
+        }
         let wal = Wal::open_in(env, root, self.wal.clone())?;
         let verify = if self.verify { Verify::Bodies } else { Verify::Heads };
         let replaying = Replaying { verify, threads: self.threads, memory_bytes: self.memory_budget };

@@ -38,6 +38,33 @@ fn opened(path: &Path) -> Store {
     Options::new().create(Create::Never).open(path).unwrap()
 }
 
+/// It would be lost with the store, and a restore in place would take it along.
+#[test]
+fn a_backup_in_the_directory_of_its_store_or_around_it_is_refused() {
+    let world = World::new();
+    let mut inside = vec!["store", "store/backups", "store/index", "store/a/b", "store/../store/c", "."];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(world.path("store"), world.path("link")).unwrap();
+        inside.extend(["link", "link/backups", "link/a/b"]);
+    }
+    for to in &inside {
+        let e = world.store.backup(world.path(to)).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Invalid, "{to}: {e}");
+        assert!(e.message().contains("outside"), "{e}");
+    }
+    assert!(!world.path("store/backups").exists() && !world.path("store/a").exists());
+    let World { dir, store, coins } = world;
+    drop(coins);
+    store.close().unwrap();
+    for to in inside {
+        let opened = Options::new().archive(dir.path().join(to)).open(dir.path().join("store"));
+        assert_eq!(opened.err().map(|e| e.kind()), Some(ErrorKind::Invalid), "{to}");
+    }
+    let store = Options::new().archive(dir.path().join("stored")).open(dir.path().join("store")).unwrap();
+    store.backup(dir.path().join("store-backups")).unwrap(); // beside it, of a name that begins alike
+}
+
 #[test]
 fn a_store_goes_back_to_any_of_its_versions() {
     let world = World::new();

@@ -114,6 +114,7 @@ impl Store {
     ///
     /// # Errors
     ///
+    /// - [`ErrorKind::Invalid`]: the directory lies in that of the store, or holds it, whatever links lead there.
     /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another store.
     /// - [`ErrorKind::Superseded`]: a newer timeline of this store backs up there: this one was restored elsewhere.
     /// - [`ErrorKind::Corrupt`]: the store is damaged: damage is not copied as if it were whole.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::copy::{Taking, check_ours, locked, put_inventory};
 use super::copying::{Copying, Packing};
-use super::destination::{Destination, Directory, Shelf};
+use super::destination::{Destination, Directory, Shelf, check_apart};
 use super::form::is_piece;
 use super::inventory::Inventory;
 use super::listing::{BackupName, Listed, read, read_all};
@@ -89,6 +89,7 @@ impl Archive {
             Copying { damaged: Damaged::Keep, packing: self.packing, ..Copying::default() }.check()?;
         let destination = Directory::new(&self.env, &self.root); // held for one step: a disk may be mounted there meanwhile
         if self.state.is_none() {
+            check_apart(&self.env, wal.root(), &self.root)?;
             destination.prepare()?;
         }
         let _lock = destination.lock()?.ok_or_else(|| locked(&self.root))?;

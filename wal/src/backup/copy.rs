@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::copying::{Copying, Linking};
-use super::destination::{Destination, Directory, Shelf, put};
+use super::destination::{Destination, Directory, Shelf, check_apart, put};
 use super::form::Form;
 use super::inventory::{Held, INVENTORY_BYTES_MAX, Inventory, Piece};
 use super::listing::{BackupName, Listed, check_store, read_all};
@@ -67,6 +67,7 @@ impl Wal {
     ///
     /// # Errors
     ///
+    /// - [`ErrorKind::Invalid`]: the directory lies in that of the log, or holds it.
     /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another log. [`ErrorKind::Format`]: a
     ///   backup there is of a newer program.
     /// - [`ErrorKind::Superseded`]: a newer timeline of this log backs up there, or the one that this is an older copy of.
@@ -82,6 +83,7 @@ impl Wal {
     ) -> Result<BackedUp> {
         let copying = copying.check()?;
         let to = &self.env().full_path(to)?;
+        check_apart(self.env(), self.root(), to)?;
         let destination = Directory::new(self.env(), to);
         destination.prepare()?;
         let _lock = destination.lock()?.ok_or_else(|| locked(to))?;

@@ -286,6 +286,33 @@ impl Destination for Directory {
     }
 }
 
+/// Refuses a destination that lies in the directory of its log, or in which that lies, links and all as far as paths tell:
+/// whoever removes or restores the one loses the other.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`].
+pub fn check_apart(env: &Env, log: &Path, to: &Path) -> Result<()> {
+    let (log_really, to_really) = (really(env, log), really(env, to));
+    let place = match () {
+        () if to_really.starts_with(&log_really) => "lies in",
+        () if log_really.starts_with(&to_really) => "holds",
+        () => return Ok(()),
+    };
+    let say = format!(
+        "{} {place} the directory of the store, {}: name a directory outside of it, on another disk if there is one",
+        to.display(),
+        log.display()
+    );
+    Err(Error::new(ErrorKind::Invalid, say))
+}
+
+/// Where a path leads, as far as anything is there.
+fn really(env: &Env, path: &Path) -> PathBuf {
+    let there = |dir: &Path| Some(env.vfs.real_path(dir).ok()?.join(path.strip_prefix(dir).ok()?));
+    path.ancestors().find_map(there).unwrap_or_else(|| path.to_path_buf())
+}
+
 /// A link, or a file, where a directory should be.
 pub(super) fn is_no_dir(e: &io::Error) -> bool {
     // what the system says of a link that is not to be followed: of a directory this, of a file that

@@ -33,6 +33,7 @@ pub use archive::{Archive, Step};
 pub use check::{Checked, Fault};
 pub use copy::BackedUp;
 pub use copying::{Copying, Linking, Packing};
+pub use destination::check_apart;
 pub use form::Form;
 pub use inventory::Inventory;
 pub use keep::Keep;
