@@ -117,6 +117,9 @@ impl Thinning {
             generation: generation_behind(same.max().unwrap_or(0))?,
             end,
         };
+        // One number for all of it, and not one for each place, as the log is judged (`Wal::settled`): that asks from which places
+        // the index dropped anything, and an index that was made anew after its tables were lost knows it of the log's own
+        // files alone. What had gone from those before may stand in an older file here.
         let mut before = own.segments.iter().take_while(|held| held.base < first.base);
         let settled = before.all(|held| held.judgement >= packing.judged.number.max(1));
         let kept = destination.keep_pieces()?;
