@@ -41,7 +41,7 @@ fn a_committer_who_panics_while_it_writes_halts_the_log() {
 fn who_waits_for_a_writer_thread_that_panics_hears_of_it() {
     let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
     let root = dir.path().join("log");
-    let env = || Env { threads: Threads::Own, clock: Arc::new(OsClock::default()), ..world.env() };
+    let env = || Env { threads: Threads::Own, clock: Arc::new(OsClock), ..world.env() };
     let log = Wal::open_in(env(), &root, small()).unwrap();
     log.commit(frame("one", 10), Append::default()).unwrap();
     panics_at_the_next_sync(&world);

@@ -18,7 +18,7 @@ use savehold_wal::segment::manifest;
 use savehold_wal::segment::name::{LOG_DIR, MANIFEST, RESTORING, parse_segment_name};
 use savehold_wal::vfs::DirLock;
 
-use super::restore::{Restore, Restored, restore_in};
+use super::restore::{Restore, Restored, restore_for};
 use crate::at::At;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,22 +49,39 @@ pub fn restore_in_place(
 ) -> Result<InPlace> {
     let env = Env::os();
     let store = &standing(&env, store.as_ref())?;
-    let (before, _lock) = held(&env, store)?;
+    let held = Held::take(&env, store)?;
     let made = beside(store, ".restoring");
     check_room(&env, &made)?;
-    let how = how.above(highest(&env, store)).replacing(before);
-    let restored = restore_in(&env, from.as_ref(), &made, &at.into(), how)?;
+    let how = how.above(highest(&env, store));
+    let restored = restore_for(&env, from.as_ref(), &made, &at.into(), how, held.before())?;
     let kept = beside(store, &format!(".before-{}", restored.timeline));
     Names { env: &env, store, made: &made, kept: &kept }.exchange()?;
+    drop(held);
     Ok(InPlace { restored, kept })
 }
 
-/// The store's directory, held: to be looked through, or, where it is too damaged for that, by its lock alone.
-fn held(env: &Env, store: &Path) -> Result<(Option<Inspector>, Option<Box<dyn DirLock>>)> {
-    match Inspector::open(env, store, Duration::ZERO) {
-        Ok(before) => Ok((Some(before), None)),
-        Err(e) if e.kind() == savehold_wal::ErrorKind::Locked => Err(e.into()),
-        Err(_) => Ok((None, Some(savehold_wal::take_lock(env, store, Duration::ZERO)?))),
+/// The store's directory, which is nobody else's until the names are exchanged.
+enum Held {
+    /// To be looked through.
+    Whole(Box<Inspector>),
+    /// It is too damaged for that.
+    Damaged { _lock: Box<dyn DirLock> },
+}
+
+impl Held {
+    fn take(env: &Env, store: &Path) -> Result<Self> {
+        match Inspector::open(env, store, Duration::ZERO) {
+            Ok(before) => Ok(Self::Whole(Box::new(before))),
+            Err(e) if e.kind() == savehold_wal::ErrorKind::Locked => Err(e.into()),
+            Err(_) => Ok(Self::Damaged { _lock: savehold_wal::take_lock(env, store, Duration::ZERO)? }),
+        }
+    }
+
+    const fn before(&self) -> Option<&Inspector> {
+        match self {
+            Self::Whole(before) => Some(before),
+            Self::Damaged { .. } => None,
+        }
     }
 }
 

@@ -82,8 +82,6 @@ pub struct Restore<'a> {
     pub(super) handoff: Duration,
     /// A timeline that the restored store must be above.
     known: u16,
-    /// The store that it replaces.
-    before: Option<Inspector>,
     earlier: Earlier,
 }
 
@@ -103,7 +101,6 @@ impl<'a> Restore<'a> {
             beside: Vec::new(),
             handoff: HANDOFF,
             known: 0,
-            before: None,
             earlier: Earlier::Refused,
         }
     }
@@ -145,12 +142,6 @@ impl<'a> Restore<'a> {
     /// In a timeline above this one too.
     pub(super) fn above(mut self, timeline: u16) -> Self {
         self.known = self.known.max(timeline);
-        self
-    }
-
-    /// In the place of this store: what it holds behind the backup is undone too.
-    pub(super) fn replacing(mut self, before: Option<Inspector>) -> Self {
-        self.before = before;
         self
     }
 
@@ -217,12 +208,23 @@ pub fn restore_with(
 ///
 /// As [`restore`].
 #[doc(hidden)]
-pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, mut how: Restore<'_>) -> Result<Restored> {
-    let before = how.before.take();
+pub fn restore_in(env: &Env, from: &Path, to: &Path, at: &At, how: Restore<'_>) -> Result<Restored> {
+    restore_for(env, from, to, at, how, None)
+}
+
+/// [`restore_in`], to stand where the store `before` stands: what that one holds behind the backup is undone too.
+pub(super) fn restore_for(
+    env: &Env,
+    from: &Path,
+    to: &Path,
+    at: &At,
+    how: Restore<'_>,
+    before: Option<&Inspector>,
+) -> Result<Restored> {
     let (known, to) = (how.known, &env.full_path(to)?);
     let Chosen { source, name, cut, earlier, thinned, progress } = chosen(env, from, at, how)?;
     let mut gather = Gather::new(thinned, cut, env.clock.wall_us());
-    if let Some(before) = &before {
+    if let Some(before) = before {
         let mut listed = source.backups().iter().filter(|listed| listed.name == name);
         let inventory = listed.find_map(|listed| listed.inventory.as_ref().ok());
         let of_this_store = |inventory: &&Inventory| inventory.store == before.attachment().1;
