@@ -101,23 +101,28 @@ pub(super) fn walk<'a, E>(
         let Some(next) = next else { return Ok(()) };
         at = next;
     }
-    Ok(())
+    let (from, to) = (last, plot.entry.capacity_end().max(last));
+    match book.footer {
+        Some(_) => Ok(()),
+        None => visit(Stands::Rubble { at: DATA_OFFSET + at as u64, from, to }), // nothing says that the frames ended
+    }
 }
 
-/// Whether what stands behind `at` is what stands behind the last frame: zeros, then good blocks of the directory, and
-/// nothing else but a note and the footer, which cannot be read.
+/// Whether what stands behind `at` is what stands behind the last frame: zeros, then good blocks of the directory, which
+/// name no frame there, and nothing else but a note and the footer, which cannot be read. Where no block of the directory
+/// is left, nothing says that the frames ended.
 fn is_tail(data: &[u8], at: usize, binding: Binding) -> bool {
     let zeros = at.next_multiple_of(BLOCK).min(data.len());
     let offset = |n: usize| DATA_OFFSET + (zeros + n * BLOCK) as u64;
     let blocks = data[zeros..].chunks(BLOCK).enumerate();
-    let good = blocks.take_while(|(n, block)| decode_directory(block, offset(*n), binding).is_ok()).count();
-    let left = data.len() - zeros - good * BLOCK;
-    let most = if good > 0 { NOTE_BYTES_MAX } else { UNSAID_BYTES_MAX };
-    data[at..zeros].iter().all(|&byte| byte == 0) && left <= most + BLOCK
+    let good: Vec<_> =
+        blocks.map_while(|(n, block)| decode_directory(block, offset(n), binding).ok()).collect();
+    let left = data.len() - zeros - good.len() * BLOCK;
+    let named = good.last().and_then(|entries| entries.last()).map(|entry| entry.at);
+    data[at..zeros].iter().all(|&byte| byte == 0)
+        && named.is_some_and(|named| named < DATA_OFFSET + at as u64)
+        && left <= NOTE_BYTES_MAX + BLOCK
 }
-
-/// Where no block of the directory is left to say that the frames ended, more bytes than this are no note: records are lost.
-const UNSAID_BYTES_MAX: usize = 64 << 10;
 
 /// Where the next frame behind `at` begins that validates: where the directory says, else at whatever byte.
 fn next_frame(frames: &[u8], at: usize, entries: &[DirectoryEntry], binding: Binding) -> Option<usize> {

@@ -7,8 +7,9 @@ use super::*;
 use crate::clock::SimClock;
 use crate::draw::Draw;
 use crate::env::{Env, SimEntropy, Threads};
+use crate::format::frame::FRAME_HEADER_BYTES;
 use crate::format::header::DATA_OFFSET;
-use crate::format::packed::NOTE_BYTES_MAX;
+use crate::format::packed::{Footer, NOTE_BYTES_MAX};
 use crate::inspect::{Inspector, Keep, Weight};
 use crate::options::Options;
 use crate::replay::Replayer;
@@ -523,6 +524,80 @@ fn verify_reads_every_byte_of_a_packed_segment_and_repair_keeps_it_packed() {
     check(&log, &all);
     assert_eq!(log.complete(), entry.capacity_end(), "a repair cannot tell what stood there");
     assert!(log.complete() > end);
+}
+
+#[test]
+fn a_packed_segment_without_its_end_has_lost_records_unless_its_directory_says_that_it_has_not() {
+    let (mut sim, mut all) = (Sim::new(8), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(8), 60, &mut all);
+    pack(&log, all_of(&log), 8).unwrap();
+    all = judged(8, Lsn::NONE, log.complete(), &all);
+    let entry = log.log.sealed_entries()[0];
+    let store = log.store_id();
+    log.close().unwrap();
+    let path = sim.dir().join(LOG_DIR).join(segment_name(entry.base, entry.generation));
+    let bytes = sim.disk().read(&path).unwrap();
+    let places: Vec<Lsn> = all.keys().copied().filter(|lsn| *lsn < entry.capacity_end()).collect();
+    let footer = bytes.len() - 4096;
+    let said = Footer::decode(&bytes[footer..], footer as u64, entry.binding(store)).unwrap();
+    let (front, end, directory) = (DATA_OFFSET as usize, said.frames_end as usize, said.directory() as usize);
+    let frame = |n: usize| {
+        let own = places[n].raw().to_le_bytes();
+        bytes.windows(8).position(|word| word == own).unwrap() - FRAME_HEADER_BYTES
+    };
+    let (whole, few) = (places.len(), places.len() / 2);
+    assert!(end % 4096 > 0 && few > 3);
+    let zeros = |from: usize, to: usize| {
+        let mut hurt = bytes.clone();
+        hurt[from..to].fill(0);
+        hurt
+    };
+    let table = [
+        ("footer", zeros(footer, bytes.len()), whole, None),
+        ("note and footer", zeros(directory + 4096, bytes.len()), whole, None),
+        ("directory and footer", zeros(directory, bytes.len()), whole, Some(whole)),
+        (
+            "the last and footer",
+            [&zeros(frame(whole - 1), end)[..footer], &[0; 4096]].concat(),
+            whole - 1,
+            Some(whole - 1),
+        ),
+        ("half", zeros(frame(few), bytes.len()), few, Some(few)),
+        ("all", zeros(front, bytes.len()), 0, Some(0)),
+        ("cut: footer", bytes[..footer].to_vec(), whole, None),
+        ("cut: directory", bytes[..directory].to_vec(), whole, Some(whole)),
+        ("cut: zeros", bytes[..end].to_vec(), whole, Some(whole)),
+        ("cut: half", bytes[..frame(few)].to_vec(), few, Some(few)),
+        ("cut: half of one", bytes[..frame(few) + 50].to_vec(), few, Some(few)),
+        ("cut: all", bytes[..front].to_vec(), 0, Some(0)),
+    ];
+    for ((what, hurt, sound, lost), manifest) in table.iter().flat_map(|row| [(row, true), (row, false)]) {
+        let disk = sim.disk().restart();
+        disk.plant(&path, hurt).unwrap();
+        if !manifest {
+            ["MANIFEST", "MANIFEST.prev"].iter().for_each(|name| _ = disk.uproot(&sim.dir().join(name)));
+        }
+        let inspector = Inspector::open(&alone(&disk), sim.dir(), Duration::ZERO).unwrap();
+        let inspection = inspector.inspect(&mut |_| Continue(()), |_| Ok(())).unwrap();
+        let what = format!("{what}, MANIFEST {manifest}: {:?}", inspection.damage);
+        let gone: Vec<_> = inspection.damage.iter().filter(|damage| damage.loses_records()).collect();
+        let from = lost.map(|n: usize| n.checked_sub(1).map_or(entry.base, |last| places[last].plus(1)));
+        let expected = from.map(|from| (Weight::Acknowledged, from, entry.capacity_end()));
+        assert_eq!(
+            gone.iter().map(|d| (d.weight, d.from, d.to)).collect::<Vec<_>>(),
+            Vec::from_iter(expected),
+            "{what}"
+        );
+        assert!(inspection.worst() >= Some(Weight::Blocking), "{what}");
+        let to = Path::new("/repaired");
+        inspector.copy(&inspection, to, &mut |_| Continue(()), |_| Ok(Keep::Yes)).unwrap();
+        let log = Wal::open_in(alone(&disk), to, options()).unwrap();
+        let left =
+            all.iter().filter(|(lsn, _)| places[..*sound].contains(lsn) || **lsn >= entry.capacity_end());
+        check(&log, &left.map(|(lsn, held)| (*lsn, held.clone())).collect());
+        assert_eq!(log.complete(), entry.capacity_end(), "{what}");
+    }
 }
 
 #[test]
