@@ -127,7 +127,7 @@ pub enum Outcome {
     Committed(Version),
     /// It is not, and never will be.
     NotCommitted,
-    /// Nobody knows any more: it is older than what is kept.
+    /// Nobody knows any more: it is older than what is kept, or a repair found commits lost that it may have been one of.
     Forgotten,
     /// It was in the log as this version, and a restore undid it, together with its effects: a retry applies again. Of an id
     /// that is told until outcomes of commits behind the restore are forgotten.

@@ -16,7 +16,8 @@
 //! the log it lists, by the base that each segment had when it was written. judged counts the merges by which something may
 //! have been dropped, and says of a table which of them made it, 0: none. drops: from each place on, up to the next, the newest of
 //! those that dropped a value there, 0: none did, told apart by no more than the files that the log had when it was written; where no
-//! table has any, each may lack values anywhere that such a merge made. forgotten: the newest outcome that was dropped.
+//! table has any, each may lack values anywhere that such a merge made. forgotten: the newest outcome that was dropped, or that a
+//! repair found lost.
 //! leapt: engine time at which an opening found the clock more than a day ahead of the log, 0 once that is settled. The
 //! terms are drawn in `retention/terms`.
 
@@ -41,7 +42,7 @@ pub(crate) struct Manifest {
     pub(crate) tables: Vec<Named>,
     /// Merges by which something may have been dropped.
     pub(crate) judged: u64,
-    /// The newest outcome of a commit that was dropped.
+    /// The newest outcome of a commit that was dropped, or that a repair found lost.
     pub(crate) forgotten: Lsn,
     /// Engine time at which the clock was found to have leapt; 0: it has not.
     pub(crate) leapt_us: u64,

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use savehold::inspect::{Weight, What, repair_in, verify_in};
-use savehold::{At, Create, ErrorKind, Options, Progress, Store, Version, repair, verify};
+use savehold::{
+    At, Change, Collection, Create, ErrorKind, Once, Options, Outcome, Progress, Store, Version, repair,
+    verify,
+};
 use savehold_wal::env::Env;
 use savehold_wal::sim::{Sim, SimDisk};
 
@@ -345,4 +348,77 @@ fn a_collection_whose_name_was_lost_gets_one_and_its_number_is_given_to_no_other
     store.raw("players").unwrap().set("43", &Bytes::from_static(b"new")).unwrap();
     assert_eq!(lost.keys("").count(), 1, "a new collection does not get the number of a lost one");
     assert_eq!(store.raw("players").unwrap().keys("").count(), 1);
+}
+
+#[test]
+fn an_id_in_a_commit_that_a_repair_lost_is_forgotten_for_good() {
+    let mut sim = Sim::new(9);
+    let store = Options::new().open_in(sim.env(), sim.dir()).unwrap();
+    let coins = store.collection::<i64>("coins").unwrap();
+    let buy = |coins: &Collection<i64>, id: &str| {
+        coins.update_once(id, "42", |now| Change::write(now.map_or(0, |entry| entry.value) + 100)).unwrap()
+    };
+    let at = |bought: Once<savehold::Updated<i64>>| match bought {
+        Once::Now(done) => done.version,
+        Once::Before(version) => panic!("done before, at {version}"),
+    };
+    let first = at(buy(&coins, "receipt-1"));
+    let lost = at(buy(&coins, "receipt-2"));
+    let third = at(buy(&coins, "receipt-3"));
+    drop(coins);
+    store.close().unwrap();
+    let disk = sim.disk();
+    let env = env_of(&mut sim, &disk);
+    let told = |of: &Store, id: &str| of.outcome(id).unwrap();
+
+    repair_in(&env, sim.dir(), Path::new("/whole"), go).unwrap();
+    let whole = Options::new().create(Create::Never).open_in(env.clone(), Path::new("/whole")).unwrap();
+    assert_eq!((told(&whole, "never"), whole.forgotten_through()), (Outcome::NotCommitted, None));
+    drop(whole);
+
+    hurt(&disk, b"receipt-2");
+    let (again, bare) = (Path::new("/again"), Path::new("/bare"));
+    repair_in(&env, sim.dir(), Path::new("/new"), go).unwrap();
+    repair_in(&env, Path::new("/new"), again, go).unwrap();
+    ["MANIFEST", "MANIFEST.prev"].iter().for_each(|name| _ = disk.uproot(&again.join(name)));
+    repair_in(&env, again, bare, go).unwrap();
+    for dir in [Path::new("/new"), bare] {
+        let store = Options::new().create(Create::Never).open_in(env.clone(), dir).unwrap();
+        let coins = store.collection::<i64>("coins").unwrap();
+        assert_eq!(coins.get("42").unwrap().unwrap().value, 300, "the effect of the lost commit stands");
+        assert_eq!(told(&store, "receipt-1"), Outcome::Committed(first));
+        assert_eq!(told(&store, "receipt-2"), Outcome::Forgotten, "{}", dir.display());
+        assert_eq!(told(&store, "receipt-3"), Outcome::Committed(third));
+        let through = store.forgotten_through().unwrap();
+        assert!(lost <= through && (through < third || dir == bare), "{through}");
+        let new = at(buy(&coins, "receipt-4"));
+        assert!(through < new, "what is new is known: {through} {new}");
+    }
+}
+
+#[test]
+fn an_id_is_not_forgotten_for_a_torn_end_behind_which_nothing_stands() {
+    let (mut sim, disk, _) = world(false);
+    let env = env_of(&mut sim, &disk);
+    let end = verify_in(&env, sim.dir(), go).unwrap().end;
+    for torn in [false, true] {
+        if torn {
+            let path =
+                files(&disk).into_keys().rfind(|path| path.extension().is_some_and(|ext| ext == "seg"));
+            let (path, bytes) = (path.unwrap(), vec![7; 300]);
+            let mut all = disk.read(&path).unwrap();
+            let at = all.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(4096);
+            all[at..at + bytes.len()].copy_from_slice(&bytes);
+            disk.plant(&path, &all).unwrap();
+        }
+        let to = PathBuf::from(format!("/new-{torn}"));
+        let repaired = repair_in(&env, sim.dir(), &to, go).unwrap();
+        assert_eq!((repaired.lost().count() > 0, repaired.found.end), (torn, end), "{repaired:?}");
+        assert!(repaired.found.worst() <= Some(Weight::Undecidable));
+        let store = Options::new().create(Create::Never).open_in(env.clone(), &to).unwrap();
+        assert_eq!(
+            (store.outcome("never").unwrap(), store.forgotten_through()),
+            (Outcome::NotCommitted, None)
+        );
+    }
 }

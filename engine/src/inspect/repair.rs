@@ -3,14 +3,17 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use savehold_wal::Lsn;
 use savehold_wal::env::Env;
-use savehold_wal::inspect::{Damage, Inspector, Keep};
+use savehold_wal::inspect::{Damage, Inspection, Inspector, Keep, Weight, What};
 
 use super::LOCK_WAIT;
 use super::survey::{entries, to_log};
 use super::verify::{Verified, look};
 use crate::error::{ErrorKind, Result};
 use crate::ids::CollectionId;
+use crate::manifest::Manifest;
+use crate::meta;
 use crate::options::{Create, Options, Progress};
 
 /// What [`repair`] did.
@@ -40,7 +43,9 @@ impl Repaired {
 /// `from` is not touched but for the text of LOCK.
 ///
 /// Every version keeps its number. A record with a damaged value is copied as it is: that value stays damaged, and reads
-/// name the version that may serve in its place. A collection whose name is lost gets one that says so. The new store keeps the identity of the old one and begins a timeline of
+/// name the version that may serve in its place. A collection whose name is lost gets one that says so. Where commits are
+/// lost, their idempotency ids are forgotten: [`Store::forgotten_through`](crate::Store::forgotten_through) says up to where.
+/// The new store keeps the identity of the old one and begins a timeline of
 /// its own, so the versions and tokens that it issues are larger than all that were seen. It is opened once before this
 /// returns.
 ///
@@ -71,9 +76,13 @@ pub fn repair_in(
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Repaired> {
     let to = &env.full_path(to)?;
-    let inspector = Inspector::open(env, from, LOCK_WAIT)?;
+    let mut inspector = Inspector::open(env, from, LOCK_WAIT)?;
     inspector.check_target(to)?;
     let (inspection, found) = look(&inspector, &mut progress)?;
+    let forgotten = forgotten(&inspection, inspector.attachment().0);
+    if forgotten > Lsn::NONE {
+        inspector.attach(meta::encode(&Manifest { forgotten, ..Manifest::default() })?);
+    }
     let copied = inspector.copy(&inspection, to, &mut progress, |seen| match entries(seen.head()) {
         Ok(_) => Ok(Keep::Yes),
         Err(e) if e.kind() == ErrorKind::Format => Err(to_log(seen.lsn, &e)),
@@ -84,4 +93,23 @@ pub fn repair_in(
     let named = found.nameless.iter().map(name).collect::<Result<_>>()?;
     made.close()?;
     Ok(Repaired { found, records: copied.records, bytes: copied.bytes, timeline: copied.timeline, named })
+}
+
+/// The newest commit whose idempotency id may be lost, with this repair or before it. Behind the last record only what was
+/// acknowledged counts: nothing that is kept may hold what other bytes there did.
+fn forgotten(inspection: &Inspection, attachment: &[u8]) -> Lsn {
+    let before = match meta::decode::<Manifest>(attachment) {
+        Ok(manifest) => manifest.forgotten,
+        Err(_) if inspection.bytes_lost_earlier > 0 => inspection.end, // only that MANIFEST said where
+        Err(_) => Lsn::NONE,
+    };
+    let lost =
+        inspection.damage.iter().filter(|damage| damage.loses_records() || damage.what == What::Senseless);
+    let counts = |damage: &&Damage| damage.weight == Weight::Acknowledged || damage.from < inspection.end;
+    let through = |damage: &Damage| {
+        let unknown = damage.what == What::Header || damage.to == Lsn::MAX;
+        let end = if unknown { damage.from.max(inspection.end) } else { damage.to };
+        Lsn::from_raw(end.raw().saturating_sub(1))
+    };
+    lost.filter(counts).map(through).max().unwrap_or(Lsn::NONE).max(before)
 }

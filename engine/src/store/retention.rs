@@ -83,7 +83,7 @@ impl Store {
         Ok(self.core.keeping(self.core.visible())?.outcomes)
     }
 
-    /// The newest commit whose idempotency id was forgotten; `None`: none was. For who first used an id behind that
+    /// The newest commit whose idempotency id was forgotten, or may have been lost before a repair; `None`: none was. For who first used an id behind that
     /// commit `Forgotten` means `NotCommitted`: ids of newer commits are all known.
     #[must_use]
     pub fn forgotten_through(&self) -> Option<Version> {

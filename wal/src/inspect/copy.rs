@@ -317,6 +317,7 @@ impl Inspector {
         }
         catalog.timelines.extend(own);
         catalog.time_us = inspection.time_us;
+        catalog.attachment.clone_from(&self.attachment);
         manifest::replace(&*self.env.vfs, to, &catalog).map_err(NotReplaced::into_error)
     }
 }

@@ -46,6 +46,8 @@ pub struct Inspector {
     env: Env,
     root: PathBuf,
     stock: Stock,
+    /// What the layer above has in MANIFEST of a copy.
+    attachment: Vec<u8>,
     _lock: Box<dyn DirLock>,
 }
 
@@ -62,7 +64,8 @@ impl Inspector {
         let lock = holder::take(env, root, wait)?;
         let stock = Stock::take(env, root)?;
         holder::write(env, root, holder::read(&*env.vfs, root).unfinished);
-        Ok(Self { env: env.clone(), root: root.to_path_buf(), stock, _lock: lock })
+        let attachment = Vec::new();
+        Ok(Self { env: env.clone(), root: root.to_path_buf(), stock, attachment, _lock: lock })
     }
 
     /// What the layer above keeps in MANIFEST, as far as one can be read; and the identity of the log.
@@ -70,6 +73,11 @@ impl Inspector {
     pub fn attachment(&self) -> (&[u8], StoreId) {
         let catalog = self.stock.catalog.as_ref();
         (catalog.map_or(&[][..], |catalog| &catalog.attachment), self.stock.store)
+    }
+
+    /// Has a copy begin with `attachment` as what the layer above keeps in MANIFEST; otherwise it begins with nothing.
+    pub fn attach(&mut self, attachment: Vec<u8>) {
+        self.attachment = attachment;
     }
 
     /// The world that it looks through the log in, and the directory.
