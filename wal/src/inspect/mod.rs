@@ -180,6 +180,9 @@ impl<'a> Pass<'a> {
                 if walked < end {
                     let what = if span.end() < end { What::Short } else { What::Lost };
                     self.damaged(plot, what, walked, end, lost_head(&span, walked));
+                } else if plot.there < plot.entry.made() {
+                    let at = plot.entry.base.plus(plot.there); // behind its records
+                    self.damaged(plot, What::Short, at, at, None);
                 }
                 for group in whole.probe(end) {
                     self.note_group(group.head.durable_through, group.head.time_us);
@@ -281,6 +284,7 @@ impl<'a> Pass<'a> {
         for damage in &mut self.seen.damage {
             damage.weight = match damage.what {
                 What::Group => Weight::Blocking,
+                What::Short if damage.from == damage.to => Weight::Blocking,
                 what if !what.goes_by_place() => damage.weight,
                 _ if damage.from < proven => Weight::Acknowledged,
                 _ => Weight::Undecidable,

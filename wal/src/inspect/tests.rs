@@ -226,16 +226,22 @@ fn no_lost_sector_goes_unnoticed() {
 #[test]
 fn no_shortened_file_goes_unnoticed() {
     let (mut sim, disk, model) = world(true);
-    let whole = inspect(&env_of(&mut sim, &disk), sim.dir()).unwrap().0;
+    let (whole, mut refused) = (inspect(&env_of(&mut sim, &disk), sim.dir()).unwrap().0, 0);
     for (path, bytes) in files(&disk) {
-        for length in (0..bytes.len()).step_by(1234) {
+        for length in (0..bytes.len()).step_by(617) {
             let (what, damaged) = (format!("{} cut to {length}", path.display()), disk.fork());
             damaged.truncate(&path, length as u64).unwrap();
             let env = env_of(&mut sim, &damaged);
             let (found, seen) = inspect(&env, sim.dir()).unwrap_or_else(|e| panic!("{what}: {e}"));
             notices(&whole, &model, &found, &seen, &what);
+            let opened = Wal::open_in(env_of(&mut sim, &damaged.fork()), sim.dir(), options());
+            if let Err(e) = opened {
+                assert!(found.worst().is_some(), "{what}: {e}");
+                refused += 1;
+            }
         }
     }
+    assert!(refused > 50, "{refused}");
 }
 
 #[test]

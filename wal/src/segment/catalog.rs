@@ -28,6 +28,7 @@ use crate::format::checksum::{Binding, StoreId};
 use crate::format::cursor::{Put, Take};
 use crate::format::envelope::{self, list};
 use crate::format::frame::Bad;
+use crate::format::group::align;
 use crate::format::header::{SegmentKind, sizes_are_sane};
 use crate::lane::Lanes;
 use crate::limits::{BLOCK_BYTES, REPORTS_MAX};
@@ -73,6 +74,18 @@ impl SegmentEntry {
     #[must_use]
     pub fn capacity_end(&self) -> Lsn {
         self.base.plus(self.capacity)
+    }
+
+    /// Bytes of data that its file has, or more, and without which it does not open; 0 for a packed one, whose footer stands
+    /// at its end.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        let held = self.end.and_then(align).and_then(|end| end.bytes_since(self.base));
+        match (self.kind, held) {
+            (SegmentKind::Packed, _) => 0,
+            (SegmentKind::Rest, Some(held)) => held.min(self.capacity),
+            _ => self.capacity,
+        }
     }
 
     /// What binds its frames to it.

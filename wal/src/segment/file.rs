@@ -14,7 +14,6 @@ use super::packed::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::{Binding, StoreId};
 use crate::format::frame::Bad;
-use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
 use crate::limits::BLOCK_BYTES;
 use crate::lsn::Lsn;
@@ -167,18 +166,15 @@ impl Segment {
         let there = if packed { data } else { data.min(entry.capacity) };
         let mut segment = Self::over(file, path, entry, there, store, access);
         // Its length was durable before it was named: where it is shorter, what is missing may have been anything.
-        let held = entry.end.and_then(align).and_then(|end| end.bytes_since(entry.base));
-        let made = match (entry.kind, held) {
-            (SegmentKind::Rest, Some(held)) => held.min(entry.capacity),
-            (SegmentKind::Packed, _) => {
-                let footer = segment.footer()?; // it stands at the very end
-                segment.set_judged(footer.judgement);
-                segment.complete = footer.complete_in(segment.base..segment.capacity_end());
-                return Ok(segment);
-            }
-            _ => entry.capacity,
-        };
-        if there < made { Err(segment.short()) } else { Ok(segment) }
+        if there < entry.made() {
+            return Err(segment.short());
+        }
+        if packed {
+            let footer = segment.footer()?; // it stands at the very end
+            segment.set_judged(footer.judgement);
+            segment.complete = footer.complete_in(segment.base..segment.capacity_end());
+        }
+        Ok(segment)
     }
 
     fn over(
