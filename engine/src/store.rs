@@ -203,8 +203,8 @@ impl Store {
     /// An id that nobody knows is `NotCommitted` as long as no id was ever forgotten. Afterwards it is `Forgotten`: it may be
     /// one of those, and nothing is kept that could tell. [`Store::forgotten_through`] says which commits that concerns; a
     /// repair that finds commits lost forgets their ids. A version is `Forgotten` only where compaction dropped whole records
-    /// of the file that it lies in. An id that a restore undid is `Forgotten` too, as soon as one behind the restore was: it
-    /// may have been applied again.
+    /// of the file that it lies in, or where a repair found it lost. An id that a restore undid is `Forgotten` too, as soon as
+    /// one behind the restore was: it may have been applied again.
     ///
     /// # Errors
     ///

@@ -389,6 +389,8 @@ fn an_id_in_a_commit_that_a_repair_lost_is_forgotten_for_good() {
         assert_eq!(told(&store, "receipt-1"), Outcome::Committed(first));
         assert_eq!(told(&store, "receipt-2"), Outcome::Forgotten, "{}", dir.display());
         assert_eq!(told(&store, "receipt-3"), Outcome::Committed(third));
+        let outcomes = [first, lost, third].map(|version| store.outcome(version).unwrap());
+        assert_eq!(outcomes, [Outcome::Committed(first), Outcome::Forgotten, Outcome::Committed(third)]);
         let through = store.forgotten_through().unwrap();
         assert!(lost <= through && (through < third || dir == bare), "{through}");
         let new = at(buy(&coins, "receipt-4"));

@@ -202,6 +202,26 @@ impl Follower {
     }
 }
 
+impl Log {
+    /// Whether a repair found lost what stood at `lsn`, in a segment that is not packed.
+    pub(crate) fn is_lost(&self, segment: &Segment, lsn: Lsn) -> Result<bool> {
+        let end = segment.end().unwrap_or(segment.capacity_end()).min(self.settled());
+        let at = group_of(segment, end, lsn)?;
+        if at >= end {
+            return Ok(false);
+        }
+        let mut window = Window::new(segment, end, READ_BYTES, Vec::new())?;
+        let group = window.group(at)?.ok_or_else(|| damaged(segment, at))?;
+        let mut lost = false;
+        let walked = window.walk(group, Verify::Heads, |at, kind, _| {
+            if at <= lsn {
+                lost = kind == FrameKind::Lost;
+            }
+        })?;
+        walked.map(|()| lost).map_err(|bad| damaged(segment, bad))
+    }
+}
+
 #[cold]
 fn gone_before(complete: Lsn) -> Error {
     let say = format!("what was written before {complete} is no longer kept whole: begin there");

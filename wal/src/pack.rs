@@ -325,7 +325,10 @@ fn pack_plain(
             FrameKind::Record if failed.is_ok() => {
                 failed = pack_record(out, source, lsn, group.head.time_us, &frame, judge);
             }
-            FrameKind::Lost => out.stood_before(lsn.plus(frame.bytes() as u64)),
+            FrameKind::Lost => {
+                out.before = out.before.saturating_add(1);
+                out.stood_before(lsn.plus(frame.bytes() as u64));
+            }
             _ => {}
         });
         walked.map_err(|bad| damaged(source, bad))?;

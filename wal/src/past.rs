@@ -42,20 +42,19 @@ impl Wal {
         self.log.complete.get()
     }
 
-    /// Whether a record that stood at `lsn` may have been given up: it lies before everything that the log has, or in a
-    /// segment that was packed without some of its records.
+    /// Whether a record that stood at `lsn` may have been given up: it lies before everything that the log has, in a segment
+    /// that was packed without some of its records, or where a repair found what stood there lost.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: of a packed segment that cannot be read.
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Io`]: of a segment that cannot be read.
     pub fn may_be_given_up(&self, lsn: Lsn) -> Result<bool> {
-        if lsn >= self.complete() {
-            return Ok(false);
-        }
-        let segments = self.log.segments.read();
-        match segments.iter().rfind(|segment| segment.base <= lsn) {
-            Some(segment) if segment.kind == SegmentKind::Packed => Ok(segment.footer()?.dropped > 0),
-            there => Ok(there.is_none()),
+        let segment = self.log.segments.read().iter().rfind(|segment| segment.base <= lsn).cloned();
+        match segment {
+            Some(segment) if segment.kind != SegmentKind::Packed => self.log.is_lost(&segment, lsn),
+            _ if lsn >= self.complete() => Ok(false),
+            Some(segment) => Ok(segment.footer()?.dropped > 0),
+            None => Ok(true),
         }
     }
 

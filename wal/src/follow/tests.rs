@@ -399,6 +399,8 @@ fn a_segment_that_is_lost_whole_is_not_passed_over() {
         let log = Wal::open_in(env, to, Options::default()).unwrap();
         let refused = log.follow(places[0]).try_next().unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Gone, "{damage}: {refused}");
+        let lost = places.iter().find(|lsn| log.read_head(**lsn).is_err()).unwrap();
+        assert!(log.may_be_given_up(*lost).unwrap(), "{damage}: {lost}");
         let on = refused.lsn().unwrap();
         let rest = heads(&mut log.follow(on));
         assert!(on > places[4] && rest.last().unwrap() == "39" && rest.len() > 20, "{damage}: {on} {rest:?}");

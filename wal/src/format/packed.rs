@@ -320,7 +320,7 @@ pub struct Footer {
     pub judgement: u64,
     /// Records that the file holds.
     pub records: u64,
-    /// Records that are gone whole, from all files that it was made of.
+    /// Records that are gone whole, from all files that it was made of; what a repair found lost counts as one each time.
     pub dropped: u64,
     /// Behind the last frame, in the file.
     pub frames_end: u64,

@@ -231,14 +231,18 @@ impl Inspector {
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
         let mut file = PackedFile::new(&*self.env.vfs, &unfinished, header)?;
+        let mut dropped = book.footer.map_or(1, |footer| footer.dropped); // without one nobody can say that none are gone
         packed::walk(&data, &book, plot, binding, |stands| {
-            let packed::Stands::Record(offset, record) = stands else { return Ok(()) };
-            let bad_parts = packed::bad_parts(&record);
-            if packed::seen(plot, offset, &record, &bad_parts, keep)? == Keep::Yes {
-                let parts: Vec<(u32, &[u8])> = record.raw_parts().collect();
-                file.put(&record.survivor(&parts))?;
-                copied.records += 1;
+            if let packed::Stands::Record(offset, record) = stands {
+                let bad_parts = packed::bad_parts(&record);
+                if packed::seen(plot, offset, &record, &bad_parts, keep)? == Keep::Yes {
+                    let parts: Vec<(u32, &[u8])> = record.raw_parts().collect();
+                    file.put(&record.survivor(&parts))?;
+                    copied.records += 1;
+                    return Ok(());
+                }
             }
+            dropped = dropped.saturating_add(1);
             Ok::<(), Error>(())
         })?;
         let judged = book.footer.map(|footer| Judged {
@@ -246,7 +250,6 @@ impl Inspector {
             number: footer.judgement,
             note: &book.note,
         });
-        let dropped = book.footer.map_or(0, |footer| footer.dropped);
         // What else was lost, and how far, nobody can say: a feed begins behind all of it.
         copied.bytes += file.finish(judged.unwrap_or_default(), dropped, header.end)?;
         copied.segments += 1;
@@ -271,7 +274,7 @@ impl Inspector {
         let name = segment_name(header.base, header.generation);
         let (path, unfinished) = (dir.join(&name), dir.join(format!("{name}{UNFINISHED}")));
         let file = PackedFile::new(&*self.env.vfs, &unfinished, &header)?;
-        file.finish(Judged::default(), 0, header.end)?;
+        file.finish(Judged::default(), 1, header.end)?;
         let named = self.env.vfs.rename(&unfinished, &path).and_then(|()| self.env.vfs.sync_dir(&dir));
         named.map_err(|e| not_written(&path, e))?;
         Ok(entry_of(&header))

@@ -597,7 +597,36 @@ fn a_packed_segment_without_its_end_has_lost_records_unless_its_directory_says_t
             all.iter().filter(|(lsn, _)| places[..*sound].contains(lsn) || **lsn >= entry.capacity_end());
         check(&log, &left.map(|(lsn, held)| (*lsn, held.clone())).collect());
         assert_eq!(log.complete(), entry.capacity_end(), "{what}");
+        let gone = places.get(*sound).copied().unwrap_or(entry.base.plus(9));
+        assert!(log.may_be_given_up(gone).unwrap(), "{what}");
     }
+}
+
+#[test]
+fn a_record_that_a_repair_found_lost_may_have_been_given_up_and_no_other() {
+    let (mut sim, mut all) = (Sim::new(6), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(6), 20, &mut all);
+    log.close().unwrap();
+    let places: Vec<Lsn> = all.keys().copied().collect();
+    let to = Path::new("/repaired");
+    let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+    let inspection = inspector.inspect(&mut |_| Continue(()), |_| Ok(())).unwrap();
+    let lost = [places[7], places[8], places[19]];
+    let keep =
+        |seen: &crate::inspect::Seen<'_>| Ok(if lost.contains(&seen.lsn) { Keep::No } else { Keep::Yes });
+    inspector.copy(&inspection, to, &mut |_| Continue(()), keep).unwrap();
+    let log = Wal::open_in(sim.env(), to, options()).unwrap();
+    let may = |lsn: Lsn| log.may_be_given_up(lsn).unwrap();
+    assert_eq!(lost.map(may), [true; 3]);
+    assert_eq!(places.iter().filter(|lsn| may(**lsn)).count(), 3);
+    assert!(!may(places[5].plus(1)) && !may(log.durable().plus(9)) && may(places[8].plus(1)));
+    fill(&log, &mut Draw::from_seed(7), 1, &mut Log::new());
+    log.roll().unwrap();
+    let old = Packing { to: places[19], ..all_of(&log) };
+    log.pack(old, |_| Ok(Stay::Whole), |_| Continue(())).unwrap().unwrap();
+    assert!(log.log.segment_of(places[19]).unwrap().kind == SegmentKind::Packed);
+    assert_eq!(lost.map(may), [true; 3], "packed");
 }
 
 #[test]
