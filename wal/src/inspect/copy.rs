@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::FrameKind;
 use crate::format::group::align;
 use crate::format::header::{DATA_OFFSET, SegmentHeader, SegmentKind};
+use crate::format::packed::Footer;
 use crate::lane::{drawn_lane, offset_in};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_LIMIT};
 use crate::lsn::Lsn;
@@ -245,7 +246,8 @@ impl Inspector {
             dropped = dropped.saturating_add(1);
             Ok::<(), Error>(())
         })?;
-        let judged = book.footer.map(|footer| Judged {
+        let note_is_whole = |footer: &Footer| book.note.len() == footer.note_bytes as usize;
+        let judged = book.footer.filter(note_is_whole).map(|footer| Judged {
             at: footer.judged,
             number: footer.judgement,
             note: &book.note,

@@ -630,6 +630,28 @@ fn a_record_that_a_repair_found_lost_may_have_been_given_up_and_no_other() {
 }
 
 #[test]
+fn a_judgement_whose_note_is_damaged_is_none_in_a_repaired_log() {
+    let (mut sim, mut all) = (Sim::new(8), Log::new());
+    let log = open(&mut sim);
+    fill(&log, &mut Draw::from_seed(8), 60, &mut all);
+    pack(&log, all_of(&log), 8).unwrap();
+    let entry = log.log.sealed_entries()[0];
+    assert_eq!(log.judgement().unwrap(), Some((7, b"by the seventh".to_vec())));
+    log.close().unwrap();
+    let path = sim.dir().join(LOG_DIR).join(segment_name(entry.base, entry.generation));
+    let bytes = sim.disk().read(&path).unwrap();
+    let note = bytes.windows(14).position(|word| word == b"by the seventh").unwrap();
+    sim.disk().flip_bit(&path, note as u64, 1).unwrap();
+    let to = Path::new("/repaired");
+    let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+    let inspection = inspector.inspect(&mut |_| Continue(()), |_| Ok(())).unwrap();
+    assert_eq!(inspection.worst(), Some(Weight::Blocking));
+    inspector.copy(&inspection, to, &mut |_| Continue(()), |_| Ok(Keep::Yes)).unwrap();
+    let log = Wal::open_in(sim.env(), to, options()).unwrap();
+    assert_eq!(log.judgement().unwrap(), Some((0, Vec::new())));
+}
+
+#[test]
 fn who_was_told_everything_goes_on_behind_packed_segments_after_a_restart_too() {
     for (seed, stay) in (0..12).flat_map(|seed| [(seed, Stay::Whole), (seed, Stay::Nothing)]) {
         let (mut sim, mut draw, mut all) = (Sim::new(seed), Draw::from_seed(seed), Log::new());
