@@ -46,7 +46,7 @@ pub enum What {
     Part,
     /// The bytes are as they were written, and mean nothing to the layer above the log.
     Senseless,
-/// A part of a record's body is as it was written, and means nothing to the layer above the log.
+    /// A part of a record's body is as it was written, and means nothing to the layer above the log.
     SenselessPart,
     /// The directory of a packed segment, or what stands behind it, is unreadable. Records that are lost with it are named
     /// besides: where nothing says how many there were, all that may have stood behind the last.
