@@ -211,7 +211,7 @@ pub struct ArchiveStats {
 }
 
 impl ArchiveStats {
-    /// Whether a newer timeline of the store archives there, and this one no more.
+    /// Whether a newer timeline of the store archives there, or the store that this is an older copy of, and this one no more.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         self.failure.as_ref().is_some_and(|e| e.kind() == ErrorKind::Superseded)

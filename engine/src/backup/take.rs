@@ -116,7 +116,8 @@ impl Store {
     ///
     /// - [`ErrorKind::Invalid`]: the directory lies in that of the store, or holds it, whatever links lead there.
     /// - [`ErrorKind::Foreign`]: the directory holds something else, or backups of another store.
-    /// - [`ErrorKind::Superseded`]: a newer timeline of this store backs up there: this one was restored elsewhere.
+    /// - [`ErrorKind::Superseded`]: a newer timeline of this store backs up there: this one was restored elsewhere; or
+    ///   this is an older copy of the store that does, as a snapshot of a disk brings back.
     /// - [`ErrorKind::Corrupt`]: the store is damaged: damage is not copied as if it were whole.
     /// - [`ErrorKind::Locked`]: another backup is being made there. [`ErrorKind::Full`], [`ErrorKind::Io`].
     ///

@@ -10,12 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::copy::{Taking, check_ours, locked, put_inventory};
+use super::copy::{Taking, locked, put_inventory};
 use super::copying::{Copying, Packing};
 use super::destination::{Destination, Directory, Shelf, check_apart};
 use super::form::is_piece;
 use super::inventory::Inventory;
 use super::listing::{BackupName, Listed, read, read_all};
+use super::ours::check_ours;
 use super::take::Damaged;
 use super::thin::{self, Thinned, Thinning};
 use crate::env::Env;
@@ -40,6 +41,8 @@ struct State {
     listed: Vec<Listed>,
     pieces: HashSet<String>,
     own: Option<Inventory>,
+    /// All of it was compared with the log.
+    compared: bool,
     /// Pieces that nobody needs any more, and that could not be taken away yet: somebody was reading.
     idle: Vec<String>,
 }
@@ -105,12 +108,13 @@ impl Archive {
         let names = state.pieces.clone();
         let one_disk = wal.env().vfs.is_one_disk(wal.root(), &self.root).unwrap_or(false);
         let mut taking = Taking::new(&wal.log, &destination, &state.listed, names, copying, one_disk)?;
+        taking.compared = state.compared;
         if let Some(own) = &state.own {
             taking.go_on(own);
         }
         let go = &mut |_| ControlFlow::Continue(());
         let (inventory, done) = taking.run(through, sequence, BackupName::Archive, attachment, go)?;
-        state.pieces = taking.names;
+        (state.pieces, state.compared) = (taking.names, true);
         let before = state.publish(&destination, inventory);
         state.note_idle(before);
         forget(&destination, &mut state)?;
@@ -197,7 +201,7 @@ impl Archive {
         let own = listed.iter().find(|listed| listed.name == BackupName::Archive);
         let own = own.and_then(|listed| listed.inventory.as_ref().ok()).cloned();
         let pieces: HashSet<String> = destination.list(Shelf::Pieces)?.into_iter().collect();
-        let mut state = State { listed, pieces, own, idle: Vec::new() };
+        let mut state = State { listed, pieces, own, compared: false, idle: Vec::new() };
         if state.listed.iter().all(|listed| listed.inventory.is_ok()) {
             let needed = state.needed();
             state.idle =

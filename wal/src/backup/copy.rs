@@ -12,7 +12,7 @@
 //! What the log holds before a durable place never changes, so no commit waits for any of this. A crash, or an error,
 //! leaves pieces that no inventory names: the next backup takes them over where they are what it would have copied.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,8 +20,9 @@ use super::copying::{Copying, Linking};
 use super::destination::{Destination, Directory, Shelf, check_apart, put};
 use super::form::Form;
 use super::inventory::{Held, INVENTORY_BYTES_MAX, Inventory, Piece};
-use super::listing::{BackupName, Listed, check_store, read_all};
+use super::listing::{BackupName, Listed, read_all};
 use super::meter::Meter;
+use super::ours::check_ours;
 use super::standing::There;
 use super::take::Run;
 use crate::error::{Error, ErrorKind, Result};
@@ -111,7 +112,7 @@ pub(super) fn locked(to: &Path) -> Error {
 /// A log on its way into a destination that is ours.
 pub(super) struct Taking<'a> {
     pub(super) log: &'a Log,
-    destination: &'a dyn Destination,
+    pub(super) destination: &'a dyn Destination,
     /// What the destination holds, the newest last.
     pub(super) listed: &'a [Listed],
     /// Of each segment, what of it lies there: of several, what reaches furthest.
@@ -120,6 +121,8 @@ pub(super) struct Taking<'a> {
     pub(super) before: Option<&'a Inventory>,
     /// Names of pieces that are there, those of no inventory included.
     pub(super) names: HashSet<String>,
+    /// What lies there was compared with the log.
+    pub(super) compared: bool,
     copying: Copying,
     one_disk: bool,
     /// Segments may be linked, as far as is known.
@@ -132,8 +135,8 @@ pub(super) struct Taking<'a> {
 /// A segment of the log, and through where it is to be copied.
 pub(super) struct Wanted {
     pub(super) entry: SegmentEntry,
-    segment: Arc<Segment>,
-    to: Lsn,
+    pub(super) segment: Arc<Segment>,
+    pub(super) to: Lsn,
 }
 
 impl Wanted {
@@ -179,6 +182,7 @@ impl<'a> Taking<'a> {
             known,
             before: None,
             names,
+            compared: false,
             copying,
             one_disk,
             links: copying.linking == Linking::Allowed,
@@ -203,6 +207,9 @@ impl<'a> Taking<'a> {
         tell: Tell<'_>,
     ) -> Result<(Inventory, BackedUp)> {
         let (catalog, mut wanted) = self.wanted(through);
+        if !std::mem::replace(&mut self.compared, true) {
+            self.compare(&catalog, &wanted)?;
+        }
         let stands = self.standing(&catalog, &mut wanted);
         let lacking = wanted.iter().map(|wanted| self.lacking(wanted)).sum();
         let mut meter = Meter::new(&self.log.env, lacking, tell);
@@ -410,69 +417,4 @@ fn take_lane(log: &Log, destination: &dyn Destination) -> Result<()> {
     let draw = log.env.entropy.next_u64();
     let lane = if log.read_only.is_some() { drawn_lane(draw) } else { log.give_lane(draw)? };
     destination.claim(&lane_name(lane)).map(drop)
-}
-
-/// Whether the log may go on in a destination that holds these.
-///
-/// # Errors
-///
-/// As [`Taking::new`].
-pub(super) fn check_ours(log: &Log, listed: &[Listed]) -> Result<()> {
-    let mut unread = listed.iter().filter_map(|listed| listed.inventory.as_ref().err());
-    if let Some(e) = unread.find(|e| e.kind() != ErrorKind::Corrupt) {
-        return Err(e.clone()); // what it holds is there, and must not be taken for lost
-    }
-    check_store(listed, log.store)?;
-    let catalog = log.catalog.lock();
-    check_timeline(listed, &catalog)?;
-    check_copy(listed, &catalog, log.durable.get())
-}
-
-fn check_timeline(listed: &[Listed], catalog: &Catalog) -> Result<()> {
-    let Some(last) = catalog.timelines.last() else { return Ok(()) };
-    let own = last.number;
-    let newer = |i: &Inventory| {
-        let theirs = i.timelines.last();
-        // two of one number: whoever came first goes on
-        theirs.is_some_and(|theirs| {
-            (theirs.number, theirs.offset) != (own, last.offset) && theirs.number >= own
-        })
-    };
-    let newer = listed.iter().find(|l| l.inventory.as_ref().is_ok_and(newer));
-    let Some(newer) = newer else { return Ok(()) };
-    let say = format!(
-        "{} is of a newer timeline than {own}, in which this store writes, or of another {own}: it was restored or repaired \
-         elsewhere, and that one goes on here; name another destination for this one",
-        newer.path.display()
-    );
-    Err(Error::new(ErrorKind::Superseded, say))
-}
-
-/// Refuses a log that is an older copy of the one that backs up there, as a snapshot of its disk brings back: what both
-/// wrote at one place is not the same. A log has all that it ever backed up: only what is durable is copied.
-fn check_copy(listed: &[Listed], catalog: &Catalog, durable: Lsn) -> Result<()> {
-    let Some(own) = catalog.timelines.last() else { return Ok(()) };
-    let as_written = catalog.segments.iter().filter(|entry| entry.kind != SegmentKind::Packed);
-    let numbers: HashMap<(Lsn, u32), u64> =
-        as_written.map(|entry| ((entry.base, entry.generation), entry.number)).collect();
-    let foreign = |held: &Held| {
-        let ours = numbers.get(&(held.base, held.generation));
-        let same_timeline = held.base >= own.first(); // what a repair copied of earlier ones has numbers of its own
-        same_timeline && !held.is_packed() && ours.is_some_and(|number| *number != held.number)
-    };
-    let other = |i: &Inventory| {
-        let same = i.timelines.last().is_some_and(|t| (t.number, t.offset) == (own.number, own.offset));
-        same && (i.through > durable || i.segments.iter().any(foreign))
-    };
-    let Some((path, through)) = listed.iter().find_map(|listed| {
-        let inventory = listed.inventory.as_ref().ok().filter(|inventory| other(inventory))?;
-        Some((listed.path.display(), inventory.through))
-    }) else {
-        return Ok(());
-    };
-    let say = format!(
-        "{path} goes through {through}, this store through {durable}, and not as a part of that: it is an older copy, perhaps of \
-         a snapshot; to go on with it, name another destination; to have what lies there, restore that"
-    );
-    Err(Error::new(ErrorKind::Superseded, say))
 }

@@ -16,6 +16,7 @@ mod keep;
 mod listing;
 mod making;
 mod meter;
+mod ours;
 mod packed;
 mod passing;
 mod prune;

@@ -13,6 +13,7 @@ use crate::options::{Options, Progress};
 use crate::pack::Stay;
 use crate::segment::packing::Judged;
 use crate::sim::{Choice, Failure, Fault, Sim, SimDisk, When};
+use crate::vfs::Vfs;
 use crate::wal::{Append, Wal};
 
 /// Head and body of each record.
@@ -1599,4 +1600,125 @@ fn a_restore_leaves_nothing_of_an_undone_future_in_the_archive_that_goes_on() {
     restore(&sim.env(), Moment::Latest, "/again").unwrap();
     assert_eq!(contents(&sim.env(), "/again").unwrap(), there);
     model.clear();
+}
+
+/// A disk like `disk`, which has in `DEST` what lies there on `from`.
+fn with_backups_of(disk: &SimDisk, from: &SimDisk) -> SimDisk {
+    let disk = disk.fork();
+    files(&disk, DEST).iter().for_each(|(path, _)| disk.uproot(path).unwrap());
+    for (path, bytes) in files(from, DEST) {
+        disk.plant(&path, &bytes).unwrap();
+    }
+    disk
+}
+
+fn is_refused_as_an_older_copy(env: &Env, copy: &Wal, mode: Mode, disk: &SimDisk, what: &str) {
+    let there = files(disk, DEST);
+    for refused in [archive(env).step(copy, b"").map(drop), mode.back_up(copy).map(drop)] {
+        let refused = refused.err().unwrap_or_else(|| panic!("{what}: went on"));
+        assert_eq!(refused.kind(), ErrorKind::Superseded, "{what}: {refused}");
+        assert!(refused.message().contains("older copy"), "{what}: {refused}");
+    }
+    assert!(files(disk, DEST) == there, "{what}");
+}
+
+#[test]
+fn an_older_copy_that_went_on_in_the_same_segment_is_told_by_the_bytes() {
+    for mode in MODES {
+        // more of the same sizes; groups that do not line up; into the next segment
+        for (archived, first, theirs, ours) in [
+            (false, 400, 1, 2),
+            (false, 3000, 1, 6),
+            (true, 400, 2, 3),
+            (true, 900, 20, 40),
+            (false, 900, 20, 40),
+        ] {
+            let what = format!("{mode:?} {archived} {first} {theirs} {ours}");
+            let (mut sim, log, mut model) = world_as(*mode);
+            let begun = commit(&log, &mut model, 30, 100);
+            archive(&sim.env()).step(&log, b"").unwrap();
+            log.close().unwrap();
+            let closed = sim.disk().fork();
+            let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+            (0..theirs).for_each(|n| _ = commit(&log, &mut model, 40 + n, 400));
+            if archived {
+                archive(&sim.env()).step(&log, b"").map(drop)
+            } else {
+                mode.back_up(&log).map(drop)
+            }
+            .unwrap();
+            let disk = with_backups_of(&closed, &sim.disk());
+            let env = env_of(&mut sim, &disk);
+            let copy = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            let mut then = until(&model, begun);
+            commit(&copy, &mut then, 100, first);
+            (0..ours).for_each(|n| _ = commit(&copy, &mut then, 101 + n, 400));
+            is_refused_as_an_older_copy(&env, &copy, *mode, &disk, &what);
+        }
+    }
+}
+
+#[test]
+fn an_older_copy_of_a_log_that_was_killed_does_not_stand_on_its_archive() {
+    for theirs in [1, 3, 20] {
+        let (mut sim, log, mut model) = world();
+        let begun = commit(&log, &mut model, 30, 100);
+        let killed = sim.disk().fork();
+        (0..theirs).for_each(|n| _ = commit(&log, &mut model, 40 + n, 400));
+        log.sync().unwrap();
+        archive(&sim.env()).step(&log, b"").unwrap();
+        let killed = killed.reboot(Choice::KeepAll);
+        for shelf in ["", "pieces", "backups", "claims"] {
+            Vfs::create_dir(&killed, &Path::new(DEST).join(shelf)).unwrap();
+        }
+        let disk = with_backups_of(&killed, &sim.disk());
+        let env = env_of(&mut sim, &disk);
+        let copy = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+        let mut then = until(&model, begun);
+        (0..40).for_each(|n| _ = commit(&copy, &mut then, 100 + n, 900));
+        is_refused_as_an_older_copy(&env, &copy, Mode::Copied, &disk, &theirs.to_string());
+    }
+}
+
+#[test]
+fn what_recovery_wrote_anew_of_what_was_backed_up_is_no_older_copy() {
+    for n in 0..40 {
+        let (mut sim, log, mut model) = world();
+        (0..n).for_each(|n| _ = commit(&log, &mut model, 40 + n, 900)); // through the end of a segment, one by one
+        archive(&sim.env()).step(&log, b"").unwrap();
+        back_up(&log).unwrap();
+        sim.cut_power();
+        drop(log);
+        for more in 0..3 {
+            let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+            archive(&sim.env()).step(&log, b"").unwrap_or_else(|e| panic!("{n} {more}: {e}"));
+            back_up(&log).unwrap_or_else(|e| panic!("{n} {more}: {e}"));
+            commit(&log, &mut model, 100 + more, 600);
+            archive(&sim.env()).step(&log, b"").unwrap_or_else(|e| panic!("{n} {more}: {e}"));
+            back_up(&log).unwrap_or_else(|e| panic!("{n} {more}: {e}"));
+            if more == 1 { log.close().unwrap() } else { sim.kill() }
+        }
+        assert!(verify(&sim.env()).faults.is_empty(), "{n}");
+        restore(&sim.env(), Moment::Latest, TO).unwrap();
+        assert_eq!(contents(&sim.env(), TO).unwrap(), model, "{n}");
+    }
+}
+
+#[test]
+fn damage_in_what_was_backed_up_makes_no_older_copy_of_a_log() {
+    let (mut sim, log, mut model) = world();
+    commit(&log, &mut model, 77, 600);
+    archive(&sim.env()).step(&log, b"").unwrap();
+    log.close().unwrap();
+    let disk = sim.disk();
+    let hurt = files(&disk, "/store/log")
+        .into_iter()
+        .find_map(|(path, bytes)| Some((path, bytes.windows(64).position(|w| w == [77 ^ 0x55; 64])?)));
+    let (path, at) = hurt.unwrap();
+    disk.flip_bit(&path, at as u64 + 8, 3).unwrap();
+    let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+    commit(&log, &mut model, 78, 600);
+    archive(&sim.env()).step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
 }
