@@ -71,10 +71,10 @@ fn check_copy(listed: &[Listed], catalog: &Catalog, durable: Lsn) -> Result<()> 
     let entries = catalog.segments.iter().map(|entry| ((entry.base, entry.generation), entry));
     let entries: HashMap<(Lsn, u32), &SegmentEntry> = entries.collect();
     let other = |held: &Held| {
-        let ours = entries.get(&(held.base, held.generation));
+        let ours = entries.get(&(held.base, held.generation)).filter(|_| is_of_last(held.base, catalog));
         let as_written = ours.filter(|entry| entry.kind != SegmentKind::Packed && !held.is_packed());
         as_written.is_some_and(|entry| match entry.number == held.number {
-            true => is_of_last(held.base, catalog) && is_beyond(held, entry, catalog),
+            true => is_beyond(held, entry, catalog),
             false => true,
         })
     };
@@ -93,7 +93,7 @@ fn of_last<'a>(listed: &'a Listed, catalog: &Catalog) -> Option<&'a Inventory> {
     listed.inventory.as_ref().ok().filter(same)
 }
 
-/// Whether the log writes in the timeline of `base`.
+/// Whether the log writes in the timeline of `base`: what it has of those before was written anew perhaps, by a repair.
 fn is_of_last(base: Lsn, catalog: &Catalog) -> bool {
     catalog.timelines.last().is_some_and(|timeline| timeline.number == base.timeline())
 }

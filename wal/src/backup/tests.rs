@@ -1705,6 +1705,27 @@ fn what_recovery_wrote_anew_of_what_was_backed_up_is_no_older_copy() {
 }
 
 #[test]
+fn a_repaired_log_goes_on_in_the_archive_of_its_past_more_than_once() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    log.close().unwrap();
+    let inspector = Inspector::open(&sim.env(), sim.dir(), Duration::ZERO).unwrap();
+    let found = inspector.inspect(&mut go, |_| Ok(())).unwrap();
+    inspector.copy(&found, Path::new("/repaired"), &mut go, |_| Ok(inspect::Keep::Yes)).unwrap();
+    for n in 0..3 {
+        let log = Wal::open_in(sim.env(), Path::new("/repaired"), options()).unwrap();
+        let mut archive = archive(&sim.env());
+        for m in 0..3 {
+            commit(&log, &mut model, 100 + 10 * n + m, 2000);
+            archive.step(&log, b"").unwrap_or_else(|e| panic!("{n} {m}: {e}"));
+        }
+        log.close().unwrap();
+    }
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+#[test]
 fn damage_in_what_was_backed_up_makes_no_older_copy_of_a_log() {
     let (mut sim, log, mut model) = world();
     commit(&log, &mut model, 77, 600);
