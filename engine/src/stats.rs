@@ -204,7 +204,8 @@ pub struct ArchiveStats {
     pub behind_bytes: u64,
     /// How long ago it last held everything that was durable then; zero where it does.
     pub behind: Duration,
-    /// Why the last step failed, if it did. All but `Superseded` pass by themselves: the archive catches up.
+    /// Why the last step failed, if it did. All but `Superseded`, and `Corrupt`, which names what is to be done,
+    /// pass by themselves: the archive catches up.
     pub failure: Option<Error>,
     /// Why it could not be thinned the last time, if so: it grows until it can.
     pub thinning_failure: Option<Error>,

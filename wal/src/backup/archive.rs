@@ -68,8 +68,9 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`Wal::back_up`]: the archive is as it was. Of these only
-    /// [`ErrorKind::Superseded`](crate::ErrorKind::Superseded) does not pass by itself.
+    /// As [`Wal::back_up`]: the archive is as it was. [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): also where a piece is
+    /// missing there that the log cannot replace. Neither that nor [`ErrorKind::Superseded`](crate::ErrorKind::Superseded)
+    /// passes by itself.
     pub fn step(&mut self, wal: &Wal, attachment: &[u8]) -> Result<Step> {
         let through = wal.durable();
         let stepped = self.stepped(wal, through, attachment);

@@ -210,7 +210,7 @@ impl<'a> Taking<'a> {
         if !std::mem::replace(&mut self.compared, true) {
             self.compare(&catalog, &wanted)?;
         }
-        let stands = self.standing(&catalog, &mut wanted);
+        let stands = self.standing(&catalog, &mut wanted)?;
         let lacking = wanted.iter().map(|wanted| self.lacking(wanted)).sum();
         let mut meter = Meter::new(&self.log.env, lacking, tell);
         meter.advance(0)?;
@@ -233,6 +233,7 @@ impl<'a> Taking<'a> {
                 None => inventory.segments.push(self.take(wanted, name, &mut meter)?),
             }
         }
+        inventory.segments.sort_by_key(|held| (held.base, held.generation)); // of what stands, some may be anew
         let newest = inventory.segments.iter().map(|held| held.last_us).max().unwrap_or(0);
         inventory.time_us = inventory.time_us.max(newest);
         self.destination.settle(Shelf::Pieces)?;

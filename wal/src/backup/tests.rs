@@ -1011,6 +1011,59 @@ fn a_step_sees_what_another_handle_made_of_the_archive_though_it_goes_no_further
 }
 
 #[test]
+fn a_piece_that_an_archive_lost_is_written_anew_from_the_log() {
+    for killed in [false, true] {
+        let (mut sim, log, mut model) = world();
+        for n in 0..30 {
+            commit(&log, &mut model, n, 700);
+            archive(&sim.env()).step(&log, b"").unwrap();
+        }
+        if killed {
+            sim.kill()
+        } else {
+            log.close().unwrap()
+        }
+        let log = Wal::open_in(sim.env(), sim.dir(), options()).unwrap();
+        commit(&log, &mut model, 40, 700);
+        archive(&sim.env()).step(&log, b"").unwrap();
+        log.close().unwrap();
+        let disk = sim.disk();
+        for (path, _) in files(&disk, "/backups/pieces") {
+            let hurt = disk.fork();
+            hurt.uproot(&path).unwrap();
+            let env = env_of(&mut sim, &hurt);
+            let log = Wal::open_in(env.clone(), sim.dir(), options()).unwrap();
+            let step = archive(&env).step(&log, b"").unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert!(step.copied_bytes > 0 && verify(&env).faults.is_empty(), "{}", path.display());
+            restore(&env, Moment::Latest, TO).unwrap();
+            assert_eq!(contents(&env, TO).unwrap(), model);
+        }
+    }
+}
+
+#[test]
+fn a_piece_that_an_archive_lost_and_the_log_gave_up_is_named_at_each_step() {
+    let (mut sim, log, mut model) = world();
+    archive(&sim.env()).step(&log, b"").unwrap();
+    let piece = files(&sim.disk(), "/backups/pieces").remove(0);
+    log.retire(*model.keys().nth(6).unwrap()).unwrap();
+    sim.disk().uproot(&piece.0).unwrap();
+    let before = files(&sim.disk(), DEST);
+    let mut archive = archive(&sim.env());
+    for n in 0..2 {
+        commit(&log, &mut model, 30 + n, 100);
+        let refused = archive.step(&log, b"").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+        assert!(refused.message().contains(&format!("{} is missing", piece.0.display())), "{refused}");
+        assert_eq!(files(&sim.disk(), DEST), before);
+    }
+    sim.disk().plant(&piece.0, &piece.1).unwrap();
+    archive.step(&log, b"").unwrap();
+    restore(&sim.env(), Moment::Latest, TO).unwrap();
+    assert_eq!(contents(&sim.env(), TO).unwrap(), model);
+}
+
+#[test]
 fn what_the_log_gave_up_stays_in_its_archive_for_thirty_days() {
     let (mut sim, log, mut model) = world();
     let mut archive = archive(&sim.env());
