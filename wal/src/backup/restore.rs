@@ -150,7 +150,7 @@ impl Source {
             return Err(unread);
         }
         choose(&whole, moment).map_err(|none| match none {
-            NoWindow::Outside(windows) => self.outside(&windows),
+            NoWindow::Outside(windows) => self.outside(moment, &windows),
             NoWindow::Undone(branch) => {
                 let say = format!(
                     "that moment was undone: its timeline was left at {branch}; to go there all the same, name a backup that \
@@ -161,8 +161,15 @@ impl Source {
         })
     }
 
-    fn outside(&self, windows: &[Window]) -> Error {
+    fn outside(&self, moment: Moment, windows: &[Window]) -> Error {
         let mut say = format!("{} does not hold that moment", self.root.display());
+        let newest = windows.iter().map(|window| window.through_us).max();
+        if matches!((moment, newest), (Moment::Time(time_us), Some(newest)) if time_us > newest) {
+            say.push_str(
+                ": its newest commit is older, and whether more was committed until then is not known there; to have that one, \
+                 restore the newest moment",
+            );
+        }
         for window in windows {
             let (from, through) = (window.from, window.through);
             say.push_str(&format!("; backup {} holds {from} to {through}", window.name));

@@ -210,6 +210,7 @@ fn a_time_restores_what_was_committed_until_then() {
         let refused = restore(&sim.env(), Moment::Time(outside), "/other").unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Gone, "{refused}");
         assert!(refused.message().contains("backup 1 holds"), "{refused}");
+        assert_eq!(refused.message().contains("restore the newest moment"), outside > 1, "{refused}");
     }
 }
 
