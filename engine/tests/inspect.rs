@@ -424,3 +424,38 @@ fn an_id_is_not_forgotten_for_a_torn_end_behind_which_nothing_stands() {
         );
     }
 }
+
+#[test]
+fn an_id_that_lapsed_is_forgotten_though_manifest_and_the_terms_in_a_packed_file_are_lost() {
+    let mut sim = Sim::new(10);
+    let store = Options::new().open_in(sim.env(), sim.dir()).unwrap();
+    store.set_outcomes_kept(Duration::from_secs(1)).unwrap();
+    let houses = store.raw("houses").unwrap();
+    for n in 0..40_u8 {
+        houses.set_once(format!("id-{n}"), "oak", &Bytes::from(vec![n; 3000])).unwrap();
+    }
+    sim.advance(Duration::from_secs(8 * 86_400));
+    houses.set("elm", &Bytes::from_static(b"new")).unwrap();
+    store.thin().unwrap();
+    store.compact(|_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(store.outcome("id-3").unwrap(), Outcome::Forgotten);
+    drop(houses);
+    store.close().unwrap();
+    let disk = sim.disk();
+    let env = env_of(&mut sim, &disk);
+    ["MANIFEST", "MANIFEST.prev"].iter().for_each(|name| _ = disk.uproot(&sim.dir().join(name)));
+    let packed: Vec<_> = files(&disk)
+        .into_iter()
+        .filter(|(path, bytes)| path.starts_with(sim.dir().join("log")) && bytes[12] == 3)
+        .collect();
+    assert!(!packed.is_empty());
+    for (n, hurt) in ["nothing", "footers"].into_iter().enumerate() {
+        for (path, bytes) in packed.iter().filter(|_| hurt == "footers") {
+            disk.flip_bit(path, bytes.len() as u64 - 9, 1).unwrap();
+        }
+        let to = PathBuf::from(format!("/new-{n}"));
+        let repaired = repair_in(&env, sim.dir(), &to, go).unwrap();
+        let store = Options::new().create(Create::Never).open_in(env.clone(), &to).unwrap();
+        assert_eq!(store.outcome("id-3").unwrap(), Outcome::Forgotten, "{hurt}: {:?}", repaired.found.damage);
+    }
+}

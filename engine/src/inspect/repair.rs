@@ -98,9 +98,11 @@ pub fn repair_in(
 /// The newest commit whose idempotency id may be lost, with this repair or before it. Behind the last record only what was
 /// acknowledged counts: nothing that is kept may hold what other bytes there did.
 fn forgotten(inspection: &Inspection, attachment: &[u8]) -> Lsn {
+    let noteless = inspection.damage.iter().any(|damage| damage.what == What::Directory);
     let before = match meta::decode::<Manifest>(attachment) {
         Ok(manifest) => manifest.forgotten,
-        Err(_) if inspection.bytes_lost_earlier > 0 => inspection.end, // only that MANIFEST said where
+        // nothing else says where an earlier repair found records lost, or by what terms a file without its end was packed
+        Err(_) if inspection.bytes_lost_earlier > 0 || noteless => inspection.end,
         Err(_) => Lsn::NONE,
     };
     let lost =
