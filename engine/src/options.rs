@@ -169,7 +169,7 @@ impl Options {
     /// everything that becomes durable, every second. A lost disk loses no more than that. A destination that is slow or
     /// gone blocks nothing: [`Stats::archive`](crate::Stats::archive) says how far behind it is, and why. A relative path is
     /// what it means when the store is opened. Opening refuses one that lies in the store's directory, or holds it
-    /// ([`ErrorKind::Invalid`](crate::ErrorKind::Invalid)).
+    /// ([`ErrorKind::Invalid`]).
     ///
     /// It is a backup like any other: `list`, `verify`, `drill`, `restore` know it. It is thinned by itself as the history of
     /// the store is ([`Store::set_moments`](crate::Store::set_moments)), and holds the moments that the store keeps.
