@@ -384,6 +384,17 @@ fn receipts_that_the_store_has_and_no_backup_are_undone_by_a_restore_in_its_plac
     assert_eq!(store.outcome("in the store alone")?, Outcome::Undone(done));
     drop(store);
 
+    // all of the backup comes back: what was undone and stands again is Forgotten once it lapses, and not undone
+    restore_in_place(&from, &place, At::Now, Restore::new())?;
+    let store = Store::open(&place)?;
+    assert_eq!(store.outcome("in the backup")?, Outcome::Committed(behind));
+    assert_eq!(store.outcome("in the store alone")?, Outcome::Undone(done));
+    store.set_outcomes_kept(Duration::ZERO)?;
+    store.collection::<i64>("coins")?.set("44", &0)?;
+    store.thin()?;
+    assert_eq!(store.outcome("in the backup")?, Outcome::Forgotten);
+    drop(store);
+
     // too damaged to be looked through: restored all the same, and known is what the backup holds
     std::fs::write(place.join("MANIFEST"), b"damaged").expect("writes");
     std::fs::remove_dir_all(place.join("log")).expect("removes");

@@ -5,7 +5,7 @@
 //! do of an id that an earlier restore undid, where its note lies behind the moment too: the commit stands in no log any more. Out of a
 //! thinned backup there is a first commit in any case: the present lies behind the moment then, and is whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use savehold_wal::backup::{Carry, Cut, Passing};
@@ -32,6 +32,11 @@ const ENTRIES_MAX: usize = 1000;
 /// What the records of a backup say, one after the other.
 #[derive(Debug)]
 pub(super) struct Gather {
+    /// Ids of commits behind the backup, in the store that is replaced, unless the backup has a commit of that id that is kept:
+    /// that one stands again.
+    behind: BTreeMap<Vec<u8>, Version>,
+    /// Receipts of those, at the front of all.
+    counted: usize,
     /// Keys of `$lease` that stand at the moment.
     leases: BTreeMap<Vec<u8>, ()>,
     pub(super) tally: Tally,
@@ -49,8 +54,19 @@ impl Gather {
     /// Nothing yet of a moment where a backup whose files were `thinned` is cut; the time is that of the first commits.
     pub(super) fn new(thinned: Vec<Thinned>, cut: Cut, now_us: u64) -> Self {
         let (leases, tally, names) = (BTreeMap::new(), Tally::default(), BTreeMap::new());
-        let undone_before = BTreeMap::new();
-        Self { leases, tally, undone_before, thinned, cut, between: Between::UNKNOWN, names, now_us }
+        let (undone_before, behind) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            behind,
+            counted: 0,
+            leases,
+            tally,
+            undone_before,
+            thinned,
+            cut,
+            between: Between::UNKNOWN,
+            names,
+            now_us,
+        }
     }
 
     /// The names of the collections that are not whole, or their numbers where the backup has no name.
@@ -67,6 +83,12 @@ impl Gather {
     fn note(&mut self, passing: &Passing<'_>) -> Result<()> {
         let head = Head::decode(passing.head())?;
         self.between.note(passing.lsn, passing.kept);
+        if passing.kept
+            && let Some(id) = head.author.id
+        {
+            self.undone_before.remove(id);
+            self.behind.remove(id);
+        }
         if !passing.kept {
             let part = |part: Part| passing.part(part.offset, part.bytes);
             self.undo((passing.lsn, passing.time_us), &head, part)?;
@@ -135,6 +157,9 @@ impl Gather {
             Ok(())
         };
         before.inspect_from(through, &mut go_on, &mut visit)?;
+        let receipts = self.tally.receipts.iter();
+        self.behind = receipts.map(|receipt| (receipt.id.clone(), receipt.version)).collect();
+        self.counted = self.tally.receipts.len();
         Ok(())
     }
 
@@ -152,11 +177,14 @@ impl Gather {
     }
 
     fn undone(&self) -> Result<Vec<Frame>> {
-        let own: BTreeSet<&[u8]> = self.tally.receipts.iter().map(|receipt| &*receipt.id).collect();
-        let before = self.undone_before.iter().map(|(id, version)| (&**id, *version));
-        let before = before.filter(|(id, _)| !own.contains(id)); // one that was applied again is undone again
-        let receipts = self.tally.receipts.iter().map(|receipt| (&*receipt.id, receipt.version));
-        let all: Vec<(&[u8], Version)> = receipts.chain(before).collect();
+        let before = self.undone_before.iter().chain(&self.behind).map(|(id, version)| (&**id, *version));
+        let own = &self.tally.receipts[self.counted..];
+        let mut all: BTreeMap<&[u8], Version> = before.collect(); // one that was applied again is undone again
+        for receipt in own {
+            let version = all.entry(&receipt.id).or_insert(receipt.version);
+            *version = receipt.version.max(*version);
+        }
+        let all: Vec<(&[u8], Version)> = all.into_iter().collect();
         let frame = |undone: &[(&[u8], Version)]| {
             let entries =
                 undone.iter().map(|(_, version)| self.entry(*version)).collect::<Result<Vec<_>>>()?;
