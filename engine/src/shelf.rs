@@ -68,7 +68,7 @@ impl Shelf {
             Err(e) if e.kind() == ErrorKind::Format => return Err(e),
             Err(e) => (Manifest::default(), vec![e]),
         };
-        let known = !attachment.is_empty() && damage.is_empty();
+        let known = manifest.judged > 0 && damage.is_empty(); // so it has the terms of all that was packed
         if let Some((number, note)) = wal.judgement().or_else(|e| if known { Ok(None) } else { Err(e) })?
             && number > manifest.judged
         {

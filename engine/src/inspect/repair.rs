@@ -79,9 +79,9 @@ pub fn repair_in(
     let mut inspector = Inspector::open(env, from, LOCK_WAIT)?;
     inspector.check_target(to)?;
     let (inspection, found) = look(&inspector, &mut progress)?;
-    let forgotten = forgotten(&inspection, inspector.attachment().0);
-    if forgotten > Lsn::NONE {
-        inspector.attach(meta::encode(&Manifest { forgotten, ..Manifest::default() })?);
+    let goes_on = goes_on(&inspection, inspector.attachment().0);
+    if goes_on != Manifest::default() {
+        inspector.attach(meta::encode(&goes_on)?);
     }
     let copied = inspector.copy(&inspection, to, &mut progress, |seen| match entries(seen.head()) {
         Ok(_) => Ok(Keep::Yes),
@@ -95,15 +95,26 @@ pub fn repair_in(
     Ok(Repaired { found, records: copied.records, bytes: copied.bytes, timeline: copied.timeline, named })
 }
 
+/// What the copy's MANIFEST says: by what terms things were dropped, where the old one says so, for the file that says it too may be
+/// damaged; and what is forgotten. It names no table: they are made anew.
+fn goes_on(inspection: &Inspection, attachment: &[u8]) -> Manifest {
+    let before = meta::decode::<Manifest>(attachment).ok();
+    let forgotten = forgotten(inspection, before.as_ref());
+    let Some(Manifest { judged, terms, .. }) = before else {
+        return Manifest { forgotten, ..Manifest::default() };
+    };
+    Manifest { forgotten, judged, terms, ..Manifest::default() }
+}
+
 /// The newest commit whose idempotency id may be lost, with this repair or before it. Behind the last record only what was
 /// acknowledged counts: nothing that is kept may hold what other bytes there did.
-fn forgotten(inspection: &Inspection, attachment: &[u8]) -> Lsn {
+fn forgotten(inspection: &Inspection, before: Option<&Manifest>) -> Lsn {
     let noteless = inspection.damage.iter().any(|damage| damage.what == What::Directory);
-    let before = match meta::decode::<Manifest>(attachment) {
-        Ok(manifest) => manifest.forgotten,
+    let before = match before {
+        Some(manifest) => manifest.forgotten,
         // nothing else says where an earlier repair found records lost, or by what terms a file without its end was packed
-        Err(_) if inspection.bytes_lost_earlier > 0 || noteless => inspection.end,
-        Err(_) => Lsn::NONE,
+        None if inspection.bytes_lost_earlier > 0 || noteless => inspection.end,
+        None => Lsn::NONE,
     };
     let lost =
         inspection.damage.iter().filter(|damage| damage.loses_records() || damage.what == What::Senseless);
