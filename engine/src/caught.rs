@@ -14,13 +14,22 @@ use crate::error::{Error, ErrorKind};
 ///
 /// It panicked: what it said.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|said| said_by(&*said))
+    catch_unwind(AssertUnwindSafe(call)).map_err(said_by)
 }
 
-fn said_by(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no text").to_owned()
+/// What else was thrown is not dropped: it is the program's, and might panic once more, where nobody catches it.
+fn said_by(panic: Box<dyn Any + Send>) -> String {
+    let other = match panic.downcast::<&str>() {
+        Ok(text) => return (*text).to_owned(),
+        Err(other) => other,
+    };
+    match other.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => {
+            std::mem::forget(other);
+            "no text".to_owned()
+        }
+    }
 }
 
 /// The error of program's code that panicked: what it was, and what to do about it.
@@ -58,5 +67,12 @@ mod tests {
         assert_eq!(caught(|| panic!("on purpose")), Err::<(), _>("on purpose".to_owned()));
         assert_eq!(caught(|| panic!("by {}", 1)), Err::<(), _>("by 1".to_owned()));
         assert_eq!(caught(|| std::panic::panic_any(7)), Err::<(), _>("no text".to_owned()));
+        struct Throws;
+        impl Drop for Throws {
+            fn drop(&mut self) {
+                panic!("once more");
+            }
+        }
+        assert_eq!(caught(|| std::panic::panic_any(Throws)), Err::<(), _>("no text".to_owned()));
     }
 }
