@@ -146,7 +146,7 @@ impl Core {
             return Ok(());
         }
         let say = format!(
-            "{RETENTIONS_MAX} collections have a setting of history of their own, and a store keeps no more of them: nothing was              changed; leave this collection the usual one, or put the keys of several that keep the same into one collection"
+            "{RETENTIONS_MAX} collections have a setting of history of their own, and a store keeps no more of them: nothing was changed; leave this collection the usual one, or put the keys of several that keep the same into one collection"
         );
         Err(Error::new(ErrorKind::TooLarge, say))
     }

@@ -9,7 +9,7 @@ use crate::control;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::options::{Control, Options};
+use crate::options::{Control, Options, Unwritable};
 use crate::store::Store;
 
 impl Options {
@@ -21,9 +21,11 @@ impl Options {
     /// [`Create::Never`](crate::Create::Never) forbids making one.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
         let control = self.control;
+        let unchanged = self.wal.unwritable == Unwritable::Read;
         let store = self.open_in(Env::os(), path.as_ref())?;
-        if control == Control::On {
-            let wal = &store.core.wal;
+        let wal = &store.core.wal;
+        let unwritten = unchanged && wal.read_only().is_some(); // a socket is a file too
+        if control == Control::On && !unwritten {
             let desk = control::listen(&Arc::downgrade(&store.core), wal.env(), wal.root());
             let first = store.core.desk.set(desk);
             debug_assert!(first.is_ok(), "a store is opened once");

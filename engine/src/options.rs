@@ -101,7 +101,7 @@ impl Options {
 
     /// What opening makes of a directory that cannot be written, because its medium is for reading only or its files are another
     /// user's; default [`Unwritable::Refused`]. With [`Unwritable::Read`] the store is open to read only
-    /// ([`Store::read_only`](crate::Store::read_only)), and nothing in the directory is changed.
+    /// ([`Store::read_only`](crate::Store::read_only)), and nothing in the directory is changed: it listens at no socket either.
     pub fn unwritable(mut self, unwritable: Unwritable) -> Self {
         self.wal.unwritable = unwritable;
         self
