@@ -415,3 +415,49 @@ fn a_store_out_of_a_thinned_archive_is_read_before_anything_is_written_to_it() {
         store.pin("restored").expect("pins what was restored");
     }
 }
+
+/// What goes with the end of a log may lie behind the moments that its terms keep: what is left is read all the same.
+#[test]
+fn a_store_that_was_repaired_without_its_end_is_read_before_anything_is_written_to_it() {
+    let (disk, clock) = (SimDisk::new(1), Arc::new(SimClock::default()));
+    let env = env(&disk, &clock);
+    let options = Options::new().recovery_budget(Duration::from_micros(50));
+    let store = options.open_in(env.clone(), Path::new(STORE)).expect("opens");
+    let alone = VersionsKept { explicit: Duration::ZERO, ..VersionsKept::default() };
+    store.set_retention("players", Retention::History(alone)).expect("sets");
+    let players = store.raw("players").expect("opens");
+    for n in 0..900 {
+        let value = format!("{n:2000}").into_bytes();
+        players.set(format!("{}", n % 6), &value.into()).expect("writes");
+        clock.advance(Duration::from_millis(1_900));
+        if n % 10 == 5 {
+            store.tick();
+        }
+    }
+    clock.advance(minutes(70));
+    players.set("idle", &b"x"[..].into()).expect("writes");
+    store.thin().expect("thins");
+    store.compact(|_| std::ops::ControlFlow::Continue(())).expect("packs");
+    drop(players);
+    store.close().expect("closes");
+    let mut logs: Vec<String> = disk.files().into_iter().map(|(path, _)| path).collect();
+    logs.retain(|path| path.starts_with("/store/log/"));
+    logs.sort();
+    for lost in 1..logs.len() {
+        let env = self::env(&disk.fork(), &clock);
+        for path in logs.iter().rev().take(lost) {
+            env.vfs.remove(Path::new(path)).expect("removes");
+        }
+        let to = Path::new("/repaired");
+        savehold::inspect::repair_in(&env, Path::new(STORE), to, |_| std::ops::ControlFlow::Continue(()))
+            .unwrap_or_else(|e| panic!("{lost} of {logs:?}: {e}"));
+        let store = open(&env, "/repaired", None);
+        let players = store.raw("players").expect("opens");
+        let there = players.keys("").collect::<Result<Vec<_>, _>>().expect("lists");
+        for key in there {
+            players.get(&key).unwrap_or_else(|e| panic!("{lost} of {}: {key}: {e}", logs.len()));
+        }
+        store.pin("repaired").expect("pins what was repaired");
+    }
+    assert!(logs.len() > 1, "{logs:?}");
+}
